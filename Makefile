@@ -1,0 +1,48 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ISSUER ?= kms
+VENV := .venv
+BIN := $(VENV)/bin
+
+say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.ready node_modules/.ready ## Install everything that the project needs, here
+
+# System packages first: the virtual environment needs one of them.
+build/.system-packages: bin/system-packages
+	$(call say,System packages)
+	@bin/system-packages
+	@mkdir -p build && touch $@
+
+$(VENV)/.ready: build/.system-packages requirements/development.txt requirements/uv.txt
+	$(call say,Python packages into $(VENV))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/development.txt requirements/uv.txt
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json
+	$(call say,The CDK command line into node_modules)
+	@npm ci --silent
+	@touch $@
+
+.PHONY: lock
+lock: ## Renew the hashed lock files in requirements/
+	@cd requirements && for place in development device functions operator uv; do \
+		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
+		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done
+
+.PHONY: clean
+clean: ## Remove all that these targets made
+	@rm -rf build cdk.out $(VENV) node_modules
