@@ -1,0 +1,45 @@
+"""The only memory of a deployment: which device has which key, who may enroll, which certificates were issued.
+
+``records``   what is remembered, as plain values.
+``errors``    why a change was refused.
+``dynamodb``  the few calls to DynamoDB that a conditional write is made of.
+``ledger``    every item's shape and every condition. Start there.
+
+Shared by what runs in AWS (``infra.functions``) and by the operator's command (``fleet``); it knows neither.
+"""
+
+from ledger.errors import (
+    Blocked,
+    Busy,
+    KeyTaken,
+    LeaseLost,
+    LedgerError,
+    NotInvited,
+    RequestsFull,
+    TokenExpired,
+    TokenSpent,
+    WrongState,
+)
+from ledger.ledger import Ledger
+from ledger.records import Certificate, CertificateAuthority, CertificateState, Device, Event, Request, State
+
+__all__ = [
+    "Blocked",
+    "Busy",
+    "Certificate",
+    "CertificateAuthority",
+    "CertificateState",
+    "Device",
+    "Event",
+    "KeyTaken",
+    "LeaseLost",
+    "Ledger",
+    "LedgerError",
+    "NotInvited",
+    "Request",
+    "RequestsFull",
+    "State",
+    "TokenExpired",
+    "TokenSpent",
+    "WrongState",
+]

@@ -1,0 +1,147 @@
+"""Conditional writes to one DynamoDB table, of items that hold text, whole numbers and truths only.
+
+Plain boto3 needs each value wrapped in its type; boto3's own resource layer would do that, at the price of
+another 60 ms at each cold start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Value = str | int | bool
+Item = dict[str, Any]
+
+
+class ConditionFailed(Exception):
+    """The item was not as the condition asked, or another transaction held it. Nothing was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One write of a transaction: ``Put``, ``Update``, ``Delete`` or ``ConditionCheck``, ready for DynamoDB."""
+
+    kind: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Table:
+    """One table with the keys ``pk`` and ``sk``, both text. Reads are strongly consistent but for an index's."""
+
+    def __init__(self, *, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        reply = self._client.get_item(TableName=self._name, Key=_wrap({"pk": pk, "sk": sk}), ConsistentRead=True)
+        return _unwrap(reply["Item"]) if "Item" in reply else None
+
+    def query(self, pk: str, *, prefix: str = "") -> Iterator[Item]:
+        """The items under one partition key whose sort key begins with ``prefix``, in the sort key's order."""
+        condition, values = "pk = :pk", {":pk": pk}
+        if prefix:
+            condition, values = condition + " AND begins_with(sk, :sk)", {**values, ":sk": prefix}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=_wrap(values),
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from (_unwrap(item) for item in page["Items"])
+
+    def listing(self, kind: str) -> Iterator[Item]:
+        """The items of one kind through the index ``listing``: a moment old, with small attributes only."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName="listing",
+            KeyConditionExpression="listing = :kind",
+            ExpressionAttributeValues=_wrap({":kind": kind}),
+        )
+        for page in pages:
+            yield from (_unwrap(item) for item in page["Items"])
+
+    def put(self, item: Item, *, condition: str = "", **values: Value) -> Write:
+        """A write of a whole item."""
+        return Write(kind="Put", request=self._request(condition, values) | {"Item": _wrap(item)})
+
+    def delete(self, pk: str, sk: str, *, condition: str = "", **values: Value) -> Write:
+        return Write(kind="Delete", request=self._request(condition, values) | self._key(pk, sk))
+
+    def check(self, pk: str, sk: str, *, condition: str, **values: Value) -> Write:
+        return Write(kind="ConditionCheck", request=self._request(condition, values) | self._key(pk, sk))
+
+    def update(
+        self, pk: str, sk: str, *, set: Item, remove: Sequence[str] = (), condition: str, **values: Value
+    ) -> Write:
+        """A write of some attributes. In ``condition``, ``#name`` is an attribute and ``:name`` one of ``values``."""
+        assignments = ", ".join(f"#{name} = :new_{name}" for name in set)
+        expression = f"SET {assignments}" + (" REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else "")
+        request = self._request(condition, values, names=[*set, *remove])
+        new = {f":new_{name}": value for name, value in set.items()}
+        request["ExpressionAttributeValues"] = {**request.get("ExpressionAttributeValues", {}), **_wrap(new)}
+        return Write(kind="Update", request=request | self._key(pk, sk) | {"UpdateExpression": expression})
+
+    def write(self, *writes: Write) -> None:
+        """Do all the writes, or none.
+
+        boto3 gives a transaction an idempotency token and keeps it when it retries, so a reply that is lost on the
+        way does not make the retry fail its own condition. That is worth the price of a transaction also for a
+        single write.
+
+        Raises:
+            ConditionFailed: a condition did not hold, or somebody else is writing the same items.
+        """
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{write.kind: dict(write.request)} for write in writes]  # type: ignore[misc]
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "TransactionCanceledException":
+                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+                if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                    raise ConditionFailed from None
+            raise
+
+    def _request(self, condition: str, values: Mapping[str, Value], *, names: Sequence[str] = ()) -> dict[str, Any]:
+        request: dict[str, Any] = {"TableName": self._name}
+        attributes = {*re.findall(r"#\w+", condition), *(f"#{name}" for name in names)}
+        if condition:
+            request["ConditionExpression"] = condition
+        if attributes:
+            request["ExpressionAttributeNames"] = {name: name.removeprefix("#") for name in sorted(attributes)}
+        if values:
+            request["ExpressionAttributeValues"] = _wrap({f":{name}": value for name, value in values.items()})
+        return request
+
+    @staticmethod
+    def _key(pk: str, sk: str) -> dict[str, Any]:
+        return {"Key": _wrap({"pk": pk, "sk": sk})}
+
+
+def _wrap(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _wrap_value(value) for name, value in item.items() if value is not None}
+
+
+def _wrap_value(value: Value) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    return {"S": str(value)}
+
+
+def _unwrap(item: Mapping[str, Any]) -> Item:
+    return {name: _unwrap_value(value) for name, value in item.items()}
+
+
+def _unwrap_value(value: Mapping[str, Any]) -> Value:
+    ((kind, inner),) = value.items()
+    return int(inner) if kind == "N" else inner

@@ -1,0 +1,96 @@
+"""What the ledger remembers, as plain values. Times are whole seconds since 1970 (UTC)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """A device's state; the transitions are in the docstring of ``ledger.ledger``."""
+
+    INVITED = "invited"
+    PENDING = "pending"
+    ENROLLED = "enrolled"
+    BLOCKED = "blocked"
+
+
+class CertificateState(StrEnum):
+    """What became of a certificate that was issued."""
+
+    RECORDED = "recorded"  # signed and written down; registration with AWS IoT has begun
+    ACTIVE = "active"  # registered, with thing and policy: the device's certificate
+    SUPERSEDED = "superseded"  # a renewal has taken its place
+    DEACTIVATED = "deactivated"  # switched off in AWS IoT: its device was blocked, or its successor is in use
+    ABANDONED = "abandoned"  # never finished, and no longer wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A device, known by its key once it has one."""
+
+    name: str
+    state: State
+    updated_at: int
+    fingerprint: str | None = None  # None until the token is used
+    token_expires: int | None = None  # only while a token is out
+    certificate_id: str | None = None  # the current one
+    not_after: int | None = None  # of the current certificate
+    issued_by: str | None = None  # the id of the CA certificate, or "aws"
+    unfinished: str | None = None  # the id of a certificate that is recorded, but not yet active
+    superseded: str | None = None  # the id of the certificate before the current one, while AWS IoT still takes it
+    superseded_at: int | None = None
+    superseded_issued_by: str | None = None
+    csr: str | None = None  # PEM, while an offline CA has yet to sign it
+    csr_at: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A certificate that was issued to a device."""
+
+    device: str
+    certificate_id: str  # SHA-256 of the DER, 64 hexadecimal digits
+    pem: str
+    fingerprint: str  # of the key
+    serial: str  # hexadecimal
+    not_before: int
+    not_after: int
+    issued_by: str  # the id of the CA certificate, or "aws"
+    state: CertificateState
+    updated_at: int
+
+    def is_due(self, now: int) -> bool:
+        """Whether it is time to renew: at two thirds of its life."""
+        return now >= self.not_before + (self.not_after - self.not_before) * 2 // 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A key that nobody invited, waiting for the operator's word."""
+
+    fingerprint: str
+    suggested_name: str  # the CSR's common name; may be empty, and is not to be trusted
+    requested_at: int
+    expires_at: int
+    rejected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a device's history."""
+
+    device: str
+    at: int
+    what: str
+    by: str  # "device", "enrollment", or the operator
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateAuthority:
+    """A CA that a deployment made in KMS: the certificate, and the proof that AWS IoT asked for."""
+
+    name: str
+    key_arn: str
+    subject: str  # RFC 4514
+    certificate_pem: str
+    verification_pem: str
