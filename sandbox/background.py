@@ -1,0 +1,104 @@
+"""Processes that outlive the command that started them.
+
+Each holds a lock on its own file for as long as it lives, so "is it running" is asked of the operating system and
+not of a process id that may by now be somebody else's. The lock is an open file description that the process
+inherits; it goes when the process goes, however it ends.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TERMINATE_SECONDS = 3.0
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundProcess:
+    """A named process with its lock file (`<name>.pid`) and its log (`<name>.log`) in `directory`."""
+
+    name: str
+    directory: Path
+
+    @property
+    def log(self) -> Path:
+        return self.directory / f"{self.name}.log"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.directory / f"{self.name}.pid"
+
+    def start(self, command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> None:
+        """Start `command` in a session of its own, with `environment` and nothing else, in `folder`.
+
+        Its output goes to the log, which is begun anew. Does not wait until it is ready.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.closing(os.fdopen(descriptor, "w")) as lock, self.log.open("wb") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[descriptor],
+            )
+            lock.truncate()
+            lock.write(f"{process.pid}\n")
+
+    def is_running(self) -> bool:
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        with contextlib.closing(os.fdopen(descriptor)) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    def stop(self) -> bool:
+        """End the process and all that it started; say whether there was one.
+
+        SIGTERM first. What is left of its process group after TERMINATE_SECONDS gets SIGKILL: the emulator's
+        function workers, for one, do not end with it.
+        """
+        if not self.is_running():
+            return False
+        group = int(self._lock_file.read_text())
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(group, signal.SIGTERM)
+        deadline = time.monotonic() + TERMINATE_SECONDS
+        while self.is_running() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        while self.is_running():
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def last_lines(self, count: int = 8) -> str:
+        """The end of the log, for a message that says why something did not start."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+@contextlib.contextmanager
+def exclusively(directory: Path) -> Iterator[None]:
+    """Hold the sandbox for one command: `make sandbox` in two terminals must not start two of anything."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,125 @@
+"""The AWS emulator (ministack): every AWS service that the app uses, in one process.
+
+Started with IAM and IoT policies enforced and with TLS. All of its state is in memory: stopping it is forgetting
+everything that was deployed.
+"""
+
+import os
+import shutil
+import socket
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from .addresses import ACCOUNT, REGION, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
+from .background import BackgroundProcess
+from .certificates import ServerCertificates
+from .errors import SandboxError
+
+READY_SECONDS = 30.0
+POLL_SECONDS = 0.1
+
+
+def emulator_process(directory: Path) -> BackgroundProcess:
+    return BackgroundProcess(name="emulator", directory=directory)
+
+
+def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> bool:
+    """Start the emulator and wait until it answers; say whether it had to be started.
+
+    Raises SandboxError when a port belongs to another program or the emulator does not come up.
+    """
+    process = emulator_process(addresses.directory)
+    if process.is_running() and is_healthy(addresses, certificates):
+        return False
+    process.stop()
+    require_free_ports(addresses.gateway_port, addresses.mqtt_port)
+
+    # The emulator leaves its code copies and a pid file in TMPDIR; each run begins with an empty one.
+    temporary = addresses.directory / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    process.start(
+        [sys.executable, "-m", "ministack"],
+        emulator_environment(addresses, certificates, temporary),
+        folder=temporary,
+    )
+    _wait_until_healthy(addresses, certificates, process)
+    return True
+
+
+def emulator_environment(
+    addresses: Addresses,
+    certificates: ServerCertificates,
+    temporary: Path,
+    inherited: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """Functions inherit the emulator's environment, so it holds nothing of the caller's but PATH.
+
+    In particular no CA variable: with one of them set, the emulator would not give functions its own.
+    """
+    return {
+        "PATH": inherited.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(certificates.chain),
+        "MINISTACK_SSL_KEY": str(certificates.key),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(addresses.gateway_port),
+        "IOT_MTLS_PORT": str(addresses.mqtt_port),
+        "SFTP_ENABLED": "0",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ROOT_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ROOT_SECRET_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def is_healthy(addresses: Addresses, certificates: ServerCertificates) -> bool:
+    """Whether gateway and MQTT broker listen."""
+    try:
+        return b'"listening"' in _get(addresses, certificates, "/_ministack/ready")
+    except OSError:
+        return False
+
+
+def mqtt_root_certificate(addresses: Addresses, certificates: ServerCertificates) -> bytes:
+    """PEM of the root that the broker's server certificate chains to; new with every start."""
+    return _get(addresses, certificates, "/_ministack/iot/ca.pem")
+
+
+def require_free_ports(*ports: int) -> None:
+    """Raise SandboxError when a program other than this sandbox has one of the ports."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                raise SandboxError(
+                    f"Port {port} is in use by a program that this sandbox did not start. End that program "
+                    "(if it is another sandbox: `make sandbox-stop` in its folder), or choose other ports with "
+                    "SANDBOX_GATEWAY_PORT, SANDBOX_HTTPS_PORT and SANDBOX_MQTT_PORT."
+                )
+
+
+def _wait_until_healthy(addresses: Addresses, certificates: ServerCertificates, process: BackgroundProcess) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_healthy(addresses, certificates):
+        if not process.is_running() or time.monotonic() > deadline:
+            process.stop()
+            raise SandboxError(f"The emulator did not start. The end of {process.log}:\n{process.last_lines()}")
+        time.sleep(POLL_SECONDS)
+
+
+def _get(addresses: Addresses, certificates: ServerCertificates, path: str) -> bytes:
+    context = ssl.create_default_context(cafile=str(certificates.root))
+    with urllib.request.urlopen(addresses.gateway + path, timeout=5, context=context) as reply:  # noqa: S310
+        content: bytes = reply.read()
+        return content
