@@ -1,0 +1,11 @@
+"""Security findings that are accepted, each beside the construct that it is about."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Acknowledgment, Validations
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept findings on ``construct`` and what is below it: rule (with its ``[finding]``) to reason."""
+    Validations.of(construct).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items()))

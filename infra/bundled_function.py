@@ -1,0 +1,80 @@
+"""Lambda functions that run the bundle, each with a role and a log group of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.bundle import PYTHON_VERSION, Bundle
+
+_ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionCode:
+    """What all functions of a deployment share: the bundle, where it runs, how long its logs are kept."""
+
+    bundle: Bundle
+    architecture: str
+    log_retention_days: int
+
+
+class LogGroup(Construct):
+    """A log group that goes with the stack: logs are no state."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, retention_days: int) -> None:
+        super().__init__(scope, construct_id)
+
+        self.group = logs.LogGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        # The construct takes an enum of names, the settings have days.
+        cast(logs.CfnLogGroup, self.group.node.default_child).retention_in_days = retention_days
+
+
+class FunctionRole(Construct):
+    """A role that may write to one log group; AWSLambdaBasicExecutionRole would open all of them."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup) -> None:
+        super().__init__(scope, construct_id)
+
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(self.role)
+
+
+class BundledFunction(Construct):
+    """A handler of the bundle."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: FunctionCode,
+        handler: str,
+        description: str,
+        environment: Mapping[str, str],
+        timeout: Duration,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        log_group = LogGroup(self, "Logs", retention_days=code.log_retention_days).group
+        self.role = FunctionRole(self, "Execution", log_group=log_group).role
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            code=lambda_.Code.from_asset(str(code.bundle.directory), asset_hash=code.bundle.digest),
+            handler=handler,
+            runtime=lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHON),
+            architecture=_ARCHITECTURES[code.architecture],
+            # Memory buys processor time: at 512 MB imports take a third of what they take at 128 MB.
+            memory_size=512,
+            timeout=timeout,
+            environment=dict(environment),
+            role=self.role,
+            log_group=log_group,
+        )

@@ -1,0 +1,19 @@
+"""The two stacks of one deployment, and the order between them."""
+
+from constructs import Construct
+
+from infra.bundle import Bundle
+from infra.bundled_function import FunctionCode
+from infra.enrollment_stack import EnrollmentStack
+from infra.settings import Settings
+from infra.trust_stack import TrustStack
+
+
+def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple[TrustStack, EnrollmentStack]:
+    """Add ``<fleet>-Trust`` and ``<fleet>-Enrollment``, with ``bundle`` as the code of all functions."""
+    code = FunctionCode(
+        bundle=bundle, architecture=settings.architecture, log_retention_days=settings.log_retention_days
+    )
+    trust = TrustStack(scope, f"{settings.fleet}-Trust", settings=settings, code=code)
+    enrollment = EnrollmentStack(scope, f"{settings.fleet}-Enrollment", settings=settings, trust=trust, code=code)
+    return trust, enrollment

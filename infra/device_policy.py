@@ -1,0 +1,26 @@
+"""The IoT policy that is attached to every device's certificate."""
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from infra.policy_document import policy_document
+from infra.topics import Topics
+
+
+class DevicePolicy(Construct):
+    """An ``AWS::IoT::Policy``; a change of topics makes a new version of it, for all devices at once."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, topics: Topics) -> None:
+        super().__init__(scope, construct_id)
+
+        stack = Stack.of(self)
+        policy = iot.CfnPolicy(
+            self,
+            "Policy",
+            # No name of ours: a retained policy would collide with the next deployment's.
+            policy_document=policy_document(topics, prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"),
+        )
+        # Deleting would fail while a certificate holds it, and would cut off the fleet if it succeeded.
+        policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        self.policy_name = policy.ref

@@ -1,0 +1,91 @@
+"""The HTTP API that devices enroll at: EST (RFC 7030) and the configuration document.
+
+No authorizer: devices come with a one-time token, with a known key or with neither, and only the function can
+tell. API Gateway bounds how fast they may come.
+"""
+
+import json
+
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.acknowledge import acknowledge
+from infra.bundled_function import LogGroup
+
+# AWS IoT registers 10 certificates a second (RegisterCertificate's quota): more requests would only be told
+# to wait. A bootstrap makes two requests, and those that wait ask again.
+REQUESTS_PER_SECOND = 50
+BURST = 100
+
+_GET = apigateway.HttpMethod.GET
+_POST = apigateway.HttpMethod.POST
+
+EST_ROUTES = tuple(
+    (method, f"/.well-known/est{label}/{operation}")
+    for label in ("", "/{label}")
+    for method, operation in ((_GET, "cacerts"), (_POST, "simpleenroll"), (_POST, "simplereenroll"))
+)
+CONFIGURATION_ROUTE = (_GET, "/configuration")
+UPLOAD_ROUTE = (_POST, "/certificates")
+
+# What an operator needs to follow one request. No header: Authorization holds the token.
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "ip": "$context.identity.sourceIp",
+    "userAgent": "$context.identity.userAgent",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "responseLength": "$context.responseLength",
+    "latency": "$context.responseLatency",
+    "error": "$context.error.message",
+    "integrationError": "$context.integrationErrorMessage",
+}
+
+
+class EnrollmentApi(Construct):
+    """Routes to one function; ``url`` is what a device is given."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        function: lambda_.IFunction,
+        routes: tuple[tuple[apigateway.HttpMethod, str], ...],
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.api = apigateway.HttpApi(
+            self, "Api", description="Enrollment over Secure Transport", create_default_stage=False
+        )
+        self.url = self.api.api_endpoint
+        access_log = LogGroup(self, "AccessLog", retention_days=log_retention_days).group
+        apigateway.CfnStage(
+            self,
+            "Stage",
+            api_id=self.api.api_id,
+            stage_name="$default",
+            auto_deploy=True,
+            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
+                throttling_rate_limit=REQUESTS_PER_SECOND, throttling_burst_limit=BURST
+            ),
+            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
+                destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
+            ),
+        )
+        integration = integrations.HttpLambdaIntegration(
+            "Function",
+            function,
+            payload_format_version=apigateway.PayloadFormatVersion.VERSION_2_0,
+            scope_permission_to_route=False,  # one permission for this API, not one for each of its routes
+        )
+        for method, path in routes:
+            for route in self.api.add_routes(path=path, methods=[method], integration=integration):
+                acknowledge(
+                    route,
+                    {"AwsSolutions-APIG4": "The function authorizes: by one-time token or by the CSR's key."},
+                )

@@ -1,0 +1,74 @@
+"""The AWS IoT policy that every device of a fleet shares: least privilege by policy variables.
+
+MQTT connections know the attached thing, so their statement uses the thing's name and insists that the
+certificate is attached to it (Device Defender calls ``client/${iot:ClientId}`` alone a wildcard). HTTPS requests
+have no thing variables; theirs uses the certificate's subject common name, and the certificate's id for a
+certificate without one (AWS IoT developer guide, "Certificate policy variables", "Thing policy variables").
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from infra.topics import DEVICE, Topics
+
+MAX_LENGTH = 2048  # characters without white space; AWS IoT quota "policy document size"
+
+THING = "${iot:Connection.Thing.ThingName}"
+COMMON_NAME = "${iot:Certificate.Subject.CommonName}"
+CERTIFICATE_ID = "${iot:CertificateId}"
+
+# The longest values that the tokens of a template can take.
+_LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
+
+
+def policy_document(topics: Topics, *, prefix: str) -> dict[str, Any]:
+    """The document for ``topics``; ``prefix`` is ``arn:<partition>:iot:<region>:<account>``."""
+
+    def resources(kind: str, names: Iterable[str]) -> list[str]:
+        return [f"{prefix}:{kind}/{name}" for name in dict.fromkeys(names)]
+
+    def filled(templates: Iterable[str], *devices: str) -> list[str]:
+        return [template.replace(DEVICE, device) for template in templates for device in devices]
+
+    attached = {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
+    statements = [
+        {
+            "Sid": "Mqtt",
+            "Effect": "Allow",
+            "Action": ["iot:Connect", "iot:Publish"],
+            "Resource": [
+                *resources("client", [THING]),
+                *resources("topic", filled(topics.publish, THING)),
+            ],
+            "Condition": attached,
+        },
+        {
+            "Sid": "Https",
+            "Effect": "Allow",
+            "Action": ["iot:Connect", "iot:Publish"],
+            "Resource": [
+                *resources("client", [COMMON_NAME, CERTIFICATE_ID]),
+                *resources("topic", filled(topics.publish, COMMON_NAME, CERTIFICATE_ID)),
+            ],
+        },
+    ]
+    if topics.subscribe:
+        statements.append(
+            {
+                "Sid": "MqttSubscribe",
+                "Effect": "Allow",
+                "Action": ["iot:Receive", "iot:Subscribe"],
+                "Resource": [
+                    *resources("topic", filled(topics.subscribe, THING)),
+                    *resources("topicfilter", filled(topics.subscribe, THING)),
+                ],
+                "Condition": attached,
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def longest_length(topics: Topics) -> int:
+    """Characters of the document, without white space, in the Region with the longest name."""
+    return len(json.dumps(policy_document(topics, prefix=_LONGEST_PREFIX), separators=(",", ":")))

@@ -1,0 +1,278 @@
+"""What a deployment chooses: the object ``zymkey-fleet`` in cdk.json's context, typed and checked.
+
+Each setting can be overridden for one run: ``cdk deploy -c zymkey-fleet.issuer=aws``, also inside an object:
+``-c zymkey-fleet.topics.publish='["devices/{device}/*"]'``. The value is JSON if it parses as JSON, else a string.
+"""
+
+import copy
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.policy_document import MAX_LENGTH, longest_length
+from infra.topics import Topics, template_problem
+
+CONTEXT_KEY = "zymkey-fleet"
+
+ISSUERS = ("kms", "aws", "external")
+SUBJECT_KEYS = ("C", "ST", "L", "O", "OU")
+
+# The retention periods that CloudWatch Logs offers (PutRetentionPolicy).
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message is one sentence that names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateAuthority:
+    """A CA whose key lives in KMS. ``name`` tells it from its successors; it is never shown to devices."""
+
+    name: str
+    common_name: str
+    organization: str
+    validity_years: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalCertificateAuthority:
+    """A CA whose key is elsewhere, as paths of PEM files.
+
+    With ``verification_certificate`` AWS IoT registers it in DEFAULT mode, without it in SNI_ONLY mode.
+    """
+
+    certificate: Path
+    verification_certificate: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every choice of one deployment. The defaults are those of a new fleet."""
+
+    fleet: str = "zymkey"
+    issuer: str = "kms"
+    certificate_authorities: tuple[CertificateAuthority, ...] = (
+        CertificateAuthority(
+            name="2026", common_name="zymkey fleet CA", organization="zymkey fleet", validity_years=20
+        ),
+    )
+    external_certificate_authority: ExternalCertificateAuthority | None = None
+    certificate_validity_days: int = 365
+    certificate_subject: Mapping[str, str] = field(default_factory=dict)
+    topics: Topics = field(default_factory=Topics)
+    uninvited: str = "refuse"
+    first_connection: str = "known-keys"
+    architecture: str = "arm64"
+    bundle_for: str = "lambda"
+    log_retention_days: int = 90
+
+    @staticmethod
+    def from_context(context: Mapping[str, Any]) -> "Settings":
+        """Read the settings out of all of an app's context (``node.get_all_context()``).
+
+        Raises:
+            SettingsError: a name is unknown or a value is not allowed.
+        """
+        return _read(_overridden(context))
+
+
+def _overridden(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings' object with the command line's dotted overrides put in."""
+    values = context.get(CONTEXT_KEY, {})
+    if not isinstance(values, dict):
+        raise SettingsError(f"{CONTEXT_KEY} is {_shown(values)}, but must be an object of settings.")
+    values = copy.deepcopy(values)
+    for key in sorted(context):
+        if not key.startswith(f"{CONTEXT_KEY}."):
+            continue
+        *parents, last = key.removeprefix(f"{CONTEXT_KEY}.").split(".")
+        target = values
+        for parent in parents:
+            if not isinstance(target.get(parent), dict):
+                target[parent] = {}
+            target = target[parent]
+        target[last] = _parsed(context[key])
+    return values
+
+
+def _parsed(value: Any) -> Any:
+    """A command-line value as JSON if it is JSON, else as the string that it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _read(values: dict[str, Any]) -> Settings:
+    settings = Settings(
+        **_object(
+            CONTEXT_KEY,
+            values,
+            {
+                "fleet": (
+                    "fleet",
+                    _text(r"[A-Za-z][A-Za-z0-9-]{0,30}", "1 to 31 letters, digits and -, a letter first"),
+                ),
+                "issuer": ("issuer", _choice(*ISSUERS)),
+                "certificateAuthorities": ("certificate_authorities", _certificate_authorities),
+                "externalCertificateAuthority": ("external_certificate_authority", _external_certificate_authority),
+                "certificateValidityDays": ("certificate_validity_days", _whole_number(1, 3650)),
+                "certificateSubject": ("certificate_subject", _subject),
+                "topics": ("topics", _topics),
+                "uninvited": ("uninvited", _choice("refuse", "approve")),
+                "firstConnection": ("first_connection", _choice("known-keys", "any", "off")),
+                "architecture": ("architecture", _choice("arm64", "x86_64")),
+                "bundleFor": ("bundle_for", _choice("lambda", "host")),
+                "logRetentionDays": ("log_retention_days", _choice(*LOG_RETENTION_DAYS)),
+            },
+        )
+    )
+    if settings.issuer == "external" and settings.external_certificate_authority is None:
+        raise SettingsError(
+            f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
+            f"when {CONTEXT_KEY}.issuer is external."
+        )
+    return settings
+
+
+Reader = Callable[[str, Any], Any]
+"""Checks the value of the setting with that full name and returns it as the code wants it, or raises."""
+
+
+def _object(where: str, value: Any, readers: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
+    """The present members of an object, checked, under their Python names."""
+    if not isinstance(value, dict):
+        raise _wrong(where, value, f"an object with {', '.join(readers)}")
+    for name in value:
+        if name not in readers:
+            close = difflib.get_close_matches(name, readers, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(readers)}."
+            raise SettingsError(f"{where}.{name} is not a setting; {hint}")
+    return {
+        python_name: reader(f"{where}.{name}", value[name])
+        for name, (python_name, reader) in readers.items()
+        if name in value
+    }
+
+
+def _choice(*allowed: str | int) -> Reader:
+    def read(where: str, value: Any) -> Any:
+        if isinstance(value, bool) or value not in allowed:
+            raise _wrong(where, value, f"one of {', '.join(map(str, allowed))}")
+        return value
+
+    return read
+
+
+def _text(pattern: str, allowed: str) -> Reader:
+    def read(where: str, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise _wrong(where, value, allowed)
+        return value
+
+    return read
+
+
+# X.520 ub-common-name, ub-organization-name and their like: at most 64 characters (RFC 5280 appendix A).
+_name = _text(r"[^\x00-\x1f\x7f]{1,64}", "a string of 1 to 64 characters")
+
+
+def _whole_number(lowest: int, highest: int) -> Reader:
+    def read(where: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise _wrong(where, value, f"a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthority, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= 3:
+        raise _wrong(where, value, "a list of one to three CAs, oldest first")
+    readers: dict[str, tuple[str, Reader]] = {
+        "name": ("name", _text(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")),
+        "commonName": ("common_name", _name),
+        "organization": ("organization", _name),
+        "validityYears": ("validity_years", _whole_number(1, 50)),
+    }
+    authorities = []
+    for position, member in enumerate(value):
+        fields = _object(f"{where}[{position}]", member, readers)
+        for name, (python_name, _) in readers.items():
+            if python_name not in fields:
+                raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have one.")
+        authorities.append(CertificateAuthority(**fields))
+    names = [authority.name for authority in authorities]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{where} names its CAs {', '.join(names)}, but each name must be there only once.")
+    return tuple(authorities)
+
+
+def _external_certificate_authority(where: str, value: Any) -> ExternalCertificateAuthority | None:
+    if value is None:
+        return None
+    path = _text(r"[^\x00]+", "the path of a PEM file")
+    fields = _object(
+        where,
+        value,
+        {
+            "certificate": ("certificate", path),
+            "verificationCertificate": (
+                "verification_certificate",
+                lambda where, value: None if value is None else path(where, value),
+            ),
+        },
+    )
+    if "certificate" not in fields:
+        raise SettingsError(f"{where}.certificate is missing, but must be the path of the CA certificate's PEM file.")
+    verification = fields.get("verification_certificate")
+    return ExternalCertificateAuthority(
+        certificate=Path(fields["certificate"]),
+        verification_certificate=None if verification is None else Path(verification),
+    )
+
+
+def _subject(where: str, value: Any) -> dict[str, str]:
+    country = _text(r"[A-Z]{2}", "two capital letters (ISO 3166)")
+    return _object(where, value, {key: (key, country if key == "C" else _name) for key in SUBJECT_KEYS})
+
+
+def _topics(where: str, value: Any) -> Topics:
+    topics = Topics(**_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
+    if not topics.publish:
+        raise SettingsError(f"{where}.publish is [], but must have at least one topic: the bootstrap tries a publish.")
+    if (length := longest_length(topics)) > MAX_LENGTH:
+        raise SettingsError(
+            f"{where} makes an IoT policy of up to {length} characters, but it must be at most {MAX_LENGTH}: "
+            "use fewer or shorter topics, or a common prefix with *."
+        )
+    return topics
+
+
+def _topic_templates(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(template, str) for template in value):
+        raise _wrong(where, value, "a list of topics like devices/{device}/*")
+    for position, template in enumerate(value):
+        if problem := template_problem(template):
+            raise SettingsError(f"{where}[{position}] is {_shown(template)}, but {problem}.")
+    return tuple(value)
+
+
+def _wrong(where: str, value: Any, allowed: str) -> SettingsError:
+    return SettingsError(f"{where} is {_shown(value)}, but must be {allowed}.")
+
+
+def _shown(value: Any) -> str:
+    """A value as the user wrote it, cut to keep the sentence readable."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
