@@ -94,3 +94,4 @@ class CertificateAuthority:
     subject: str  # RFC 4514
     certificate_pem: str
     verification_pem: str
+    validity_years: int

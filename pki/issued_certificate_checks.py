@@ -55,8 +55,8 @@ def check_issued_certificate(
     public_key_fingerprint: str,
     device: str,
     now: datetime,
-) -> None:
-    """Check a device's certificate against what is known of the device.
+) -> x509.Certificate:
+    """Check a device's certificate against what is known of the device, and return the CA that issued it.
 
     Args:
         authorities: the CA certificates that are registered with AWS IoT for this fleet; one must be the issuer.
@@ -71,7 +71,7 @@ def check_issued_certificate(
     _check_name(certificate, device)
     _check_validity(certificate, now)
     _check_purpose(certificate)
-    _check_issuer(certificate, authorities, now)
+    return _check_issuer(certificate, authorities, now)
 
 
 def _check_key(certificate: x509.Certificate, fingerprint: str) -> None:
@@ -113,7 +113,9 @@ def _check_purpose(certificate: x509.Certificate) -> None:
         raise CertificateError("The certificate's extendedKeyUsage lacks clientAuth.")
 
 
-def _check_issuer(certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime) -> None:
+def _check_issuer(
+    certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime
+) -> x509.Certificate:
     algorithm = certificate.signature_hash_algorithm
     if algorithm is not None and algorithm.name in _WEAK_HASHES:
         raise CertificateError(f"The certificate is signed with {algorithm.name.upper()}; use SHA-256.")
@@ -128,6 +130,7 @@ def _check_issuer(certificate: x509.Certificate, authorities: Sequence[x509.Cert
             f"The CA {issuer.subject.rfc4514_string()!r} is valid from {_show(issuer.not_valid_before_utc)} "
             f"to {_show(issuer.not_valid_after_utc)}, and not now."
         )
+    return issuer
 
 
 def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -1,0 +1,96 @@
+"""What a deployment chose, read once from the function's environment, and the AWS clients that go with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from cryptography import x509
+
+from ledger import Ledger
+from pki.fingerprint import certificate_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_kms import KMSClient
+
+# One call may take this long, and three attempts at it. The function's own timeout is 20 s: what is cut off by it is
+# repaired by the next request.
+_REPEATABLE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+# CreateCertificateFromCsr makes another certificate at each call. A retry by the SDK whose first reply was lost
+# would leave an active certificate that nobody has heard of.
+_NOT_REPEATABLE = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The environment variables, typed."""
+
+    fleet: str
+    issuer: str  # "kms", "aws" or "external"
+    ledger_table: str
+    iot_policy: str
+    ca_certificates: tuple[x509.Certificate, ...]  # oldest first; the newest issues
+    ca_key_arn: str
+    subject: Mapping[str, str]
+    validity_days: int
+    topics: Mapping[str, Any]
+    uninvited: str  # "refuse" or "approve"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Choices:
+        """Read them. Raises ``KeyError`` or ``ValueError`` at start-up when the template forgot one."""
+        pem = environment["CA_CERTIFICATES"].encode()
+        return cls(
+            fleet=environment["FLEET"],
+            issuer=environment["ISSUER"],
+            ledger_table=environment["LEDGER_TABLE"],
+            iot_policy=environment["IOT_POLICY"],
+            ca_certificates=tuple(x509.load_pem_x509_certificates(pem)) if pem else (),
+            ca_key_arn=environment.get("CA_KEY_ARN", ""),
+            subject=json.loads(environment["CERTIFICATE_SUBJECT"]),
+            validity_days=int(environment["CERTIFICATE_VALIDITY_DAYS"]),
+            topics=json.loads(environment["TOPICS"]),
+            uninvited=environment["UNINVITED"],
+        )
+
+    def ca_certificate(self, issued_by: str) -> x509.Certificate | None:
+        """The CA certificate of this id, if the deployment still has it."""
+        return next((each for each in self.ca_certificates if certificate_id(each) == issued_by), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a request needs of the world. Tests pass their own."""
+
+    choices: Choices
+    ledger: Ledger
+    iot: IoTClient
+    iot_once: IoTClient  # for the one call that must not be repeated
+    kms: KMSClient
+
+    @classmethod
+    def connect(cls, environment: Mapping[str, str]) -> Deployment:
+        """Make the clients. Costs a third of a second, so it is done while the function starts."""
+        choices = Choices.read(environment)
+        session = boto3.session.Session()
+        return cls(
+            choices=choices,
+            ledger=Ledger(client=session.client("dynamodb", config=_REPEATABLE), table=choices.ledger_table),
+            iot=session.client("iot", config=_REPEATABLE),
+            iot_once=session.client("iot", config=_NOT_REPEATABLE),
+            kms=session.client("kms", config=_REPEATABLE),
+        )
+
+    @cached_property
+    def data_endpoint(self) -> str:
+        """The host name that this account's devices connect to; asked once, for it never changes.
+
+        The ATS endpoint's certificate chains to Amazon's own roots (AWS IoT Developer Guide, server authentication).
+        """
+        return self.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]

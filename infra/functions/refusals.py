@@ -1,0 +1,75 @@
+"""Answers other than success, as exceptions. The sentence is for the person or program at the other end."""
+
+
+class Refusal(Exception):
+    """An answer that ends a request. ``status`` is the HTTP status, ``sentence`` the body."""
+
+    status: int
+    headers: dict[str, str]
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.headers = {}
+
+
+class BadRequest(Refusal):
+    """What was sent is wrong; sending it again will not help."""
+
+    status = 400
+
+
+class Unauthorized(Refusal):
+    """Nobody invited this key, or the token is wrong, spent or late.
+
+    The challenge is what makes clients such as libest send their credentials at all (RFC 7030 section 3.2.3).
+    """
+
+    status = 401
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.headers = {"WWW-Authenticate": 'Basic realm="zymkey-fleet"'}
+
+
+class Forbidden(Refusal):
+    """The operator has decided against it."""
+
+    status = 403
+
+
+class NotFound(Refusal):
+    """There is no such thing in this deployment."""
+
+    status = 404
+
+
+class Conflict(Refusal):
+    """It has been done already."""
+
+    status = 409
+
+
+class _Later(Refusal):
+    def __init__(self, sentence: str, *, retry_after: int) -> None:
+        """``retry_after`` in seconds; RFC 7030 section 4.2.3 wants it in every 202."""
+        super().__init__(sentence)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class NotYet(_Later):
+    """Accepted; the same request will succeed later."""
+
+    status = 202
+
+
+class TooMany(_Later):
+    """More than this deployment takes from strangers."""
+
+    status = 429
+
+
+class Unavailable(_Later):
+    """AWS throttles, or did not do its part; what was done so far is kept."""
+
+    status = 503
