@@ -41,6 +41,15 @@ class Addresses:
             directory=Path(environment.get("SANDBOX_DIRECTORY", cls.directory)).absolute(),
         )
 
+    def to_environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads, for a process of this sandbox."""
+        return {
+            "SANDBOX_GATEWAY_PORT": str(self.gateway_port),
+            "SANDBOX_HTTPS_PORT": str(self.https_port),
+            "SANDBOX_MQTT_PORT": str(self.mqtt_port),
+            "SANDBOX_DIRECTORY": str(self.directory),
+        }
+
     @property
     def gateway(self) -> str:
         """The emulator's address, for every AWS service."""

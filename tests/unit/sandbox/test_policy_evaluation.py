@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.policy_evaluation import Request, UnsupportedPolicyError, Verdict, evaluate
+from sandbox.data_endpoint.policy_evaluation import Request, UnsupportedPolicyError, Verdict, evaluate
 
 TOPIC = "arn:aws:iot:us-east-1:000000000000:topic/"
 CERTIFICATE_VARIABLES = {"iot:Certificate.Subject.CommonName": "pi-1", "iot:CertificateId": "ab12"}

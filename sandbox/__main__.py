@@ -1,0 +1,49 @@
+"""`python -m sandbox start|stop|status`: the cloud on this machine."""
+
+import argparse
+import sys
+
+from . import lifecycle
+from .addresses import Addresses
+from .errors import SandboxError
+
+ISSUERS = ["kms", "aws", "external"]
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    addresses = Addresses.from_environment()
+    try:
+        match arguments.command:
+            case "start":
+                sandbox = lifecycle.start(addresses, arguments.issuer, print)
+                print(f"The sandbox runs. Use it with: . {sandbox.environment_file}")
+            case "stop":
+                print("The sandbox has ended." if lifecycle.stop(addresses) else "No sandbox was running.")
+            case "status":
+                return _show_status(addresses)
+    except SandboxError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("start", help="start what does not run, deploy what is not deployed")
+    start.add_argument("--issuer", choices=ISSUERS, default="kms", help="who signs certificates (default: kms)")
+    commands.add_parser("stop", help="end everything that start began")
+    commands.add_parser("status", help="show what runs; exit code 1 unless all of it does")
+    return parser
+
+
+def _show_status(addresses: Addresses) -> int:
+    parts = lifecycle.status(addresses)
+    for name, state in parts.items():
+        print(f"{name + ':':15} {state or 'none'}")
+    return 0 if all(parts.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

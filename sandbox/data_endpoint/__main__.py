@@ -1,0 +1,24 @@
+"""`python -m sandbox.data_endpoint`: serve until ended. The sandbox starts it; AWS_* name the emulator."""
+
+import logging
+
+import boto3
+
+from ..addresses import Addresses
+from ..certificates import ServerCertificates
+from .publishing import Publisher
+from .registry import Registry
+from .server import DataEndpoint, tls_context
+
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+logging.getLogger("botocore").setLevel(logging.WARNING)
+
+addresses = Addresses.from_environment()
+certificates = ServerCertificates.in_directory(addresses.directory)
+registry = Registry(boto3.client("iot"))
+DataEndpoint(
+    port=addresses.https_port,
+    context=tls_context(str(certificates.chain), str(certificates.key)),
+    registry=registry,
+    publisher=Publisher(registry, boto3.client("iot-data")),
+).serve_forever()

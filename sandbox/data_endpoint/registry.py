@@ -1,0 +1,37 @@
+"""What AWS IoT knows of a client certificate: its status and the policies attached to it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredCertificate:
+    """`arn` of a certificate whose id is the SHA-256 of its DER, in hex."""
+
+    certificate_id: str
+    arn: str
+    is_active: bool
+
+
+class Registry:
+    """Reads the emulator's registry, anew for each question: what was changed counts at once."""
+
+    def __init__(self, iot: "IoTClient") -> None:
+        self._iot = iot
+
+    def find(self, certificate_id: str) -> RegisteredCertificate | None:
+        try:
+            found = self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        except self._iot.exceptions.ResourceNotFoundException:
+            return None
+        return RegisteredCertificate(
+            certificate_id=certificate_id, arn=found["certificateArn"], is_active=found["status"] == "ACTIVE"
+        )
+
+    def policies(self, certificate: RegisteredCertificate) -> list[str]:
+        """Default versions of the attached policies, as JSON documents."""
+        attached = self._iot.list_attached_policies(target=certificate.arn)["policies"]
+        return [self._iot.get_policy(policyName=policy["policyName"])["policyDocument"] for policy in attached]

@@ -1,0 +1,127 @@
+"""TLS: who is calling? Any issuer's certificate is let through the handshake and then looked up.
+
+pyOpenSSL, because `ssl` in the standard library can only ask for certificates whose issuers it was given. What
+the handshake does prove, in either version of TLS, is that the client holds the certificate's key: OpenSSL
+verifies the client's signature (CertificateVerify) whatever the verify callback says.
+"""
+
+import datetime
+import logging
+import socket
+import struct
+import threading
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL
+
+from .conversation import converse
+from .publishing import Publisher, Session
+from .registry import Registry
+
+log = logging.getLogger(__name__)
+
+# A client that says nothing for this long is disconnected.
+SILENCE_SECONDS = 30
+READ_SIZE = 16 * 1024
+
+
+def tls_context(chain_file: str, key_file: str) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.use_certificate_chain_file(chain_file)
+    context.use_privatekey_file(key_file)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+    # Without resumption each connection costs its client one signature, and each is judged anew.
+    context.set_session_id(b"zymkey-fleet")
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_options(SSL.OP_NO_TICKET)
+    return context
+
+
+class DataEndpoint:
+    """Serves HTTPS on 127.0.0.1, one thread a connection."""
+
+    def __init__(self, *, port: int, context: SSL.Context, registry: Registry, publisher: Publisher) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._context = context
+        self._registry = registry
+        self._publisher = publisher
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def serve_forever(self) -> None:
+        """Serve until the listening socket is closed."""
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            # A timeout that OpenSSL's own reads obey; Python's would make the socket non-blocking.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENCE_SECONDS, 0))
+            connection = SSL.Connection(self._context, client)
+            connection.set_accept_state()
+            try:
+                connection.do_handshake()
+                session = self._authenticate(connection)
+                if session is not None:
+                    converse(_TlsStream(connection), lambda *request: self._publisher.answer(session, *request))
+                connection.shutdown()
+            except (SSL.Error, OSError) as interruption:
+                log.info("connection ended: %r", interruption)
+            except Exception:
+                log.exception("a request failed")
+
+    def _authenticate(self, connection: SSL.Connection) -> Session | None:
+        """The session of an acceptable client, or None: as with AWS IoT the connection is then just closed.
+
+        Under TLS 1.3 the client takes its handshake for finished by now; its first read shows it the end.
+        """
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            return None
+        certificate_id = certificate.fingerprint(hashes.SHA256()).hex()
+        registered = self._registry.find(certificate_id)
+        if registered is None:
+            log.info("disconnected %s: not registered", certificate_id)
+        elif not registered.is_active:
+            log.info("disconnected %s: not ACTIVE", certificate_id)
+        elif not _is_valid_now(certificate):
+            log.info("disconnected %s: not valid at this time", certificate_id)
+        elif connection.get_servername() is None:
+            log.info("disconnected %s: no server name (SNI) was sent", certificate_id)
+        else:
+            return Session(certificate=certificate, registered=registered)
+        return None
+
+
+class _TlsStream:
+    """A TLS connection as the byte stream that a conversation wants."""
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self._connection = connection
+
+    def receive(self) -> bytes:
+        try:
+            return self._connection.recv(READ_SIZE)
+        except (SSL.ZeroReturnError, SSL.SysCallError, SSL.WantReadError):
+            return b""
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+
+def _is_valid_now(certificate: x509.Certificate) -> bool:
+    now = datetime.datetime.now(datetime.UTC)
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc

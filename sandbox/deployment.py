@@ -1,0 +1,140 @@
+"""The unmodified CDK app, deployed into the emulator with the real CDK command line.
+
+Only two settings differ from what an account gets: the issuer that was asked for, and the functions' code built
+for this machine, because the emulator runs functions on it.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .addresses import ACCOUNT, REGION, REPOSITORY, Addresses
+from .errors import SandboxError
+
+CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
+
+# What a deployment is made from. A change in any of these is a reason to deploy again.
+SOURCES = ["app.py", "cdk.json", "infra", "ledger", "pki", "requirements/functions.txt", "package-lock.json"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What is deployed: the stacks' outputs by name, and a digest of all that it was made from."""
+
+    digest: str
+    outputs: Mapping[str, str]
+
+    @property
+    def issuer(self) -> str:
+        return self.outputs["Issuer"]
+
+    @property
+    def enrollment_stack(self) -> str:
+        return f"{self.outputs['Fleet']}-Enrollment"
+
+
+def current_deployment(directory: Path) -> Deployment | None:
+    """The last one that succeeded in this emulator, or None."""
+    try:
+        recorded = json.loads(_record(directory).read_text())
+    except FileNotFoundError:
+        return None
+    return Deployment(digest=recorded["digest"], outputs=recorded["outputs"])
+
+
+def forget_deployment(directory: Path) -> None:
+    """An emulator that has just started holds nothing."""
+    _record(directory).unlink(missing_ok=True)
+
+
+def settings_for(issuer: str) -> dict[str, str]:
+    """cdk.json settings that the sandbox overrides, by their dotted names."""
+    return {"issuer": issuer, "bundleFor": "host"}
+
+
+def deployment_digest(settings: Mapping[str, str]) -> str:
+    """Changes with the sources and with the overridden settings."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in _source_files():
+        digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str]) -> Deployment:
+    """`cdk bootstrap`, then `cdk deploy` of all stacks; the CLI's words go to deploy.log.
+
+    Raises SandboxError with the end of that log when the CLI fails.
+    """
+    directory = addresses.directory
+    forget_deployment(directory)
+    environment = _cdk_environment(directory, aws)
+    outputs_file = directory / "outputs.json"
+    log = directory / "deploy.log"
+    log.unlink(missing_ok=True)
+    overrides = [f"--context=zymkey-fleet.{name}={value}" for name, value in settings.items()]
+    assembly = f"--output={directory / 'cdk.out'}"
+    _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices", assembly, *overrides], environment, log)
+    _cdk(
+        [
+            "deploy",
+            "--all",
+            "--require-approval=never",
+            "--no-notices",
+            "--progress=events",
+            f"--outputs-file={outputs_file}",
+            assembly,
+            *overrides,
+        ],
+        environment,
+        log,
+    )
+    stacks: dict[str, dict[str, str]] = json.loads(outputs_file.read_text())
+    outputs = {name: value for stack in stacks.values() for name, value in stack.items()}
+    deployment = Deployment(digest=deployment_digest(settings), outputs=outputs)
+    _record(directory).write_text(json.dumps({"digest": deployment.digest, "outputs": outputs}, indent=2))
+    return deployment
+
+
+def _cdk(arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+    if not CDK.exists():
+        raise SandboxError("The CDK command line is not installed; `make setup` installs it.")
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [CDK, *arguments], cwd=REPOSITORY, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+    if done.returncode != 0:
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+        raise SandboxError(f"`cdk {arguments[0]}` failed. The end of {log}:\n{end}")
+
+
+def _cdk_environment(directory: Path, aws: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment, because building the bundle asks its package index, with the emulator's AWS."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")}
+    return {
+        **inherited,
+        **aws,
+        # The CLI remembers which account an access key belongs to; ours must not meet a real one's memory.
+        "CDK_HOME": str(directory / "cdk"),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "true",
+        "VIRTUAL_ENV": sys.prefix,
+    }
+
+
+def _source_files() -> Iterator[Path]:
+    for source in SOURCES:
+        path = REPOSITORY / source
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix in (".py", ".json"))
+        elif path.exists():
+            yield path
+
+
+def _record(directory: Path) -> Path:
+    return directory / "deployment.json"

@@ -1,0 +1,161 @@
+"""Start, stop and look at the sandbox. Everything here can be repeated."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from .addresses import DATA_ENDPOINT_HOST, Addresses
+from .background import exclusively
+from .certificates import ServerCertificates, ensure_server_certificates
+from .data_endpoint.process import data_endpoint_process, ensure_data_endpoint, is_serving
+from .deployment import (
+    Deployment,
+    current_deployment,
+    deploy,
+    deployment_digest,
+    forget_deployment,
+    settings_for,
+)
+from .emulator import emulator_process, ensure_emulator, is_healthy, mqtt_root_certificate
+from .environment import (
+    aws_environment,
+    device_environment,
+    reachable_enrollment_url,
+    sdk_connection,
+    write_environment_file,
+)
+from .permissions import adapt_roles
+from .zymkey.build import OUTPUT as ZYMKEY_ENGINES
+from .zymkey.build import CannotBuild, build
+
+# Takes one line for the person who watches.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """A running sandbox. `zymkey_problem` says why there is no simulated Zymkey, when there is none."""
+
+    addresses: Addresses
+    deployment: Deployment
+    zymkey_problem: str | None
+
+    @property
+    def environment_file(self) -> Path:
+        return self.addresses.environment_file
+
+
+def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
+    """Bring everything up that is not up, deploy what is not deployed, write the environment file.
+
+    Raises SandboxError when a part cannot be brought up; those that came up stay.
+    """
+    with exclusively(addresses.directory):
+        certificates = ensure_server_certificates(addresses.directory)
+        aws = aws_environment(addresses, certificates)
+        zymkey_problem = _build_zymkey(say)
+        _start_emulator(addresses, certificates, say)
+        _start_data_endpoint(addresses, certificates, aws, say)
+        deployment = _ensure_deployment(addresses, aws, issuer, say)
+        _write_environment(addresses, certificates, deployment)
+        return Sandbox(addresses=addresses, deployment=deployment, zymkey_problem=zymkey_problem)
+
+
+def stop(addresses: Addresses) -> bool:
+    """End all that runs; say whether anything did. Certificates and logs stay, what was deployed is gone."""
+    with exclusively(addresses.directory):
+        ended = [
+            data_endpoint_process(addresses.directory).stop(),
+            emulator_process(addresses.directory).stop(),
+        ]
+        forget_deployment(addresses.directory)
+        addresses.environment_file.unlink(missing_ok=True)
+        return any(ended)
+
+
+def status(addresses: Addresses) -> dict[str, str | None]:
+    """What runs, part by part; None where something does not."""
+    certificates = ServerCertificates.in_directory(addresses.directory)
+    made = certificates.root.exists()
+    deployment = current_deployment(addresses.directory)
+    return {
+        "emulator": addresses.gateway if made and is_healthy(addresses, certificates) else None,
+        "data endpoint": f"https://localhost:{addresses.https_port}"
+        if made and is_serving(addresses, certificates)
+        else None,
+        "deployment": f"fleet {deployment.outputs['Fleet']}, issuer {deployment.issuer}" if deployment else None,
+        "environment": str(addresses.environment_file) if addresses.environment_file.exists() else None,
+    }
+
+
+def _build_zymkey(say: Say) -> str | None:
+    began = time.monotonic()
+    try:
+        built = build()
+    except CannotBuild as problem:
+        say(f"simulated Zymkey: none. {problem}")
+        return str(problem)
+    say(f"simulated Zymkey: {_done('built', began) if built.compiled else 'is built'}")
+    return None
+
+
+def _start_emulator(addresses: Addresses, certificates: ServerCertificates, say: Say) -> None:
+    began = time.monotonic()
+    if ensure_emulator(addresses, certificates):
+        forget_deployment(addresses.directory)
+        say(f"emulator: {_done('started', began)}, {addresses.gateway}")
+    else:
+        say(f"emulator: runs already, {addresses.gateway}")
+
+
+def _start_data_endpoint(
+    addresses: Addresses, certificates: ServerCertificates, aws: Mapping[str, str], say: Say
+) -> None:
+    began = time.monotonic()
+    url = f"https://{DATA_ENDPOINT_HOST}:{addresses.https_port}"
+    if ensure_data_endpoint(addresses, certificates, _data_endpoint_environment(addresses, aws)):
+        say(f"data endpoint: {_done('started', began)}, {url}")
+    else:
+        say(f"data endpoint: runs already, {url}")
+
+
+def _data_endpoint_environment(addresses: Addresses, aws: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), **aws, **addresses.to_environment()}
+
+
+def _ensure_deployment(addresses: Addresses, aws: Mapping[str, str], issuer: str, say: Say) -> Deployment:
+    began = time.monotonic()
+    settings = settings_for(issuer)
+    deployment = current_deployment(addresses.directory)
+    if deployment is not None and deployment.digest == deployment_digest(settings):
+        say(f"deployment: is up to date, issuer {issuer}")
+        return deployment
+    say(f"deployment: `cdk deploy --all`, issuer {issuer} ...")
+    deployment = deploy(addresses, aws, settings)
+    connection = sdk_connection(aws)
+    adapt_roles(
+        boto3.client("iam", **connection), boto3.client("cloudformation", **connection), deployment.enrollment_stack
+    )
+    say(f"deployment: {_done('deployed', began)}")
+    return deployment
+
+
+def _write_environment(addresses: Addresses, certificates: ServerCertificates, deployment: Deployment) -> None:
+    roots = addresses.directory / "roots.pem"
+    # Gateway and data endpoint show our certificate, the MQTT broker the emulator's own.
+    roots.write_bytes(certificates.root.read_bytes() + mqtt_root_certificate(addresses, certificates))
+    device = device_environment(
+        addresses,
+        enrollment_url=reachable_enrollment_url(addresses, deployment.outputs["EnrollmentUrl"]),
+        roots=roots,
+        engines=ZYMKEY_ENGINES,
+    )
+    write_environment_file(addresses.environment_file, {**aws_environment(addresses, certificates), **device})
+
+
+def _done(what: str, began: float) -> str:
+    return f"{what} in {time.monotonic() - began:.1f} s"
