@@ -8,8 +8,9 @@ from constructs import Construct
 LISTING_INDEX = "listing"
 # What `zymkey-fleet list` shows; small, so that listing a large fleet stays cheap. Never a PEM.
 LISTED_ATTRIBUTES = (
-    *("state", "device", "key", "fingerprint", "certificate_id"),
-    *("token_expires", "not_after", "requested_at", "updated_at"),
+    *("device", "state", "fingerprint", "token_expires", "updated_at"),
+    *("certificate_id", "not_after", "issued_by", "unfinished", "csr_at"),
+    *("superseded", "superseded_at", "superseded_issued_by"),
 )
 
 
