@@ -77,7 +77,7 @@ def _load(der: bytes) -> x509.CertificateSigningRequest:
     try:
         request = x509.load_der_x509_csr(der)
         request.subject  # parsed on first use: let it fail here if it does  # noqa: B018
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise CsrError("The body is base64, but what it holds is not a PKCS#10 CSR in DER.") from None
     return request
 

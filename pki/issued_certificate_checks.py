@@ -39,7 +39,7 @@ def read_leaf(pem: bytes) -> x509.Certificate:
         raise CertificateError("There is no certificate: the text is empty.")
     try:
         leaves = [each for each in x509.load_pem_x509_certificates(pem) if not _is_ca(each)]
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise CertificateError("The text is not a certificate in PEM, or its DER is damaged.") from None
     if not leaves:
         raise CertificateError("The PEM holds CA certificates alone, and not a device's.")
