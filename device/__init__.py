@@ -1,0 +1,7 @@
+"""zymkey-iot: what runs on the Raspberry Pi, from a key in a Zymkey to a message on AWS IoT.
+
+Importable as `device` in the repository and as `zymkey_iot` when installed, so every import in here is
+relative.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,252 @@
+"""The whole story of a bootstrap, top to bottom: key, certificate, configuration, proof, keep.
+
+Every step can be repeated. A run that is killed anywhere leaves the old certificate or the new one, and the
+next run goes on from there: the key is the identity, so the cloud answers a repeated request with the same
+certificate.
+"""
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import configuration as cloud
+from . import est, retry
+from .certificate import DeviceCertificate, now
+from .configuration import Configuration
+from .csr import make_csr
+from .errors import CertificateRefused, DeviceError, TopicDenied, UsageError
+from .https_publish import HttpsPublisher
+from .keys import DeviceKey, open_key
+from .mqtt_publish import MqttRoundTrip
+from .report import Report
+from .settings import Settings
+from .store import StateFolder
+from .tls import client_context
+
+# A policy that was attached a moment ago, or a certificate registered a moment ago, takes effect within
+# seconds, sometimes a minute or more.
+SETTLING_TIME = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the device has afterwards."""
+
+    name: str
+    key: DeviceKey
+    certificate: DeviceCertificate
+    configuration: Configuration
+    enrolled: bool
+    """Whether the cloud was asked for a certificate."""
+
+
+def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outcome:
+    """Get a certificate for the key, prove it with a publish, keep it. Raises DeviceError."""
+    if settings.url is None:
+        raise UsageError(
+            "the enrollment URL is missing.",
+            cure="zymkey-iot bootstrap https://…, as zymkey-fleet invite prints it",
+        )
+    state = StateFolder(settings.state)
+    with state.locked():
+        key = open_the_key(settings, report, create=True)
+        context = client_context(settings.ca_file)
+
+        certificate = certificate_in_hand(state, key, settings)
+        enrolled = certificate is None
+        if certificate is None:
+            certificate = enroll(state, key, settings, context, report)
+        configuration = configure(state, settings, context, report, refresh=enrolled)
+
+        prove = Proof(settings, configuration, certificate, key, context)
+        prove.over_https(report, give_up_after=SETTLING_TIME if enrolled else 0)
+        if mqtt:
+            prove.over_mqtt(report)
+        keep(state, certificate, settings, key, report)
+    return Outcome(settings.name, key, certificate, configuration, enrolled)
+
+
+def open_the_key(settings: Settings, report: Report, *, create: bool = False) -> DeviceKey:
+    """Open the key and say which it is."""
+    with report.step("key") as step:
+        key = open_key(settings.key, state=settings.state, create=create)
+        step.done = f"{key.title()}, {key.fingerprint}"
+        step.facts = {"fingerprint": key.fingerprint}
+    if key.warning:
+        report.warn(key.warning)
+    return key
+
+
+def certificate_in_hand(state: StateFolder, key: DeviceKey, settings: Settings) -> DeviceCertificate | None:
+    """A certificate that is here already and serves: this key's, this name's, from this cloud, and not due.
+
+    One that was issued and not tried yet (an interrupted run) comes first. What cannot be read is as good as
+    absent: the cloud gives the same certificate again.
+    """
+    last = state.device()
+    if (last.get("name", settings.name), last.get("url", settings.url)) != (settings.name, settings.url):
+        return None
+    for pem, source in (
+        (state.candidate(), state.candidate_path),
+        (state.certificate(), state.certificate_path),
+    ):
+        if pem is None:
+            continue
+        try:
+            certificate = DeviceCertificate.from_pem(pem, source=str(source))
+        except DeviceError:
+            continue
+        right_name = certificate.common_name in (settings.name, None)
+        if certificate.is_for(key.public_key()) and right_name and not certificate.is_due(now()):
+            return certificate
+    return None
+
+
+def enroll(
+    state: StateFolder,
+    key: DeviceKey,
+    settings: Settings,
+    context: ssl.SSLContext,
+    report: Report,
+    *,
+    operation: str = "simpleenroll",
+) -> DeviceCertificate:
+    """Have a certificate issued, and put it beside the one in use."""
+    url = settings.url or ""
+    with report.step("request") as step:
+        csr = make_csr(key, settings.name)
+        step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), signed by the {key.title()}"
+    # Written before the cloud is asked, so that a run which has to wait can be taken up without arguments.
+    state.keep_device(name=settings.name, url=url, key=settings.key)
+    with report.step("enroll") as step:
+        certificate = retry.retry(
+            lambda: est.enroll(
+                url,
+                csr,
+                name=settings.name,
+                token=settings.token,
+                key=key,
+                context=context,
+                operation=operation,
+            ),
+            give_up_after=settings.give_up_after,
+            on_wait=tell_wait(report),
+        )
+        state.add_candidate(certificate.pem)
+        step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
+        step.facts = {"certificateId": certificate.certificate_id}
+    return certificate
+
+
+def configure(
+    state: StateFolder, settings: Settings, context: ssl.SSLContext, report: Report, *, refresh: bool
+) -> Configuration:
+    """The configuration that is here, or the cloud's when there is none or `refresh` asks for it."""
+    kept = None if refresh else kept_configuration(state)
+    if kept is None:
+        with report.step("configure") as step:
+            kept, document = retry.retry(
+                lambda: cloud.fetch(settings.url or "", context=context),
+                give_up_after=settings.give_up_after,
+                on_wait=tell_wait(report),
+            )
+            state.keep_configuration(document)
+            step.done = f"fleet {kept.fleet}, data endpoint {kept.data_endpoint}"
+    return kept.at(endpoint=settings.endpoint, https_port=settings.https_port, mqtt_port=settings.mqtt_port)
+
+
+def kept_configuration(state: StateFolder) -> Configuration | None:
+    """What configuration.json says; None when it is absent or says nothing that can be used."""
+    document = state.configuration()
+    try:
+        return Configuration.from_json(document) if document else None
+    except ValueError:
+        return None
+
+
+class Proof:
+    """A publish that shows that the cloud takes this certificate and this key."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        configuration: Configuration,
+        certificate: DeviceCertificate,
+        key: DeviceKey,
+        context: ssl.SSLContext,
+    ) -> None:
+        self._name = settings.name
+        self._configuration = configuration
+        self._certificate = certificate
+        self._key = key
+        self._context = context
+
+    def over_https(self, report: Report, *, give_up_after: float) -> None:
+        """Publish to a topic of our own. A fresh certificate or policy is given time to take effect."""
+        topic = self._configuration.test_topic(self._certificate.topic_name(self._name))
+        if topic is None:
+            report.note("the fleet's devices may not publish, so there is nothing to try")
+            return
+        publisher = HttpsPublisher(
+            endpoint=self._configuration.data_endpoint,
+            port=self._configuration.https_port,
+            certificate=self._certificate,
+            key=self._key,
+            context=self._context,
+        )
+        with report.step("publish") as step:
+            retry.retry(
+                lambda: publisher.publish(topic, self._payload()),
+                give_up_after=give_up_after,
+                on_wait=tell_wait(report),
+            )
+            step.done = f"{topic}, over mutual TLS with the key in the {self._key.title()}"
+            step.facts = {"topic": topic}
+
+    def over_mqtt(self, report: Report) -> None:
+        """Publish over MQTT and receive the message."""
+        topic = self._configuration.test_topic(self._name)
+        if topic is None:
+            return
+        with report.step("mqtt") as step:
+            round_trip = MqttRoundTrip(
+                endpoint=self._configuration.data_endpoint,
+                port=self._configuration.mqtt_port,
+                name=self._name,
+                certificate=self._certificate,
+                key=self._key,
+                context=self._context,
+            )
+            round_trip.run(topic, self._payload())
+            step.done = f"{topic}, published and received"
+            step.facts = {"topic": topic}
+
+    def _payload(self) -> bytes:
+        message = {"device": self._name, "event": "bootstrap", "time": int(time.time())}
+        return json.dumps(message).encode()
+
+
+def keep(
+    state: StateFolder, certificate: DeviceCertificate, settings: Settings, key: DeviceKey, report: Report
+) -> None:
+    """Promote the certificate that has proved itself. Changes nothing when it is the one in use."""
+    if state.certificate() == certificate.pem:
+        if state.candidate() is not None:
+            state.drop_candidate()
+        return
+    with report.step("keep") as step:
+        state.promote_candidate()
+        step.done = str(state.certificate_path)
+
+
+def tell_wait(report: Report) -> Callable[[DeviceError, float], None]:
+    """For `retry.retry`: say why it waits, and how long."""
+
+    def tell(error: DeviceError, seconds: float) -> None:
+        fresh = isinstance(error, CertificateRefused | TopicDenied)
+        why = "not in effect yet: " + error.cause if fresh else error.cause
+        report.note(f"{why} Again in {seconds:.0f} s.")
+
+    return tell

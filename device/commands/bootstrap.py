@@ -1,0 +1,55 @@
+"""Get a certificate for the HSM's key, prove it with a publish over mutual TLS, and keep it.
+
+Running it again does no harm: it asks the cloud for nothing that is here already. With the files in the
+state folder lost, it gets the same certificate again.
+"""
+
+import argparse
+
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", nargs="?", help="the fleet's enrollment URL")
+    parser.add_argument("--name", metavar="NAME", help="the device's name (default: this host's name)")
+    parser.add_argument(
+        "--token", metavar="TOKEN", help="one-time token; others can see it in the process list while this runs"
+    )
+    parser.add_argument("--token-file", metavar="FILE", help="file that holds the token")
+    parser.add_argument("--mqtt", action="store_true", help="also publish and receive over MQTT")
+    options.add_key(parser)
+    options.add_state(parser)
+    options.add_connection(parser)
+    options.add_give_up_after(parser)
+    options.add_json(parser)
+    options.add_examples(
+        parser,
+        "sudo ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7",
+        "sudo zymkey-iot bootstrap                       (all from /boot/firmware/zymkey-iot.toml)",
+        "zymkey-iot bootstrap https://… --key file: --state ~/zymkey-iot      (no hardware, no root)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..bootstrap import bootstrap
+    from ..report import Report
+    from ..settings import load
+
+    report = Report(as_json=arguments.json)
+    settings = load(arguments)
+    outcome = bootstrap(settings, report, mqtt=arguments.mqtt)
+    certificate = outcome.certificate
+    report.finish(
+        f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}."
+        f" The key signed {outcome.key.signatures} times.",
+        name=outcome.name,
+        fingerprint=outcome.key.fingerprint,
+        key=outcome.key.uri,
+        certificateId=certificate.certificate_id,
+        notAfter=certificate.not_after.isoformat(),
+        certificate=str(settings.state / "certificate.pem"),
+        endpoint=outcome.configuration.data_endpoint,
+        enrolled=outcome.enrolled,
+        signatures=outcome.key.signatures,
+    )
+    return 0

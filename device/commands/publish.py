@@ -1,0 +1,49 @@
+"""Publish one message over mutual TLS with the key in the HSM: HTTPS, or MQTT with --mqtt.
+
+`{device}` in TOPIC stands for what the fleet's policy knows this device by.
+"""
+
+import argparse
+
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("message", metavar="MESSAGE", help="the payload; - reads it from stdin")
+    parser.add_argument("--mqtt", action="store_true", help="over MQTT, and receive it back")
+    options.add_key(parser)
+    options.add_state(parser)
+    options.add_connection(parser)
+    options.add_json(parser)
+    options.add_examples(
+        parser,
+        """sudo zymkey-iot publish 'devices/{device}/temperature' '{"celsius": 21.5}'""",
+        "sudo zymkey-iot publish --mqtt 'devices/{device}/hello' hello",
+        "date | sudo zymkey-iot publish 'devices/{device}/log' -",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import sys
+
+    from ..device import Device
+    from ..report import Report
+    from ..settings import load
+
+    report = Report(as_json=arguments.json)
+    device = Device.open(load(arguments))
+    if device.key.warning:
+        report.warn(device.key.warning)
+    payload = sys.stdin.buffer.read() if arguments.message == "-" else arguments.message.encode()
+    with report.step("publish") as step:
+        topic = device.topic(arguments.topic, mqtt=arguments.mqtt)
+        if arguments.mqtt:
+            device.mqtt().run(topic, payload)
+            step.done = f"{topic}, {len(payload)} bytes over MQTT, and received back"
+            trace = None
+        else:
+            trace = device.https().publish(topic, payload)
+            step.done = f"{topic}, {len(payload)} bytes over HTTPS"
+    report.finish("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)
+    return 0

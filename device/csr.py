@@ -1,0 +1,28 @@
+"""The certificate signing request: one signature by the key, and a check that it is one."""
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from .errors import KeyUnavailable
+from .keys import DeviceKey
+
+
+def make_csr(key: DeviceKey, name: str) -> bytes:
+    """A PKCS#10 request (RFC 2986) in DER with subject CN=`name`, signed by `key`.
+
+    Raises KeyUnavailable when the key does not sign, or signs something that its public key does not verify.
+    """
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    try:
+        key.public_key().verify(csr.signature, csr.tbs_certrequest_bytes, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        # A request with a wrong signature builds without complaint, and only the server would notice.
+        raise KeyUnavailable(
+            f"the {key.title()} signed, and its public key does not verify the signature.",
+            cure="power the Pi off and on; if it stays so, the HSM is defective or its library does not fit",
+        ) from None
+    return csr.public_bytes(serialization.Encoding.DER)

@@ -1,0 +1,109 @@
+"""A device that has been bootstrapped: its key, certificate and configuration, and ways to publish."""
+
+import ssl
+from dataclasses import dataclass
+
+from .certificate import DeviceCertificate, now
+from .configuration import Configuration
+from .errors import CertificateUnusable
+from .https_publish import HttpsPublisher
+from .keys import DeviceKey, open_key
+from .mqtt_publish import MqttRoundTrip
+from .settings import Settings
+from .store import StateFolder
+from .tls import client_context
+
+BOOTSTRAP = "sudo zymkey-iot bootstrap"
+
+
+@dataclass(frozen=True)
+class Device:
+    """What `publish` needs, checked."""
+
+    name: str
+    key: DeviceKey
+    certificate: DeviceCertificate
+    configuration: Configuration
+    context: ssl.SSLContext
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Device":
+        """Read the state folder and open the key.
+
+        Raises CertificateUnusable when there is no certificate, when it is over, or when it is not the key's.
+        """
+        state = StateFolder(settings.state)
+        certificate = kept_certificate(state)
+        document = state.configuration()
+        if document is None:
+            raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
+        try:
+            configuration = Configuration.from_json(document)
+        except ValueError:
+            raise CertificateUnusable(
+                f"{state.configuration_path} cannot be used.",
+                cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
+            ) from None
+        key = open_key(settings.key, state=settings.state)
+        check_usable(certificate, key)
+        return cls(
+            name=settings.name,
+            key=key,
+            certificate=certificate,
+            configuration=configuration.at(
+                endpoint=settings.endpoint, https_port=settings.https_port, mqtt_port=settings.mqtt_port
+            ),
+            context=client_context(settings.ca_file),
+        )
+
+    def topic(self, template: str, *, mqtt: bool) -> str:
+        """`template` with `{device}` as the policy knows this device: by name, over HTTPS perhaps by id."""
+        return template.replace("{device}", self.name if mqtt else self.certificate.topic_name(self.name))
+
+    def https(self) -> HttpsPublisher:
+        return HttpsPublisher(
+            endpoint=self.configuration.data_endpoint,
+            port=self.configuration.https_port,
+            certificate=self.certificate,
+            key=self.key,
+            context=self.context,
+        )
+
+    def mqtt(self) -> MqttRoundTrip:
+        return MqttRoundTrip(
+            endpoint=self.configuration.data_endpoint,
+            port=self.configuration.mqtt_port,
+            name=self.name,
+            certificate=self.certificate,
+            key=self.key,
+            context=self.context,
+        )
+
+
+def kept_certificate(state: StateFolder) -> DeviceCertificate:
+    """The certificate in use. Raises CertificateUnusable when there is none."""
+    pem = state.certificate()
+    if pem is None:
+        raise CertificateUnusable(f"this device has no certificate in {state.path}.", cure=BOOTSTRAP)
+    return DeviceCertificate.from_pem(pem, source=str(state.certificate_path))
+
+
+def check_usable(certificate: DeviceCertificate, key: DeviceKey) -> None:
+    """Raises CertificateUnusable when the certificate is not for `key`, or this is not its time."""
+    if not certificate.is_for(key.public_key()):
+        raise CertificateUnusable(
+            f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
+            " another.",
+            cure=f"the old HSM or slot (--key); or, for a new device: {BOOTSTRAP} --name ANOTHER",
+        )
+    if now() > certificate.not_after:
+        raise CertificateUnusable(
+            f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by this clock.",
+            cure=f"{BOOTSTRAP} gets a new one for the same key; check the clock first: timedatectl",
+        )
+    if now() < certificate.not_before:
+        raise CertificateUnusable(
+            f"the certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC and this clock says"
+            f" {now():%Y-%m-%d %H:%M}.",
+            cure="set the clock: timedatectl set-ntp true",
+        )

@@ -1,0 +1,205 @@
+"""One HTTPS request, and for each way in which it can fail its own error.
+
+On `http.client` and not on requests: importing requests costs more processor time than everything else in a
+bootstrap together (README, design notes), and a Pi Zero has little of it. Programs on the device may of
+course use requests: `tls.present` makes a context that it takes.
+"""
+
+import datetime
+import errno
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from .errors import (
+    ClockWrong,
+    HungUp,
+    NameNotResolved,
+    NetworkError,
+    NoAnswer,
+    NoRoute,
+    PortClosed,
+    ProxyFailed,
+    ServerNotTrusted,
+    UnexpectedReply,
+)
+
+TIMEOUT = 20.0
+LARGEST_REPLY = 1 << 20
+
+# From OpenSSL's x509_vfy.h.
+_NOT_YET_VALID, _EXPIRED, _WRONG_HOST_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, headers by lower-case name, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def sentence(self) -> str:
+        """The first line of a text reply, safe to print; empty when it is not text."""
+        line = self.body[:300].decode("utf-8", "replace").strip().partition("\n")[0]
+        if line.startswith(("<", "{")):
+            return ""
+        return "".join(c for c in line if c.isprintable()).rstrip(".")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait (RFC 9110 section 10.2.3: a number or a date); None when it does not say."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdigit():
+            return float(value)
+        try:
+            wait = parsedate_to_datetime(value) - datetime.datetime.now(datetime.UTC)
+        except (ValueError, TypeError):
+            return None
+        return max(0.0, wait.total_seconds())
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    context: ssl.SSLContext,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout: float = TIMEOUT,
+) -> Reply:
+    """Send one request over a connection of its own. Redirects are not followed: a token is not for others.
+
+    `timeout` is in seconds and for each single wait. Raises a NetworkError, ServerNotTrusted or ClockWrong.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    connection, peer = _connection(host, port, context, timeout)
+    try:
+        connection.connect()
+        connection.request(method, target, body=body, headers=dict(headers or {}))
+        reply = connection.getresponse()
+        return Reply(
+            reply.status,
+            {name.lower(): value for name, value in reply.getheaders()},
+            reply.read(LARGEST_REPLY),
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise explain(error, peer=peer, host=host, timeout=timeout) from None
+    finally:
+        connection.close()
+
+
+def _connection(
+    host: str, port: int, context: ssl.SSLContext, timeout: float
+) -> tuple[http.client.HTTPSConnection, str]:
+    """A connection to be made, directly or through a proxy, and whom TCP will talk to."""
+    proxy = _proxy(host)
+    if proxy is None:
+        direct = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
+        return direct, f"{host} port {port}"
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    proxy_port = parts.port or 3128
+    tunnel = http.client.HTTPSConnection(parts.hostname or "", proxy_port, context=context, timeout=timeout)
+    headers = {}
+    if parts.username:
+        import base64
+
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
+    tunnel.set_tunnel(host, port, headers=headers)
+    return tunnel, f"the proxy {parts.hostname} port {proxy_port}"
+
+
+def _proxy(host: str) -> str | None:
+    """The proxy for `host` by the usual variables, or None."""
+    if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    if proxy_bypass(host):
+        return None
+    return proxies.get("https") or proxies.get("all")
+
+
+def explain(
+    error: OSError | http.client.HTTPException, *, peer: str, host: str, timeout: float
+) -> NetworkError | ServerNotTrusted | UnexpectedReply:
+    """The error that says what `error` means.
+
+    `peer` is whom TCP talks to (the server, or a proxy), `host` whose certificate counts.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _not_trusted(error, host)
+    if isinstance(error, ssl.SSLError):
+        return _tls_ended(error, host)
+    if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError):
+        # RemoteDisconnected is both. Anything else of http.client means that the other side talks no HTTP.
+        if isinstance(error, ConnectionError):
+            return HungUp(f"{host} ended the connection without an answer.", cure=_MIDDLE_BOX)
+        return UnexpectedReply(f"{host} answered something that is not HTTP.", cure=_MIDDLE_BOX)
+    return _tcp_failed(error, peer, timeout)
+
+
+_MIDDLE_BOX = "the same from another network: a firewall or a proxy on the way may have done it"
+
+
+def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTrusted:
+    clock = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if error.verify_code == _NOT_YET_VALID:
+        return ClockWrong(
+            f"the certificate of {host} is not valid yet, by this machine's clock, which says {clock}.",
+            cure="set the clock: timedatectl set-ntp true, then timedatectl to see it",
+        )
+    if error.verify_code == _EXPIRED:
+        return ClockWrong(
+            f"the certificate of {host} has expired, by this machine's clock, which says {clock}.",
+            cure="if that is not the time, set the clock: timedatectl set-ntp true; if it is, the server's"
+            " operator has to renew",
+        )
+    if error.verify_code in (_WRONG_HOST_NAME, _WRONG_ADDRESS):
+        return ServerNotTrusted(
+            f"the server that answers for {host} has a certificate for another name.",
+            cure=f"check the address and what DNS answers: getent hosts {host}",
+        )
+    return ServerNotTrusted(
+        f"the certificate of {host} does not lead to a trusted root: {error.verify_message}.",
+        cure="if a proxy on the way opens TLS, give its root with --ca-file, or have this host exempted from it",
+    )
+
+
+def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port, and " + _MIDDLE_BOX)
+    return HungUp(f"{host} ended the TLS connection: {reason}.", cure=_MIDDLE_BOX)
+
+
+def _tcp_failed(error: OSError, peer: str, timeout: float) -> NetworkError:
+    if isinstance(error, socket.gaierror):
+        return NameNotResolved(
+            f"the name of {peer} does not resolve: {error.strerror}.",
+            cure="check the spelling, and DNS: resolvectl status, or cat /etc/resolv.conf",
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return PortClosed(f"{peer} refuses connections.", cure="check the port; a firewall that rejects looks the same")
+    if isinstance(error, TimeoutError):
+        return NoAnswer(
+            f"{peer} did not answer within {timeout:.0f} s.",
+            cure="a firewall that drops packets does this: let TCP 443, 8443 and 8883 out",
+        )
+    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN):
+        return NoRoute(f"there is no route to {peer}.", cure="check the cable or the Wi-Fi: ip address, ip route")
+    if str(error).startswith("Tunnel connection failed"):
+        return ProxyFailed(
+            f"{peer} did not connect: {str(error).partition(': ')[2]}.",
+            cure="check HTTPS_PROXY, its user and password; NO_PROXY lists hosts to reach directly",
+        )
+    return NetworkError(f"the connection to {peer} failed: {error.strerror or type(error).__name__}.")

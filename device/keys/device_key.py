@@ -1,0 +1,112 @@
+"""What every key is: an elliptic curve private key whose `sign()` happens elsewhere.
+
+`cryptography` accepts a subclass of its own `EllipticCurvePrivateKey` wherever it signs (CSRs,
+certificates), and `tls.py` hands the same object's `sign_digest` to the TLS handshake. A kind of key has to
+say two things only: its public key, and the signature of a digest.
+"""
+
+import base64
+import hashlib
+from abc import abstractmethod
+from typing import Any, NoReturn
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from ..errors import KeyUnavailable
+
+DIGEST_SIZE = 32
+
+
+def fingerprint(public_key: ec.EllipticCurvePublicKey) -> str:
+    """`SHA256:` and the unpadded base64 of the SHA-256 of the DER SubjectPublicKeyInfo, as SSH shows one.
+
+    This names the device: certificates come and go under the key, the fingerprint stays.
+    """
+    der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+class DeviceKey(ec.EllipticCurvePrivateKey):
+    """A P-256 private key that can sign and cannot be read."""
+
+    kind: str
+    """The URI scheme, such as `zymkey`."""
+
+    warning: str | None = None
+    """What to be loud about whenever this key is used."""
+
+    def __init__(self, uri: str, public_key: ec.EllipticCurvePublicKey) -> None:
+        self.uri = uri
+        self._public_key = public_key
+        self.signatures = 0
+
+    @abstractmethod
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The DER-encoded ECDSA signature of 32 bytes. Raises KeyUnavailable."""
+
+    @abstractmethod
+    def details(self) -> dict[str, str]:
+        """What holds the key: for a Zymkey its model, serial number, firmware and slot. No secret."""
+
+    @abstractmethod
+    def title(self) -> str:
+        """A few words for a report line, such as `Zymkey slot 0`."""
+
+    def sign_hashed(self, digest: bytes) -> bytes:
+        """Sign a digest of any hash.
+
+        ECDSA takes the leftmost 256 bits of a longer digest and reads a shorter one as the smaller number
+        that it is (FIPS 186-5 section 6.4.1), so every digest has a form of 32 bytes with the same signature.
+        """
+        self.signatures += 1
+        return self.sign_digest(digest[:DIGEST_SIZE].rjust(DIGEST_SIZE, b"\0"))
+
+    def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """`cryptography`'s own interface: hash `data` and return the DER signature."""
+        algorithm = signature_algorithm.algorithm
+        if isinstance(algorithm, Prehashed):
+            return self.sign_hashed(bytes(data))
+        digest = hashes.Hash(algorithm)
+        digest.update(data)
+        return self.sign_hashed(digest.finalize())
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self._public_key
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self._public_key)
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        return self._public_key.curve
+
+    @property
+    def key_size(self) -> int:
+        return self._public_key.curve.key_size
+
+    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
+        self._stays()
+
+    def private_numbers(self) -> ec.EllipticCurvePrivateNumbers:
+        self._stays()
+
+    def private_bytes(
+        self,
+        encoding: serialization.Encoding,
+        format: serialization.PrivateFormat,
+        encryption_algorithm: serialization.KeySerializationEncryption,
+    ) -> bytes:
+        self._stays()
+
+    def _stays(self) -> NoReturn:
+        raise KeyUnavailable(f"the key in the {self.title()} signs and does nothing else.")
+
+    # There is one key in the hardware, however many names point to it.
+    def __copy__(self) -> "DeviceKey":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DeviceKey":
+        return self

@@ -1,0 +1,83 @@
+"""`file:` - a software key, for trying things out without hardware. It says so whenever it is used."""
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from ..errors import KeyUnavailable
+from ..store import storage_errors, write_atomically
+from .device_key import DeviceKey
+
+
+class FileKey(DeviceKey):
+    """A P-256 private key in an unencrypted PEM file."""
+
+    kind = "file"
+
+    def __init__(self, path: Path, private_key: ec.EllipticCurvePrivateKey) -> None:
+        super().__init__(f"file:{path}", private_key.public_key())
+        self._path = path
+        self._private_key = private_key
+        self.warning = f"{path} is a SOFTWARE key: whoever copies the file is this device. Only for trying out."
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        return self._private_key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+
+    def details(self) -> dict[str, str]:
+        return {"model": "software key", "file": str(self._path)}
+
+    def title(self) -> str:
+        return "software key"
+
+
+def open_file(path: Path, *, create: bool) -> FileKey:
+    """Read the key, or make it (mode 0600) when there is no file and `create` allows it.
+
+    A file that is there is never replaced, whatever is wrong with it.
+    """
+    path = path.absolute()
+    with storage_errors(path):
+        if create and not path.exists():
+            write_atomically(path, _new_key(), mode=0o600)
+    try:
+        pem = path.read_bytes()
+    except FileNotFoundError:
+        raise KeyUnavailable(
+            f"there is no key in {path}.",
+            cure="zymkey-iot bootstrap makes a software key; or name the right file with --key file:/path",
+        ) from None
+    except OSError as error:
+        raise KeyUnavailable(
+            f"the key in {path} cannot be read: {os.strerror(error.errno or 0)}.",
+            cure="run as the user who owns it, or with sudo",
+        ) from None
+    try:
+        private_key = serialization.load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise KeyUnavailable(
+            f"the key in {path} is encrypted with a passphrase.",
+            cure=f"decrypt it (openssl pkey -in {path}), or keep the key in hardware",
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyUnavailable(
+            f"{path} does not hold a private key in PEM.",
+            cure="move it away to have a new key made, which is then a new device to the cloud",
+        ) from None
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
+        raise KeyUnavailable(
+            f"the key in {path} is not an elliptic curve key on P-256.",
+            cure="openssl ecparam -name prime256v1 -genkey -noout makes one",
+        )
+    return FileKey(path, private_key)
+
+
+def _new_key() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,172 @@
+"""`zymkey:` - a key in a Zymkey, HSM4, HSM6 or SCM, through the vendor's own Python module.
+
+The module is called `zymkey` and its distribution `zku` (https://docs.zymbit.com). What it does when
+something is wrong is its own: an import that fails, a `client` that is None, an AssertionError that holds a
+negative errno. Here each of them becomes a sentence with a cause and a cure.
+"""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from ..errors import KeyUnavailable, UsageError
+from .device_key import DeviceKey
+
+COORDINATE_SIZE = 32
+FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have 0 to 11 and generated ones from 16"
+ON_THE_BENCH = "check that it sits on the header and is bound, that i2c is on (raspi-config), and zkifc runs"
+
+
+class ZymkeyKey(DeviceKey):
+    """The P-256 key in one slot."""
+
+    kind = "zymkey"
+
+    def __init__(self, client: Any, slot: int, public_key: ec.EllipticCurvePublicKey) -> None:
+        super().__init__(f"zymkey:slot={slot}", public_key)
+        self._client = client
+        self.slot = slot
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        # The vendor's sign() decodes its argument as UTF-8 and breaks on DER. sign_digest() signs 32 bytes
+        # as they are, and answers r and s, big-endian; X.509 and TLS want them in DER.
+        with _said_plainly("sign", self.slot):
+            raw = bytes(self._client.sign_digest(_Digest(digest), slot=self.slot))
+        if len(raw) != 2 * COORDINATE_SIZE:
+            raise KeyUnavailable(
+                f"the Zymkey's signature has {len(raw)} bytes and not 64: slot {self.slot} is not a P-256 key.",
+                cure=f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}",
+            )
+        r, s = (int.from_bytes(half, "big") for half in (raw[:COORDINATE_SIZE], raw[COORDINATE_SIZE:]))
+        return encode_dss_signature(r, s)
+
+    def details(self) -> dict[str, str]:
+        with _said_plainly("tell its model", self.slot):
+            return {
+                "model": self._client.get_model_number(),
+                "serial": self._client.get_serial_number(),
+                "firmware": self._client.get_firmware_version(),
+                "slot": str(self.slot),
+            }
+
+    def title(self) -> str:
+        return f"Zymkey slot {self.slot}"
+
+
+class _Digest:
+    """The vendor asks for an object of hashlib and calls nothing but digest() on it."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
+
+    def digest(self) -> bytes:
+        return self._digest
+
+
+def open_zymkey(options: str) -> ZymkeyKey:
+    """Open the slot that `options` (the URI after `zymkey:`) names; slot 0 when it names none."""
+    slot = _slot(options)
+    client = _client()
+    with _said_plainly("give its public key", slot):
+        raw = bytes(client.get_public_key(slot))
+    return ZymkeyKey(client, slot, _point(raw, slot))
+
+
+def _slot(options: str) -> int:
+    match = re.fullmatch(r"(?:slot=(\d{1,3}))?", options)
+    if not match:
+        raise UsageError(f"the key zymkey:{options} is not understood.", cure="--key zymkey: or --key zymkey:slot=1")
+    return int(match.group(1) or 0)
+
+
+def _point(raw: bytes, slot: int) -> ec.EllipticCurvePublicKey:
+    """The public key from x and y, big-endian, 64 bytes. Other kinds of key do not pass."""
+    wrong = None
+    if len(raw) != 2 * COORDINATE_SIZE:
+        wrong = "an ed25519 or X25519 key" if len(raw) == COORDINATE_SIZE else f"a key of {len(raw)} bytes"
+    else:
+        x, y = (int.from_bytes(half, "big") for half in (raw[:COORDINATE_SIZE], raw[COORDINATE_SIZE:]))
+        try:
+            return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+        except ValueError:
+            wrong = "a key on another curve than P-256 (secp256k1, most likely)"
+    raise KeyUnavailable(
+        f"slot {slot} of the Zymkey holds {wrong}, which AWS IoT does not accept.",
+        cure=f"a slot with a P-256 key: --key zymkey:slot=N. {FACTORY_SLOTS}",
+    )
+
+
+def _client() -> Any:
+    """The vendor's client, or a sentence on why there is none."""
+    try:
+        with _quiet_destructor():
+            import zymkey
+    except ModuleNotFoundError as missing:
+        raise _not_installed(missing) from None
+    except Exception as error:
+        # ZymkeyLibraryError, by name: its module is part of what failed to be imported.
+        if type(error).__name__ == "ZymkeyLibraryError":
+            raise KeyUnavailable(
+                f"the Zymkey's library is not installed: {error}.",
+                cure="install Zymbit's host software: curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh"
+                " | sudo bash",
+            ) from None
+        if isinstance(error, OSError | AttributeError):
+            raise KeyUnavailable(
+                f"the Zymkey's library does not load: {error}.",
+                cure="install the version of Zymbit's host software that is made for this system",
+            ) from None
+        raise
+    if zymkey.client is None:
+        raise KeyUnavailable("the library is there and no Zymkey answers.", cure=ON_THE_BENCH)
+    return zymkey.client
+
+
+def _not_installed(missing: ModuleNotFoundError) -> KeyUnavailable:
+    if missing.name == "distutils":
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return KeyUnavailable(
+            f"the vendor's module needs distutils, which Python {version} does not have.",
+            cure="pip install setuptools, in the environment that zymkey-iot runs in",
+        )
+    return KeyUnavailable(
+        f"the vendor's Python module cannot be imported: there is no module {missing.name!r}.",
+        cure="pip install zku, or try without hardware: --key file:",
+    )
+
+
+@contextmanager
+def _said_plainly(deed: str, slot: int) -> Iterator[None]:
+    """Turn the vendor's AssertionError("bad return code -N") into cause and cure. N looks like an errno."""
+    try:
+        yield
+    except AssertionError as error:
+        match = re.search(r"-(\d+)", str(error))
+        number = int(match.group(1)) if match else 0
+        name = errno.errorcode.get(number, "")
+        what = f"{os.strerror(number)} ({name}, return code -{number})" if name else str(error)
+        if number == errno.EINVAL:
+            cure = f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}"
+        elif number == errno.ETIMEDOUT:
+            cure = f"it did not answer over i2c in time: {ON_THE_BENCH}; then power the Pi off and on"
+        else:
+            cure = ON_THE_BENCH
+        raise KeyUnavailable(f"the Zymkey did not {deed} (slot {slot}): {what}.", cure=cure) from None
+
+
+@contextmanager
+def _quiet_destructor() -> Iterator[None]:
+    """Keep the vendor's `__del__` from printing a stack trace when there was no device to open."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook

@@ -1,0 +1,130 @@
+"""Publish over MQTT with mutual TLS and receive one's own message: AWS IoT's port 8883.
+
+https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html
+"""
+
+import ssl
+import time
+from typing import Any
+
+from . import https
+from .certificate import DeviceCertificate
+from .errors import CertificateRefused, DeviceError, HungUp, NoAnswer, TopicDenied
+from .keys import DeviceKey
+from .tls import present
+
+TIMEOUT = 20.0
+_FAILURE = 0x80
+"""From here on a reason code means no (MQTT 3.1.1 section 3.9.3)."""
+
+
+class MqttRoundTrip:
+    """Connects as the thing, subscribes to a topic, publishes to it, and waits for the message.
+
+    AWS IoT answers a denial by closing the connection, so how far it came says what was denied.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        port: int,
+        name: str,
+        certificate: DeviceCertificate,
+        key: DeviceKey,
+        context: ssl.SSLContext,
+    ) -> None:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+        self._endpoint, self._port, self._name = endpoint, port, name
+        self._signer = present(context, certificate, key)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
+        self._client.tls_set_context(context)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+        self._state = "connect"
+        self._denied: int | None = None
+        self._closed = False
+
+    def run(self, topic: str, payload: bytes) -> None:
+        """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when nothing comes back."""
+        self._topic, self._payload = topic, payload
+        deadline = time.monotonic() + TIMEOUT
+        self._connect()
+        try:
+            while self._state != "received":
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise NoAnswer(
+                        f"MQTT: nothing came back from {self._endpoint} within {TIMEOUT:.0f} s,"
+                        f" waiting for the answer to {self._state}."
+                    )
+                self._client.loop(timeout=min(left, 1.0))
+                if self._denied is not None or self._closed:
+                    raise self._refusal()
+        finally:
+            self._client.disconnect()
+
+    def _connect(self) -> None:
+        try:
+            self._client.connect(self._endpoint, self._port, keepalive=30)
+        except OSError as error:
+            if self._signer.failure is not None:
+                raise self._signer.failure from None
+            peer = f"{self._endpoint} port {self._port}"
+            explained = https.explain(error, peer=peer, host=self._endpoint, timeout=TIMEOUT)
+            if isinstance(explained, HungUp):
+                raise self._certificate_refused() from None
+            raise explained from None
+
+    def _refusal(self) -> DeviceError:
+        if self._signer.failure is not None:
+            return self._signer.failure
+        if self._state == "connect" and self._denied is None:
+            return self._certificate_refused()
+        deed = {
+            "connect": f"connect as {self._name}",
+            "subscribe": f"subscribe to {self._topic}",
+            "publish": f"publish to {self._topic}",
+        }.get(self._state, f"receive from {self._topic}")
+        return TopicDenied(
+            f"MQTT: the IoT policy does not let this device {deed}.",
+            cure="the topics that are allowed are in configuration.json; a change of policy takes minutes",
+        )
+
+    def _certificate_refused(self) -> CertificateRefused:
+        return CertificateRefused(
+            f"MQTT: {self._endpoint} ended the connection before it began: the certificate is unknown or not"
+            f" active, or its policy does not let it connect as {self._name}.",
+            cure="zymkey-iot publish without --mqtt tells the two apart",
+        )
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._denied = reason.value
+            return
+        self._state = "subscribe"
+        client.subscribe(self._topic, qos=1)
+
+    def _on_subscribe(self, client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if any(reason.value >= _FAILURE for reason in reasons):
+            self._denied = reasons[0].value
+            return
+        self._state = "publish"
+        client.publish(self._topic, self._payload, qos=1)
+
+    def _on_publish(self, _client: Any, _data: Any, _mid: int, _reason: Any, _properties: Any) -> None:
+        if self._state == "publish":
+            self._state = "receive"
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.topic == self._topic and message.payload == self._payload:
+            self._state = "received"
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
+        if self._state != "received":
+            self._closed = True

@@ -1,0 +1,86 @@
+"""One line a step: what was done, and how long it took."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+_BOLD, _DIM, _YELLOW, _GREEN, _RED, _PLAIN = (
+    "\033[1m",
+    "\033[2m",
+    "\033[33m",
+    "\033[32m",
+    "\033[31m",
+    "\033[0m",
+)
+
+
+@dataclass
+class Step:
+    """A step in progress. `done` becomes its line; `facts` go into the JSON report."""
+
+    name: str
+    done: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Report:
+    """Tells a person on the terminal or, with `as_json`, a program on stdout when all is over.
+
+    Colour only on a terminal. With `as_json` the person's lines are left out and `finish` prints one object.
+    """
+
+    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._as_json = as_json
+        self._colour = self._stream.isatty()
+        self._steps: list[Step] = []
+        self._warnings: list[str] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time the block, then print its line. A block that fails gets a line too; the error goes on."""
+        step = Step(name)
+        self._steps.append(step)
+        started = time.monotonic()
+        try:
+            yield step
+        except BaseException:
+            step.seconds = time.monotonic() - started
+            self._line(_RED, name, "failed", step.seconds)
+            raise
+        step.seconds = time.monotonic() - started
+        self._line(_GREEN, name, step.done, step.seconds)
+
+    def note(self, text: str) -> None:
+        """Something to know while a step takes its time."""
+        self._print(self._paint(_DIM, f"  {'':<10} {text}"))
+
+    def warn(self, text: str) -> None:
+        """Something to be loud about."""
+        self._warnings.append(text)
+        self._print(self._paint(_YELLOW, f"  {'warning':<10} {text}"))
+
+    def finish(self, sentence: str, **facts: Any) -> None:
+        """The last line, or the JSON object: `ok`, the facts, the warnings, and the steps with seconds."""
+        if not self._as_json:
+            self._print(self._paint(_BOLD, sentence))
+            return
+        steps = [{"step": s.name, "done": s.done, "seconds": round(s.seconds, 3), **s.facts} for s in self._steps]
+        document = {"ok": True, **facts, "warnings": self._warnings, "steps": steps}
+        print(json.dumps(document, indent=2), file=self._stream, flush=True)
+
+    def _line(self, colour: str, name: str, text: str, seconds: float) -> None:
+        duration = self._paint(_DIM, f"({seconds:.2f} s)")
+        self._print(f"  {self._paint(colour, f'{name:<10}')} {text} {duration}")
+
+    def _print(self, line: str) -> None:
+        if not self._as_json:
+            print(line, file=self._stream, flush=True)
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"{code}{text}{_PLAIN}" if self._colour else text

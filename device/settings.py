@@ -1,0 +1,218 @@
+"""What a run is told, from five places: the first that says something wins.
+
+1. options of the command line
+2. the environment
+3. /etc/zymkey-iot.toml
+4. /boot/firmware/zymkey-iot.toml - the SD card's FAT partition, so a card can be prepared on a desk
+5. device.json in the state folder: what the last bootstrap used
+
+The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `key`, `state`,
+`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`.
+"""
+
+import argparse
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import UsageError
+from .store import StateFolder
+
+FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
+DEFAULT_STATE = Path("/var/lib/zymkey-iot")
+DEFAULT_KEY = "zymkey:"
+DEFAULT_GIVE_UP_AFTER = 300.0
+
+NAME_RULE = "a device name is 1 to 64 letters, digits, - and _"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One run's settings, validated. `sources` says where each came from."""
+
+    url: str | None
+    name: str
+    token: str | None = field(repr=False)
+    key: str
+    state: Path
+    ca_file: Path | None
+    endpoint: str | None
+    https_port: int | None
+    mqtt_port: int | None
+    give_up_after: float
+    sources: Mapping[str, str]
+
+
+def load(
+    arguments: argparse.Namespace,
+    *,
+    environ: Mapping[str, str] | None = None,
+    files: Sequence[Path] = FILES,
+) -> Settings:
+    """Put the settings together. Raises UsageError, naming the setting and where it was found."""
+    environ = os.environ if environ is None else environ
+    layers = [_options(arguments), _environment(environ), *(_file(path) for path in files)]
+    state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
+    layers.append(_last_bootstrap(state[0]))
+
+    values = {
+        "state": state,
+        "url": _pick(layers, "url", None, _url),
+        "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], "this host's name"), _name),
+        "key": _pick(layers, "key", (DEFAULT_KEY, "default"), str),
+        "ca_file": _pick(layers, "ca_file", None, Path),
+        "endpoint": _pick(layers, "endpoint", None, str),
+        "https_port": _pick(layers, "https_port", None, _port),
+        "mqtt_port": _pick(layers, "mqtt_port", None, _port),
+        "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
+        "token": _token(layers),
+    }
+    return Settings(
+        **{setting: value for setting, (value, _) in values.items()},
+        sources={setting: source for setting, (_, source) in values.items()},
+    )
+
+
+# A layer maps a setting to its raw value and where exactly it was found.
+_Layer = Mapping[str, tuple[Any, str]]
+
+_VARIABLES = {
+    "url": "ENROLLMENT_URL",
+    "name": "ZYMKEY_IOT_NAME",
+    "token": "ZYMKEY_IOT_TOKEN",
+    "token_file": "ZYMKEY_IOT_TOKEN_FILE",
+    "key": "ZYMKEY_IOT_KEY",
+    "state": "ZYMKEY_IOT_STATE",
+    "ca_file": "CA_BUNDLE",
+    "endpoint": "IOT_ENDPOINT",
+    "https_port": "IOT_HTTPS_PORT",
+    "mqtt_port": "IOT_MQTT_PORT",
+    "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
+}
+
+
+def _options(arguments: argparse.Namespace) -> _Layer:
+    found = {setting: getattr(arguments, setting, None) for setting in _VARIABLES}
+    return {
+        setting: (value, "the URL given" if setting == "url" else f"--{setting.replace('_', '-')}")
+        for setting, value in found.items()
+        if value is not None
+    }
+
+
+def _environment(environ: Mapping[str, str]) -> _Layer:
+    return {setting: (environ[variable], variable) for setting, variable in _VARIABLES.items() if environ.get(variable)}
+
+
+def _file(path: Path) -> _Layer:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {os.strerror(error.errno or 0)}.", cure="sudo, or: sudo chmod 644 " + str(path)
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8.", cure="save it as plain UTF-8 text") from None
+    # Imported here: most runs have no such file, and the import costs as much as reading two certificates.
+    import tomllib
+
+    try:
+        document = tomllib.loads(text.lstrip("\ufeff"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}.", cure='lines such as: name = "pi-7"') from None
+    layer = {}
+    for key, value in document.items():
+        setting = key.replace("-", "_")
+        if setting not in _VARIABLES:
+            known = ", ".join(name.replace("_", "-") for name in _VARIABLES)
+            raise UsageError(f"{path} has {key!r}, which is no setting.", cure=f"one of {known}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise UsageError(f"{key} in {path} is neither text nor a number.", cure=f'{key} = "…"')
+        layer[setting] = (value, str(path))
+    return layer
+
+
+def _last_bootstrap(state: Path) -> _Layer:
+    folder = StateFolder(state)
+    known = {k: v for k, v in folder.device().items() if k in ("url", "name", "key") and isinstance(v, str)}
+    return {setting: (value, str(folder.device_path)) for setting, value in known.items()}
+
+
+def _pick(
+    layers: Sequence[_Layer], setting: str, default: tuple[Any, str] | None, parse: Callable[[Any], Any]
+) -> tuple[Any, str]:
+    """The first layer's value, parsed, and its source."""
+    found = next((layer[setting] for layer in layers if setting in layer), default)
+    if found is None:
+        return None, "not set"
+    value, source = found
+    try:
+        return parse(value), source
+    except (ValueError, TypeError) as wrong:
+        label = setting.replace("_", "-")
+        raise UsageError(f"{label} {value!r} ({source}) is not allowed: {wrong}.") from None
+
+
+def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
+    """The token itself or, from the same layer, the file that holds it."""
+    for layer in layers:
+        if "token" in layer:
+            value, source = layer["token"]
+            return _printable_token(str(value), source), source
+        if "token_file" in layer:
+            path, source = layer["token_file"]
+            try:
+                return _printable_token(Path(path).read_text(encoding="ascii"), str(path)), str(path)
+            except OSError as error:
+                reason = os.strerror(error.errno or 0)
+                raise UsageError(f"the token file {path} ({source}) cannot be read: {reason}.") from None
+            except UnicodeDecodeError:
+                raise UsageError(f"the token file {path} ({source}) is not plain text.") from None
+    return None, "not set"
+
+
+def _printable_token(text: str, source: str) -> str:
+    """One word of printable ASCII. The sentence does not show it: it may be a secret with a typing error."""
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"the token ({source}) is not one word.", cure="zymkey-fleet invite prints a new one")
+    return token
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(NAME_RULE)
+    return value
+
+
+def _url(value: Any) -> str:
+    parts = urlsplit(str(value))
+    if parts.scheme != "https":
+        raise ValueError("the enrollment URL starts with https://, for a token travels over it")
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("an enrollment URL looks like https://abc.execute-api.eu-central-1.amazonaws.com")
+    return str(value).rstrip("/").removesuffix("/.well-known/est")
+
+
+def _port(value: Any) -> int:
+    port = int(value)
+    if not 1 <= port <= 65535:
+        raise ValueError("a port is 1 to 65535")
+    return port
+
+
+def _duration(value: Any) -> float:
+    match = _DURATION.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError("a time looks like 90, 90s, 10m, 2h or 1d")
+    return float(match.group(1)) * _SECONDS[match.group(2)]
