@@ -1,0 +1,147 @@
+"""The HTTP API's edges: what is decoded, how refusals are told, what leaves the function and what never does."""
+
+import base64
+import io
+import json
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from infra.functions import http_api
+from infra.functions.deployment import Choices
+from infra.functions.refusals import NotYet, Unauthorized
+from infra.functions.reply import issued, refusal
+from infra.functions.request import decode
+from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
+from pki.fingerprint import certificate_id
+from tests.unit.pki.test_certificates import CA, device
+
+TOKEN = "a-token-that-must-not-be-seen"
+
+
+def event(route="GET /configuration", *, body="", is_base64=False, **headers):
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "headers": headers,
+        "body": body,
+        "isBase64Encoded": is_base64,
+        "requestContext": {"requestId": "request-1"},
+    }
+
+
+def basic(name: str, token: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()
+
+
+def answer_to(error: Exception, monkeypatch) -> dict:
+    def fail(request, deployment):
+        raise error
+
+    monkeypatch.setitem(http_api._ROUTES, "GET /configuration", fail)
+    return http_api.answer(event(authorization=basic("pi-1", TOKEN)), deployment=None)
+
+
+def test_a_body_that_api_gateway_wrapped_in_base64_is_unwrapped_once():
+    est_body = base64.b64encode(b"the DER")
+    request = decode(event(body=base64.b64encode(est_body).decode(), is_base64=True))
+    assert request.body == est_body
+
+
+def test_credentials_are_read_whatever_the_case_and_with_colons_in_the_token():
+    credentials = decode(event(Authorization=basic("pi-1", "to:ken"))).credentials
+    assert (credentials.name, credentials.token) == ("pi-1", "to:ken")
+
+
+@pytest.mark.parametrize("header", ["", "Basic", "Basic !!", "Bearer abc", basic("", "")[:8], "Basic cGk="])
+def test_what_is_no_basic_authentication_counts_as_none(header):
+    assert decode(event(authorization=header)).credentials is None
+
+
+def test_credentials_do_not_show_their_token():
+    assert TOKEN not in repr(decode(event(authorization=basic("pi-1", TOKEN))).credentials)
+
+
+def test_an_issued_certificate_goes_out_alone_and_on_one_line():
+    certificate = device()
+    reply = issued(certificate).encode()
+    assert reply["headers"]["Content-Type"] == "application/pkcs7-mime; smime-type=certs-only"
+    assert reply["isBase64Encoded"] is False
+    assert not set(reply["body"]) & set("\r\n ")
+    assert pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply["body"])) == [certificate]
+    assert sum(len(name) + len(value) + 4 for name, value in reply["headers"].items()) < 1024
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (NotInvited("Nobody invited a device 'pi-1'."), 401, None),
+        (TokenExpired("This token has expired."), 401, None),
+        (TokenSpent("Another key has used this token."), 401, None),
+        (KeyTaken("The key belongs to 'pi-2'."), 403, None),
+        (Blocked("Device 'pi-1' is blocked."), 403, None),
+        (Busy(7), 202, "7"),
+        (LeaseLost("Another request works for it."), 202, "1"),
+        (RequestsFull("200 keys wait."), 429, "300"),
+        (WrongState("There is no device 'pi-1'."), 409, None),
+        (NotYet("Not yet.", retry_after=60), 202, "60"),
+        (ClientError({"Error": {"Code": "ThrottlingException"}}, "RegisterCertificate"), 503, "5"),
+        (ClientError({"Error": {"Code": "AccessDeniedException"}}, "Sign"), 503, "10"),
+        (EndpointConnectionError(endpoint_url="https://iot"), 503, "10"),
+        (ZeroDivisionError(TOKEN), 503, "10"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_each_failure_has_its_status_and_one_sentence(error, status, retry_after, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(http_api.log.handlers[0], "stream", stream)
+    reply = answer_to(error, monkeypatch)
+    assert reply["statusCode"] == status
+    assert reply["headers"].get("Retry-After") == retry_after
+    assert reply["body"].strip().endswith((".", "NAME", "`.", "request-1."))
+    assert "Traceback" not in reply["body"]
+    written = stream.getvalue()
+    assert written, "a refusal is logged"
+    assert TOKEN not in reply["body"] + written
+    assert "Traceback" not in written
+
+
+def test_a_key_of_another_device_is_not_told_whose_it_is(monkeypatch):
+    assert "pi-2" not in answer_to(KeyTaken("The key belongs to 'pi-2'."), monkeypatch)["body"]
+
+
+def test_a_failure_names_the_request_that_the_operator_finds_in_the_log(monkeypatch):
+    assert "request-1" in answer_to(ZeroDivisionError(), monkeypatch)["body"]
+
+
+def test_a_401_carries_the_challenge_that_makes_clients_send_credentials():
+    assert refusal(Unauthorized("No.")).headers["WWW-Authenticate"] == 'Basic realm="zymkey-fleet"'
+
+
+def test_an_unknown_route_is_404():
+    assert http_api.answer(event("GET /nothing"), deployment=None)["statusCode"] == 404
+
+
+def test_what_the_template_forgot_is_noticed_at_start_up():
+    with pytest.raises(KeyError, match="CA_CERTIFICATES"):
+        Choices.read({"FLEET": "zymkey"})
+
+
+def test_ca_certificates_are_found_by_the_id_that_the_ledger_wrote_down():
+    choices = Choices.read(
+        {
+            "FLEET": "zymkey",
+            "ISSUER": "kms",
+            "LEDGER_TABLE": "table",
+            "IOT_POLICY": "policy",
+            "CA_CERTIFICATES": CA.public_bytes(Encoding.PEM).decode() * 2,
+            "CERTIFICATE_SUBJECT": json.dumps({}),
+            "CERTIFICATE_VALIDITY_DAYS": "365",
+            "TOPICS": "{}",
+            "UNINVITED": "refuse",
+        }
+    )
+    assert len(choices.ca_certificates) == 2
+    assert choices.ca_certificate(certificate_id(CA)) == CA
+    assert choices.ca_certificate("0" * 64) is None
