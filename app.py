@@ -10,7 +10,7 @@ from infra.settings import Settings, SettingsError
 
 
 def main() -> None:
-    app = App()
+    app = App(builtin_cloud_formation_validation=False)
     try:
         settings = Settings.from_context(app.node.get_all_context())
         code = bundle(bundle_for=settings.bundle_for, architecture=settings.architecture)
