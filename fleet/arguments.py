@@ -1,0 +1,50 @@
+"""What the words of a command line must look like, and the options that many commands share.
+
+The functions are ``type=`` functions of argparse: what they raise becomes a usage error (exit code 2).
+"""
+
+import argparse
+import os
+import re
+
+from pki.names import DEVICE_NAME_RULE, is_device_name
+
+DEFAULT_FLEET = "zymkey"
+
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+_MAX_DURATION = 365 * 86_400
+
+
+def deployment_options(parser: argparse.ArgumentParser) -> None:
+    """Where the deployment is. Credentials come from where every AWS tool takes them."""
+    group = parser.add_argument_group("which deployment")
+    group.add_argument(
+        "--fleet",
+        default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
+        help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
+    )
+    group.add_argument("--region", help="AWS Region (default: the profile's, or $AWS_REGION)")
+    group.add_argument("--profile", help="a profile of ~/.aws/config (default: $AWS_PROFILE)")
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+
+
+def device_argument(parser: argparse.ArgumentParser, metavar: str = "NAME") -> None:
+    parser.add_argument("name", metavar=metavar, type=device_name, help=f"the device's name: {DEVICE_NAME_RULE}")
+
+
+def device_name(text: str) -> str:
+    if not is_device_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be a device's name; it takes {DEVICE_NAME_RULE}")
+    return text
+
+
+def duration(text: str) -> int:
+    """Seconds from a number and a unit, as in ``90m``, ``24h``, ``7d``; from one minute to a year."""
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= _MAX_DURATION:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time from 1m to 365d, such as 90m, 24h or 7d")
+    return seconds

@@ -1,0 +1,54 @@
+"""Switching certificates of the ledger off and on in AWS IoT. Each can be repeated."""
+
+import time
+
+from botocore.exceptions import ClientError
+
+from fleet.deployment import Deployment
+from fleet.errors import FleetError
+from ledger import Blocked, Certificate
+
+
+def deactivate(certificate: Certificate, deployment: Deployment) -> None:
+    """Switch a certificate off and write it down. One that AWS IoT does not know is off already.
+
+    Calls iot:UpdateCertificate.
+    """
+    _set_status(certificate.certificate_id, "INACTIVE", deployment)
+    deployment.ledger.deactivated(
+        certificate.device, certificate.certificate_id, by=deployment.operator, now=int(time.time())
+    )
+
+
+def reactivate(certificate: Certificate, deployment: Deployment) -> None:
+    """Switch a certificate on again and write it down.
+
+    Calls iot:UpdateCertificate.
+
+    Raises:
+        Blocked: the device was blocked meanwhile; the certificate is off.
+        FleetError: AWS IoT does not have the certificate any more.
+    """
+    if not _set_status(certificate.certificate_id, "ACTIVE", deployment):
+        raise FleetError(
+            f"AWS IoT no longer has the certificate {certificate.certificate_id} of {certificate.device}. "
+            f"Remove the device and let it in again: `zymkey-fleet block {certificate.device}`, then `remove`."
+        )
+    try:
+        deployment.ledger.reactivated(
+            certificate.device, certificate.certificate_id, by=deployment.operator, now=int(time.time())
+        )
+    except Blocked:
+        _set_status(certificate.certificate_id, "INACTIVE", deployment)
+        raise
+
+
+def _set_status(certificate_id: str, status: str, deployment: Deployment) -> bool:
+    """Whether AWS IoT knows the certificate."""
+    try:
+        deployment.iot.update_certificate(certificateId=certificate_id, newStatus=status)  # type: ignore[arg-type]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return False
+        raise
+    return True

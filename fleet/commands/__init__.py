@@ -1,0 +1,1 @@
+"""One command a file. Each has ``arguments(parser)`` and ``run(options)``, which returns the exit code."""
