@@ -109,7 +109,9 @@ def _cdk(arguments: list[str], environment: Mapping[str, str], log: Path) -> Non
             [CDK, *arguments], cwd=REPOSITORY, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
     if done.returncode != 0:
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+        # The rollback's progress would hide what it was for.
+        lines = [line for line in log.read_text(errors="replace").splitlines() if " | DELETE_" not in line]
+        end = "\n".join(lines[-20:])
         raise SandboxError(f"`cdk {arguments[0]}` failed. The end of {log}:\n{end}")
 
 

@@ -4,6 +4,7 @@ On an AWS account each of these variables is either unset or says what the accou
 """
 
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def write_environment_file(path: Path, variables: dict[str, str]) -> None:
     temporary.replace(path)
 
 
-def read_environment_file(path: Path) -> dict[str, str]:
-    """The variables that sourcing `path` sets, PATH excepted."""
-    exports = [line.removeprefix("export ") for line in path.read_text().splitlines() if line.startswith("export ")]
-    return dict(shlex.split(export)[0].split("=", 1) for export in exports)
+def sourced(path: Path) -> dict[str, str]:
+    """This process's environment as it is after sourcing `path` in a shell."""
+    done = subprocess.run(["sh", "-c", '. "$1" && env -0', "sh", path], capture_output=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
