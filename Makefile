@@ -36,6 +36,19 @@ node_modules/.ready: package.json package-lock.json
 	@npm ci --silent
 	@touch $@
 
+.PHONY: sandbox
+sandbox: setup ## Start the cloud on this machine and leave it running (ISSUER=kms|aws|external)
+	$(call say,Sandbox)
+	@$(BIN)/python -m sandbox start --issuer $(ISSUER)
+
+.PHONY: sandbox-stop
+sandbox-stop: ## End what `make sandbox` left running
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox stop; fi
+
+.PHONY: demo
+demo: setup ## From nothing to a message signed by the HSM, step by step (ISSUER=kms|aws|external)
+	@$(BIN)/python -m sandbox demo --issuer $(ISSUER)
+
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
 	@cd requirements && for place in development device functions operator uv; do \
@@ -44,5 +57,5 @@ lock: ## Renew the hashed lock files in requirements/
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done
 
 .PHONY: clean
-clean: ## Remove all that these targets made
+clean: sandbox-stop ## Remove all that these targets made
 	@rm -rf build cdk.out $(VENV) node_modules
