@@ -15,7 +15,7 @@ EXIT_CODES = (
     (5, "the server's certificate is not trusted, or this clock is wrong"),
     (6, "enrollment refused: token, name, or a key that is blocked or another device's"),
     (7, "not yet: the operator or the CA has not approved, ask again later"),
-    (8, "the cloud is busy: throttled or out of order, ask again later"),
+    (8, "the cloud is busy, out of order, or answers what it should not; ask again later"),
     (9, "AWS IoT refused the certificate: unknown, or not active"),
     (10, "the IoT policy does not allow the topic"),
     (11, "this machine's storage: full, read-only, or not permitted"),

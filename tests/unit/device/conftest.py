@@ -1,0 +1,120 @@
+"""A cloud on loopback, and a device with a software key or a simulated Zymkey."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sandbox.zymkey.build import build
+from sandbox.zymkey.device import SimulatedZymkey
+from tests.unit.device.authority import Authority
+from tests.unit.device.data_endpoint import DataEndpoint
+from tests.unit.device.est_server import EstServer
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's settings are not the tests'."""
+    for variable in list(os.environ):
+        if variable.startswith(("ZYMKEY_IOT_", "IOT_")) or variable in ("ENROLLMENT_URL", "CA_BUNDLE"):
+            monkeypatch.delenv(variable)
+        if variable.lower().endswith("_proxy"):
+            monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def pki(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `ca.pem` and `localhost.pem`."""
+    folder = tmp_path_factory.mktemp("pki")
+    authority.write_pem(folder / "ca.pem")
+    authority.write_server(folder, "localhost", "127.0.0.1")
+    return folder
+
+
+@pytest.fixture
+def endpoint(pki: Path) -> Iterator[DataEndpoint]:
+    with DataEndpoint(pki / "localhost.pem", pki / "ca.pem") as server:
+        yield server
+
+
+@pytest.fixture
+def est(authority: Authority, pki: Path, endpoint: DataEndpoint) -> Iterator[EstServer]:
+    with EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as server:
+        yield server
+
+
+@dataclass
+class Pi:
+    """A device's state folder and environment, and its command run as a process of its own."""
+
+    state: Path
+    environment: dict[str, str]
+    last: subprocess.CompletedProcess[str] | None = field(default=None)
+
+    def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        self.last = subprocess.run(
+            [sys.executable, "-m", "device", *arguments],
+            cwd=REPOSITORY,
+            env={**os.environ, **self.environment, **variables},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return self.last
+
+    def files(self) -> dict[str, tuple[bytes, int, int]]:
+        """Every file of the state folder: content, mode, and when it was changed."""
+        return {
+            str(path.relative_to(self.state)): (
+                path.read_bytes(),
+                path.stat().st_mode & 0o777,
+                path.stat().st_mtime_ns,
+            )
+            for path in sorted(self.state.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def pi(tmp_path: Path, pki: Path, est: EstServer) -> Pi:
+    """A device with a software key, named pi-7, that knows the cloud's address and its roots."""
+    state = tmp_path / "state"
+    return Pi(
+        state,
+        {
+            "ENROLLMENT_URL": est.url,
+            "CA_BUNDLE": str(pki / "ca.pem"),
+            "ZYMKEY_IOT_NAME": "pi-7",
+            "ZYMKEY_IOT_STATE": str(state),
+            "ZYMKEY_IOT_KEY": "file:",
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def _simulated_zymkey_library() -> None:
+    build()
+
+
+@pytest.fixture
+def zymkey(tmp_path: Path, _simulated_zymkey_library: None) -> SimulatedZymkey:
+    return SimulatedZymkey(tmp_path / "zymkey")
+
+
+@pytest.fixture
+def zymkey_pi(pi: Pi, zymkey: SimulatedZymkey) -> Pi:
+    """The same device with its key in a simulated Zymkey, through the vendor's own module."""
+    pi.environment.update(zymkey.environment(), ZYMKEY_IOT_KEY="zymkey:")
+    return pi

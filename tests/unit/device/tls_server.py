@@ -1,0 +1,52 @@
+"""An HTTPS server in a thread: the ground of the EST server and of the data endpoint of these tests."""
+
+import socket
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    owner: "TlsServer"
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # The handshake belongs to the connection's own thread: a client that fails it must not stop the server.
+        try:
+            super().process_request_thread(self.owner.take(request), client_address)
+        except OSError:
+            self.shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+class TlsServer:
+    """Serves `handler` on loopback over TLS, until the with block ends."""
+
+    def __init__(self, context: ssl.SSLContext, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.context = context
+        self.handshakes = 0
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server.owner = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def take(self, connection: socket.socket) -> ssl.SSLSocket:
+        """Do the server's side of the handshake."""
+        secured = self.context.wrap_socket(connection, server_side=True)
+        self.handshakes += 1
+        return secured
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
