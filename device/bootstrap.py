@@ -16,7 +16,7 @@ from . import est, retry
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .csr import make_csr
-from .errors import CertificateRefused, DeviceError, TopicDenied, UsageError
+from .errors import CertificateRefused, DeviceError, Pending, TopicDenied, UsageError
 from .https_publish import HttpsPublisher
 from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
@@ -118,22 +118,20 @@ def enroll(
     with report.step("request") as step:
         csr = make_csr(key, settings.name)
         step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), signed by the {key.title()}"
-    # Written before the cloud is asked, so that a run which has to wait can be taken up without arguments.
-    state.keep_device(name=settings.name, url=url, key=settings.key)
+
+    def ask() -> DeviceCertificate:
+        try:
+            return est.enroll(
+                url, csr, name=settings.name, token=settings.token, key=key, context=context, operation=operation
+            )
+        except Pending:
+            # From here on the device can be asked for without arguments: by `wait`, or after a power cut.
+            state.keep_device(name=settings.name, url=url, key=settings.key)
+            raise
+
     with report.step("enroll") as step:
-        certificate = retry.retry(
-            lambda: est.enroll(
-                url,
-                csr,
-                name=settings.name,
-                token=settings.token,
-                key=key,
-                context=context,
-                operation=operation,
-            ),
-            give_up_after=settings.give_up_after,
-            on_wait=tell_wait(report),
-        )
+        certificate = retry.retry(ask, give_up_after=settings.give_up_after, on_wait=tell_wait(report))
+        state.keep_device(name=settings.name, url=url, key=settings.key)
         state.add_candidate(certificate.pem)
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
@@ -145,16 +143,18 @@ def configure(
 ) -> Configuration:
     """The configuration that is here, or the cloud's when there is none or `refresh` asks for it."""
     kept = None if refresh else kept_configuration(state)
-    if kept is None:
-        with report.step("configure") as step:
-            kept, document = retry.retry(
-                lambda: cloud.fetch(settings.url or "", context=context),
-                give_up_after=settings.give_up_after,
-                on_wait=tell_wait(report),
-            )
-            state.keep_configuration(document)
-            step.done = f"fleet {kept.fleet}, data endpoint {kept.data_endpoint}"
-    return kept.at(endpoint=settings.endpoint, https_port=settings.https_port, mqtt_port=settings.mqtt_port)
+    if kept is not None:
+        return kept.as_set(settings)
+    with report.step("configure") as step:
+        fetched, document = retry.retry(
+            lambda: cloud.fetch(settings.url or "", context=context),
+            give_up_after=settings.give_up_after,
+            on_wait=tell_wait(report),
+        )
+        state.keep_configuration(document)
+        fetched = fetched.as_set(settings)
+        step.done = f"fleet {fetched.fleet}, data endpoint {fetched.data_endpoint}"
+    return fetched
 
 
 def kept_configuration(state: StateFolder) -> Configuration | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import https
 from .errors import Busy, UnexpectedReply
+from .settings import Settings
 
 PATH = "/configuration"
 
@@ -40,15 +41,13 @@ class Configuration:
         except (KeyError, TypeError) as error:
             raise ValueError(f"no configuration: {error}") from None
 
-    def at(
-        self, *, endpoint: str | None = None, https_port: int | None = None, mqtt_port: int | None = None
-    ) -> "Configuration":
-        """The same with what the user set instead."""
+    def as_set(self, settings: Settings) -> "Configuration":
+        """The same with the endpoint and ports that the user set instead."""
         return replace(
             self,
-            data_endpoint=endpoint or self.data_endpoint,
-            https_port=https_port or self.https_port,
-            mqtt_port=mqtt_port or self.mqtt_port,
+            data_endpoint=settings.endpoint or self.data_endpoint,
+            https_port=settings.https_port or self.https_port,
+            mqtt_port=settings.mqtt_port or self.mqtt_port,
         )
 
     def test_topic(self, device: str) -> str | None:

@@ -50,9 +50,7 @@ class Device:
             name=settings.name,
             key=key,
             certificate=certificate,
-            configuration=configuration.at(
-                endpoint=settings.endpoint, https_port=settings.https_port, mqtt_port=settings.mqtt_port
-            ),
+            configuration=configuration.as_set(settings),
             context=client_context(settings.ca_file),
         )
 

@@ -9,8 +9,10 @@ import errno
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +23,7 @@ from .device_key import DeviceKey
 
 COORDINATE_SIZE = 32
 FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have 0 to 11 and generated ones from 16"
+INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
 ON_THE_BENCH = "check that it sits on the header and is bound, that i2c is on (raspi-config), and zkifc runs"
 
 
@@ -106,40 +109,65 @@ def _point(raw: bytes, slot: int) -> ec.EllipticCurvePublicKey:
 def _client() -> Any:
     """The vendor's client, or a sentence on why there is none."""
     try:
-        with _quiet_destructor():
+        with _distutils(), _quiet_destructor():
             import zymkey
     except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from None
+        raise KeyUnavailable(
+            f"the vendor's Python module cannot be imported: there is no module {missing.name!r}.",
+            cure="pip install zku, or try without hardware: --key file:",
+        ) from None
     except Exception as error:
         # ZymkeyLibraryError, by name: its module is part of what failed to be imported.
         if type(error).__name__ == "ZymkeyLibraryError":
             raise KeyUnavailable(
                 f"the Zymkey's library is not installed: {error}.",
-                cure="install Zymbit's host software: curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh"
-                " | sudo bash",
+                cure=f"install Zymbit's host software: {INSTALL_HOST_SOFTWARE}",
             ) from None
+        # OSError: made for another processor. AttributeError: older than the module.
         if isinstance(error, OSError | AttributeError):
             raise KeyUnavailable(
-                f"the Zymkey's library does not load: {error}.",
-                cure="install the version of Zymbit's host software that is made for this system",
+                f"the Zymkey's library does not fit this system or this module: {error}.",
+                cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
             ) from None
         raise
     if zymkey.client is None:
-        raise KeyUnavailable("the library is there and no Zymkey answers.", cure=ON_THE_BENCH)
+        raise _not_opened(zymkey)
     return zymkey.client
 
 
-def _not_installed(missing: ModuleNotFoundError) -> KeyUnavailable:
-    if missing.name == "distutils":
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return KeyUnavailable(
-            f"the vendor's module needs distutils, which Python {version} does not have.",
-            cure="pip install setuptools, in the environment that zymkey-iot runs in",
-        )
-    return KeyUnavailable(
-        f"the vendor's Python module cannot be imported: there is no module {missing.name!r}.",
-        cure="pip install zku, or try without hardware: --key file:",
-    )
+def _not_opened(module: Any) -> KeyUnavailable:
+    """The module swallows the return code of opening the device; opening it once more tells."""
+    with _quiet_destructor():
+        try:
+            module.Zymkey()
+        except AssertionError as error:
+            number = _return_code(error)
+            if number == errno.EACCES:
+                return KeyUnavailable(
+                    "this user may not use the Zymkey.", cure="sudo, or the groups that own the bus: i2c and gpio"
+                )
+            return KeyUnavailable(f"the library is there and no Zymkey answers: {_meaning(error)}.", cure=ON_THE_BENCH)
+    return KeyUnavailable("the Zymkey did not answer at first, and now it does.", cure="the same command again")
+
+
+@contextmanager
+def _distutils() -> Iterator[None]:
+    """Give the vendor's import the one function of distutils that it calls.
+
+    Python 3.12 has no distutils; and where setuptools brings it back, or replaces it, importing it costs more
+    than all the rest of a bootstrap. The module asks it only where a library may be, beside /usr/lib.
+    """
+    if "distutils" in sys.modules:
+        yield
+        return
+    stand_in, its_sysconfig = ModuleType("distutils"), ModuleType("distutils.sysconfig")
+    its_sysconfig.get_python_lib = lambda: sysconfig.get_path("purelib")  # type: ignore[attr-defined]
+    stand_in.sysconfig = its_sysconfig  # type: ignore[attr-defined]
+    sys.modules.update({"distutils": stand_in, "distutils.sysconfig": its_sysconfig})
+    try:
+        yield
+    finally:
+        del sys.modules["distutils"], sys.modules["distutils.sysconfig"]
 
 
 @contextmanager
@@ -148,17 +176,32 @@ def _said_plainly(deed: str, slot: int) -> Iterator[None]:
     try:
         yield
     except AssertionError as error:
-        match = re.search(r"-(\d+)", str(error))
-        number = int(match.group(1)) if match else 0
-        name = errno.errorcode.get(number, "")
-        what = f"{os.strerror(number)} ({name}, return code -{number})" if name else str(error)
+        number = _return_code(error)
         if number == errno.EINVAL:
             cure = f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}"
         elif number == errno.ETIMEDOUT:
             cure = f"it did not answer over i2c in time: {ON_THE_BENCH}; then power the Pi off and on"
         else:
             cure = ON_THE_BENCH
-        raise KeyUnavailable(f"the Zymkey did not {deed} (slot {slot}): {what}.", cure=cure) from None
+        raise KeyUnavailable(f"the Zymkey did not {deed} (slot {slot}): {_meaning(error)}.", cure=cure) from None
+    except AttributeError as error:
+        # Functions that an older library lacks stay unbound in the module, without a word.
+        raise KeyUnavailable(
+            f"the Zymkey's library is older than the Python module: {error}.",
+            cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
+        ) from None
+
+
+def _return_code(error: AssertionError) -> int:
+    """N of "bad return code -N"; 0 when there is none. It looks like an errno."""
+    match = re.search(r"-(\d+)", str(error))
+    return int(match.group(1)) if match else 0
+
+
+def _meaning(error: AssertionError) -> str:
+    number = _return_code(error)
+    name = errno.errorcode.get(number)
+    return f"{os.strerror(number)} ({name}, return code -{number})" if name else str(error)
 
 
 @contextmanager
