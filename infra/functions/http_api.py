@@ -59,7 +59,7 @@ _RETRY_FAILED_SECONDS = 10
 
 def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
     """RFC 7030 section 4.2. Enrollment and re-enrollment are one: a key is who it is."""
-    certificate = enroll(read_csr(request.body), request.credentials, now=int(time.time()), deployment=deployment)
+    certificate = enroll(read_csr(request.body), request.credentials, now=_now(), deployment=deployment)
     return reply.issued(certificate)
 
 
@@ -75,7 +75,11 @@ def _configuration(request: HttpRequest, deployment: Deployment) -> reply.Reply:
 
 
 def _certificates(request: HttpRequest, deployment: Deployment) -> reply.Reply:
-    return reply.document(upload(request.body, request.credentials, now=int(time.time()), deployment=deployment))
+    return reply.document(upload(request.body, request.credentials, now=_now(), deployment=deployment))
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 _EST = "/.well-known/est"

@@ -136,3 +136,10 @@ def assert_enrolled(cloud: Cloud, candidate: Candidate, certificate: x509.Certif
     assert device.fingerprint == candidate.fingerprint == key_fingerprint(certificate.public_key())
     active = [each.certificate_id for each in cloud.ledger.certificates(candidate.name) if each.state == "active"]
     assert active == [identifier]
+
+
+def issued_by_function(reply: dict[str, Any]) -> x509.Certificate:
+    """The one certificate of a reply as the function itself gives it."""
+    assert reply["statusCode"] == 200, reply["body"]
+    (certificate,) = pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply["body"], validate=True))
+    return certificate

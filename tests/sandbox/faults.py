@@ -1,0 +1,71 @@
+"""AWS calls that go wrong: refused, throttled, their reply lost, or the function killed right after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+
+class Killed(BaseException):
+    """The function's end: out of time, out of memory. Nothing after this runs in AWS."""
+
+
+@dataclass
+class Faults:
+    """Counts the calls of some boto3 clients, and breaks one of them.
+
+    Attributes:
+        position: which call breaks, from 0; None for none.
+        kind: ``refused`` (a 500 before anything happens), ``throttled``, ``lost`` (it happens, the reply does not
+            come), ``killed`` (it happens, and the process is gone).
+        calls: the operations that were called so far, broken ones included.
+    """
+
+    position: int | None = None
+    kind: str = "refused"
+    calls: list[str] = field(default_factory=list)
+    fired: bool = False
+
+    def watch(self, *clients: Any) -> None:
+        for client in clients:
+            send = client._endpoint.http_session.send
+            client.meta.events.register(
+                "before-send", lambda request, event_name, send=send, **_: self._call(request, event_name, send)
+            )
+
+    def _call(self, request: Any, event_name: str, send: Any) -> AWSResponse | None:
+        if self.fired and self.kind == "killed":
+            raise Killed
+        operation = event_name.rsplit(".", 1)[1]
+        self.calls.append(operation)
+        if self.position != len(self.calls) - 1:
+            return None
+        self.fired = True
+        if self.kind == "refused":
+            return _error(request.url, 500, "InternalServerError")
+        if self.kind == "throttled":
+            return _error(request.url, 400, "ThrottlingException")
+        send(request)  # it takes effect …
+        if self.kind == "killed":
+            raise Killed
+        raise ConnectionClosedError(endpoint_url=request.url)  # … and nobody hears of it
+
+
+class _Raw:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self._content
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        return self._content
+
+
+def _error(url: str, status: int, code: str) -> AWSResponse:
+    """An error that the JSON protocols of DynamoDB, KMS and AWS IoT all read as such."""
+    body = f'{{"__type": "{code}", "message": "broken on purpose"}}'.encode()
+    return AWSResponse(url, status, {"x-amzn-ErrorType": code, "content-type": "application/json"}, _Raw(body))
