@@ -21,9 +21,19 @@ from ledger.errors import (
     WrongState,
 )
 from ledger.ledger import Ledger
-from ledger.records import Certificate, CertificateAuthority, CertificateState, Device, Event, Request, State
+from ledger.records import (
+    LISTED_ATTRIBUTES,
+    Certificate,
+    CertificateAuthority,
+    CertificateState,
+    Device,
+    Event,
+    Request,
+    State,
+)
 
 __all__ = [
+    "LISTED_ATTRIBUTES",
     "Blocked",
     "Busy",
     "Certificate",

@@ -79,12 +79,28 @@ class Table:
         return Write(kind="ConditionCheck", request=self._request(condition, values) | self._key(pk, sk))
 
     def update(
-        self, pk: str, sk: str, *, set: Item, remove: Sequence[str] = (), condition: str, **values: Value
+        self,
+        pk: str,
+        sk: str,
+        *,
+        set: Item,
+        copy: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+        condition: str,
+        **values: Value,
     ) -> Write:
-        """A write of some attributes. In ``condition``, ``#name`` is an attribute and ``:name`` one of ``values``."""
-        assignments = ", ".join(f"#{name} = :new_{name}" for name in set)
-        expression = f"SET {assignments}" + (" REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else "")
-        request = self._request(condition, values, names=[*set, *remove])
+        """A write of some attributes. In ``condition``, ``#name`` is an attribute and ``:name`` one of ``values``.
+
+        Args:
+            copy: attributes that take the value which another attribute of the item had before this write.
+        """
+        copies = copy or {}
+        assignments = [f"#{name} = :new_{name}" for name in set]
+        assignments += [f"#{name} = #{source}" for name, source in copies.items()]
+        expression = "SET " + ", ".join(assignments)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        request = self._request(condition, values, names=[*set, *copies, *copies.values(), *remove])
         new = {f":new_{name}": value for name, value in set.items()}
         request["ExpressionAttributeValues"] = {**request.get("ExpressionAttributeValues", {}), **_wrap(new)}
         return Write(kind="Update", request=request | self._key(pk, sk) | {"UpdateExpression": expression})

@@ -7,7 +7,7 @@ pk                    sk                 what
 ====================  =================  ==================================================================
 device#NAME           device             the device (``records.Device``); also in the index ``listing``
 device#NAME           certificate#ID     each certificate that was ever issued to it; outlives the device
-device#NAME           event#TIME#RANDOM  its history; outlives the device
+device#NAME           event#TIME         its history; outlives the device
 key#FINGERPRINT       key                which device has this key: what makes keys unique
 requests              FINGERPRINT        a key that nobody invited, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed
@@ -20,7 +20,7 @@ A device's states, and what leads from one to the other:
 from      by                      to         condition
 ========  ======================  =========  ===================================================================
 (none)    invite, allow, approve  invited    the name is free; the key, where there is one, is free
-invited   invite                  invited    it has no key yet: a new token takes the old one's place
+invited   invite, allow, approve  invited    it has no key yet: a new token, or the key, takes the old token's place
 invited   claim                   pending    the token is the one that is out, and in time; the key is free
 invited   begin                   pending    the key is the one that was allowed
 pending   begin                   pending    no other request of this key is at work
@@ -41,6 +41,7 @@ up. Conditions are checked by DynamoDB, never by reading first; what is read aft
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -149,16 +150,16 @@ class Ledger:
         """Let in one key, without any secret. Doing it twice is doing it once.
 
         Args:
-            approved: the key's request for approval is answered with this, and removed in the same write.
+            approved: the key waits for approval; its request is answered with this, and removed in the same write.
 
         Raises:
-            WrongState: the name belongs to another key.
+            WrongState: the name belongs to another key, or no such key waits for approval.
             KeyTaken: the key belongs to another name.
         """
         item = _device_item(name, State.INVITED, now) | {"fingerprint": fingerprint}
         free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
         key = {"pk": _key_key(fingerprint)[0], "sk": "key", "device": name}
-        request = [self._table.delete("requests", fingerprint)] if approved else []
+        request = [self._table.delete("requests", fingerprint, condition="attribute_exists(#pk)")] if approved else []
         try:
             self._table.write(
                 self._table.put(item, condition=free, invited=State.INVITED),
@@ -169,8 +170,11 @@ class Ledger:
         except ConditionFailed:
             device = self.device(name)
             if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
+                self._table.write(self._table.delete("requests", fingerprint))
                 return
             self._refuse_taken_key(fingerprint, name)
+            if approved and self._table.get("requests", fingerprint) is None:
+                raise WrongState(f"No key {fingerprint} waits for approval.") from None
             raise self._name_is_taken(name) from None
 
     def block(self, name: str, *, by: str, now: int) -> Device:
@@ -181,22 +185,21 @@ class Ledger:
         Raises:
             WrongState: there is no such device.
         """
-        device = self._existing(name)
-        if device.state is State.BLOCKED:
-            return device
         try:
             self._table.write(
                 self._table.update(
                     *_device_key(name),
-                    set={"state": State.BLOCKED, "blocked_from": device.state, "updated_at": now},
+                    set={"state": State.BLOCKED, "updated_at": now},
+                    copy={"blocked_from": "state"},
                     remove=("expires_at",),
-                    condition="#state = :was",
-                    was=device.state,
+                    condition="attribute_exists(#pk) AND #state <> :blocked",
+                    blocked=State.BLOCKED,
                 ),
                 self._event(name, now, "blocked", by),
             )
         except ConditionFailed:
-            raise Busy(1) from None
+            if self._existing(name).state is not State.BLOCKED:
+                raise Busy(1) from None
         return self._existing(name)
 
     def unblock(self, name: str, *, by: str, now: int) -> Device:
@@ -205,22 +208,20 @@ class Ledger:
         Raises:
             WrongState: there is no such device.
         """
-        item = self._table.get(*_device_key(name))
-        if item is None:
-            raise WrongState(f"There is no device {name!r}.")
-        if item["state"] == State.BLOCKED:
-            try:
-                self._table.write(
-                    self._table.update(
-                        *_device_key(name),
-                        set={"state": item["blocked_from"], "updated_at": now},
-                        remove=("blocked_from",),
-                        condition="#state = :blocked",
-                        blocked=State.BLOCKED,
-                    ),
-                    self._event(name, now, "unblocked", by),
-                )
-            except ConditionFailed:
+        try:
+            self._table.write(
+                self._table.update(
+                    *_device_key(name),
+                    set={"updated_at": now},
+                    copy={"state": "blocked_from"},
+                    remove=("blocked_from",),
+                    condition="#state = :blocked",
+                    blocked=State.BLOCKED,
+                ),
+                self._event(name, now, "unblocked", by),
+            )
+        except ConditionFailed:
+            if self._existing(name).state is State.BLOCKED:
                 raise Busy(1) from None
         return self._existing(name)
 
@@ -260,6 +261,7 @@ class Ledger:
         Raises:
             Blocked: the operator has rejected this key.
             RequestsFull: ``MAX_REQUESTS`` keys wait already.
+            Busy: another request of the same key was faster.
         """
         requests = {each.fingerprint: each for each in self.requests() if each.expires_at > now}
         known = requests.get(fingerprint)
@@ -267,7 +269,8 @@ class Ledger:
             raise Blocked("The operator has rejected this key.")
         if known:
             return known
-        if len(requests) >= MAX_REQUESTS:
+        # Rejected keys are as many as the operator had patience for; they do not keep others from asking.
+        if sum(not each.rejected for each in requests.values()) >= MAX_REQUESTS:
             raise RequestsFull(f"{MAX_REQUESTS} keys wait for approval already.")
         request = Request(
             fingerprint=fingerprint,
@@ -275,7 +278,16 @@ class Ledger:
             requested_at=now,
             expires_at=now + REQUEST_LIFE,
         )
-        self._table.write(self._table.put({"pk": "requests", "sk": fingerprint} | _fields(request)))
+        try:
+            self._table.write(
+                self._table.put(
+                    {"pk": "requests", "sk": fingerprint} | _fields(request),
+                    condition="attribute_not_exists(#pk) OR #expires_at <= :now",
+                    now=now,
+                )
+            )
+        except ConditionFailed:
+            raise Busy(1) from None
         return request
 
     def reject(self, fingerprint: str, *, now: int) -> None:
@@ -341,7 +353,9 @@ class Ledger:
             Blocked: the device is blocked.
             NotInvited: the device is gone, or has another key.
         """
-        device = self._existing(name)
+        device = self.device(name)
+        if device is None:
+            raise NotInvited(f"There is no device {name!r} any more.")
         self._refuse_blocked(device)
         if device.fingerprint != fingerprint:
             raise NotInvited(f"Device {name!r} has another key.")
@@ -395,7 +409,7 @@ class Ledger:
             Blocked: the operator has blocked the device meanwhile; the certificate must be deactivated.
         """
         name, new = certificate.device, certificate.certificate_id
-        before = self._existing(name)
+        before = self._worked_for(name)
         old = before.certificate_id if before.certificate_id not in (None, new) else None
         superseded: Item = {"superseded": old, "superseded_at": now, "superseded_issued_by": before.issued_by}
         writes = [
@@ -452,10 +466,12 @@ class Ledger:
     def queue(self, name: str, *, csr: str, lease: str, now: int) -> None:
         """Keep a CSR (PEM) until a CA elsewhere has signed it, and end the lease: a person comes next.
 
+        A device that asks again has often made a new CSR; it takes the old one's place, and is no news.
+
         Raises:
             LeaseLost: another request has taken over.
         """
-        device = self._existing(name)
+        device = self._worked_for(name)
         if device.csr == csr:
             self.release(name, lease=lease)
             return
@@ -469,7 +485,7 @@ class Ledger:
                     lease=lease,
                     blocked=State.BLOCKED,
                 ),
-                self._event(name, now, "waits for a signature", "device"),
+                *([] if device.csr else [self._event(name, now, "waits for a signature", "device")]),
             )
         except ConditionFailed:
             raise self._lease_lost(name) from None
@@ -489,12 +505,19 @@ class Ledger:
             return
 
     def deactivated(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
-        """Write down that AWS IoT no longer takes a certificate. Doing it twice is doing it once."""
+        """Write down that AWS IoT no longer takes a certificate. Doing it twice is doing it once.
+
+        Raises:
+            WrongState: the ledger knows no such certificate.
+        """
+        certificate = self._existing_certificate(name, certificate_id)
         device = self.device(name)
-        writes = [
-            self._mark(name, certificate_id, CertificateState.DEACTIVATED, now),
-            self._event(name, now, "certificate deactivated", by, certificate_id),
-        ]
+        writes = []
+        if certificate.state is not CertificateState.DEACTIVATED:
+            writes += [
+                self._mark(name, certificate_id, CertificateState.DEACTIVATED, now),
+                self._event(name, now, "certificate deactivated", by, certificate_id),
+            ]
         if device and device.superseded == certificate_id:
             writes.append(
                 self._table.update(
@@ -505,14 +528,36 @@ class Ledger:
                     id=certificate_id,
                 )
             )
-        self._table.write(*writes)
+        if writes:
+            try:
+                self._table.write(*writes)
+            except ConditionFailed:
+                raise Busy(1) from None
 
     def reactivated(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
-        """Write down that AWS IoT takes a certificate again."""
-        self._table.write(
-            self._mark(name, certificate_id, CertificateState.ACTIVE, now),
-            self._event(name, now, "certificate reactivated", by, certificate_id),
-        )
+        """Write down that AWS IoT takes a device's current certificate again.
+
+        Raises:
+            Blocked: the device is blocked; the certificate must be deactivated again.
+            WrongState: it is not the device's current certificate.
+        """
+        try:
+            self._table.write(
+                self._table.check(
+                    *_device_key(name),
+                    condition="#certificate_id = :id AND #state <> :blocked",
+                    id=certificate_id,
+                    blocked=State.BLOCKED,
+                ),
+                self._mark(name, certificate_id, CertificateState.ACTIVE, now),
+                self._event(name, now, "certificate reactivated", by, certificate_id),
+            )
+        except ConditionFailed:
+            device = self._existing(name)
+            self._refuse_blocked(device)
+            if device.certificate_id != certificate_id:
+                raise WrongState(f"Device {name!r} has another certificate by now.") from None
+            raise Busy(1) from None
 
     # The CA in KMS
 
@@ -541,6 +586,18 @@ class Ledger:
         if device is None:
             raise WrongState(f"There is no device {name!r}.")
         return device
+
+    def _worked_for(self, name: str) -> Device:
+        device = self.device(name)
+        if device is None:
+            raise LeaseLost(f"Device {name!r} was removed.")
+        return device
+
+    def _existing_certificate(self, name: str, certificate_id: str) -> Certificate:
+        certificate = self.certificate(name, certificate_id)
+        if certificate is None:
+            raise WrongState(f"Device {name!r} never had a certificate {certificate_id}.")
+        return certificate
 
     def _name_is_taken(self, name: str) -> WrongState | Busy:
         device = self.device(name)
@@ -596,10 +653,9 @@ class Ledger:
 
     def _event(self, name: str, now: int, what: str, by: str, detail: str = "") -> Write:
         event = Event(device=name, at=now, what=what, by=by, detail=detail)
-        # The random part keeps two events of one second apart.
-        return self._table.put(
-            {"pk": f"device#{name}", "sk": f"event#{now:010d}#{secrets.token_hex(4)}"} | _fields(event)
-        )
+        # Within a second the clock's nanoseconds keep the order, and the random part keeps two writers apart.
+        moment = f"{now:010d}#{time.time_ns():020d}#{secrets.token_hex(2)}"
+        return self._table.put({"pk": f"device#{name}", "sk": f"event#{moment}"} | _fields(event))
 
 
 def _device_key(name: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """What the ledger remembers, as plain values. Times are whole seconds since 1970 (UTC)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -41,6 +41,10 @@ class Device:
     superseded_issued_by: str | None = None
     csr: str | None = None  # PEM, while an offline CA has yet to sign it
     csr_at: int | None = None
+
+
+# What the index ``listing`` holds of a device: all that it is but for the CSR, so that a large fleet is cheap to list.
+LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in ("name", "csr")))
 
 
 @dataclass(frozen=True, kw_only=True)
