@@ -1,0 +1,118 @@
+"""Several at once: names and keys stay unique, a token is spent once, one request works at a time."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ledger import Busy, CertificateState, KeyTaken, Ledger, LedgerError, State, TokenSpent, WrongState
+from tests.unit.ledger.conftest import KEY, NOW, begin, certificate, claim, invite
+
+THREADS = 8
+ROUNDS = range(3)
+
+
+@pytest.fixture
+def at_once(dynamodb, table):
+    """A function that lets threads call ``action(ledger, number)`` at the same moment; returns what each got."""
+
+    def run(action, count=THREADS):
+        start = threading.Barrier(count)
+
+        def one(number):
+            ledger = Ledger(client=dynamodb, table=table)
+            start.wait()
+            try:
+                return action(ledger, number) or "done"
+            except LedgerError as refusal:
+                return type(refusal)
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+    return run
+
+
+def key(number):
+    return f"SHA256:{number:043d}"
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_one_name_goes_to_one_of_many_keys(ledger, at_once, _):
+    results = Counter(
+        at_once(lambda ledger, number: ledger.allow("pi-1", fingerprint=key(number), by="alice", now=NOW))
+    )
+    assert results["done"] == 1
+    assert results.keys() <= {"done", WrongState, Busy}
+    taken = [number for number in range(THREADS) if ledger.device_of_key(key(number))]
+    assert [ledger.device("pi-1").fingerprint] == [key(number) for number in taken]
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_one_key_goes_to_one_of_many_names(ledger, at_once, _):
+    results = Counter(
+        at_once(lambda ledger, number: ledger.allow(f"pi-{number}", fingerprint=KEY, by="alice", now=NOW))
+    )
+    assert results["done"] == 1
+    assert results.keys() <= {"done", KeyTaken, Busy}
+    assert [each.name for each in ledger.devices()] == [ledger.device_of_key(KEY).name]
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_one_token_binds_to_one_of_many_keys(ledger, at_once, _):
+    invite(ledger)
+    results = Counter(
+        type(each) if not isinstance(each, type) else each
+        for each in at_once(lambda ledger, number: claim(ledger, fingerprint=key(number), lease=str(number)))
+    )
+    assert results.pop(type(ledger.device("pi-1"))) == 1
+    assert results.keys() <= {TokenSpent, Busy}
+    assert [key(number) for number in range(THREADS) if ledger.device_of_key(key(number))] == [
+        ledger.device("pi-1").fingerprint
+    ]
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_one_key_with_many_tokens_becomes_one_device(ledger, at_once, _):
+    for number in range(THREADS):
+        invite(ledger, f"pi-{number}")
+    results = at_once(lambda ledger, number: claim(ledger, f"pi-{number}") and None)
+    assert results.count("done") == 1
+    assert set(results) <= {"done", KeyTaken, Busy}
+    assert [each.name for each in ledger.devices() if each.state is State.PENDING] == [ledger.device_of_key(KEY).name]
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_of_many_requests_for_one_key_one_works(ledger, at_once, _):
+    ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
+    results = at_once(lambda ledger, number: begin(ledger, lease=str(number)) and None)
+    assert Counter(results) == {"done": 1, Busy: THREADS - 1}
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_a_device_that_is_blocked_while_it_enrolls_stays_blocked(ledger, at_once, _):
+    invite(ledger)
+    claim(ledger)
+    ledger.record(certificate(), lease="mine", now=NOW)
+
+    def finish_or_block(ledger, number):
+        if number:
+            ledger.block("pi-1", by="alice", now=NOW)
+        else:
+            ledger.finish(certificate(), lease="mine", now=NOW)
+
+    finished, blocked = at_once(finish_or_block, 2)
+    if blocked is Busy:  # the other write was on its way; the operator is told to repeat
+        ledger.block("pi-1", by="alice", now=NOW)
+    assert ledger.device("pi-1").state is State.BLOCKED
+    state = ledger.certificates("pi-1")[0].state
+    assert state is (CertificateState.ACTIVE if finished == "done" else CertificateState.RECORDED)
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_an_unknown_key_that_asks_many_times_at_once_waits_once(ledger, at_once, _):
+    results = at_once(lambda ledger, _: ledger.request(fingerprint=KEY, suggested_name="", now=NOW) and None)
+    assert "done" in results
+    assert set(results) <= {"done", Busy}
+    assert len(ledger.requests()) == 1
