@@ -47,7 +47,7 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
         """The DER-encoded ECDSA signature of 32 bytes. Raises KeyUnavailable."""
 
     @abstractmethod
-    def details(self) -> dict[str, str]:
+    def details(self) -> dict[str, str | int]:
         """What holds the key: for a Zymkey its model, serial number, firmware and slot. No secret."""
 
     @abstractmethod

@@ -27,7 +27,7 @@ class FileKey(DeviceKey):
     def sign_digest(self, digest: bytes) -> bytes:
         return self._private_key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))
 
-    def details(self) -> dict[str, str]:
+    def details(self) -> dict[str, str | int]:
         return {"model": "software key", "file": str(self._path)}
 
     def title(self) -> str:

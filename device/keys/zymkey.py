@@ -50,13 +50,13 @@ class ZymkeyKey(DeviceKey):
         r, s = (int.from_bytes(half, "big") for half in (raw[:COORDINATE_SIZE], raw[COORDINATE_SIZE:]))
         return encode_dss_signature(r, s)
 
-    def details(self) -> dict[str, str]:
+    def details(self) -> dict[str, str | int]:
         with _said_plainly("tell its model", self.slot):
             return {
                 "model": self._client.get_model_number(),
                 "serial": self._client.get_serial_number(),
                 "firmware": self._client.get_firmware_version(),
-                "slot": str(self.slot),
+                "slot": self.slot,
             }
 
     def title(self) -> str:

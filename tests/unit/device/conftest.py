@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -60,11 +60,14 @@ class Pi:
 
     state: Path
     environment: dict[str, str]
-    last: subprocess.CompletedProcess[str] | None = field(default=None)
 
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        self.last = subprocess.run(
-            [sys.executable, "-m", "device", *arguments],
+        return self.python("-m", "device", *arguments, stdin=stdin, **variables)
+
+    def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the repository, with the device's environment."""
+        return subprocess.run(
+            [sys.executable, *arguments],
             cwd=REPOSITORY,
             env={**os.environ, **self.environment, **variables},
             input=stdin,
@@ -72,7 +75,6 @@ class Pi:
             text=True,
             timeout=60,
         )
-        return self.last
 
     def files(self) -> dict[str, tuple[bytes, int, int]]:
         """Every file of the state folder: content, mode, and when it was changed."""

@@ -1,0 +1,134 @@
+"""The command line itself: help that is cheap, errors without traces, exit codes that are documented."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from device import errors
+from device.cli import COMMANDS, about, main
+from tests.unit.device.conftest import REPOSITORY, Pi
+
+
+def test_help_lists_every_command_and_every_exit_code() -> None:
+    text = about()
+    for command in COMMANDS:
+        assert f"\n  {command} " in text
+    for code, meaning in errors.EXIT_CODES:
+        assert f"{code}  {meaning}" in text
+
+
+def test_every_error_has_a_documented_exit_code() -> None:
+    documented = {code for code, _ in errors.EXIT_CODES}
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.DeviceError)]
+    assert len(classes) > 10
+    assert {c.exit_code for c in classes} <= documented
+
+
+def test_help_imports_neither_cryptography_nor_anything_else_of_weight() -> None:
+    script = "import sys; from device.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-S", "-c", script], cwd=REPOSITORY, capture_output=True, text=True)
+
+    loaded = set(result.stderr.split())
+    assert result.returncode == 0
+    assert not loaded & {"cryptography", "requests", "ssl", "argparse", "json", "re", "logging", "dataclasses"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "examples:" in text
+    assert "zymkey-iot" in text
+
+
+@pytest.mark.parametrize("argv", [[], ["bootstrp"], ["--bogus"]])
+def test_an_unknown_command_names_those_that_there_are(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert "bootstrap" in capsys.readouterr().err
+
+
+def test_before_the_first_bootstrap_publish_says_what_comes_first(pi: Pi) -> None:
+    result = pi.run("publish", "devices/{device}/t", "1")
+
+    assert result.returncode == 12
+    assert "has no certificate" in result.stderr
+    assert "zymkey-iot bootstrap" in result.stderr
+
+
+def test_a_message_can_come_from_stdin(pi: Pi) -> None:
+    assert pi.run("bootstrap").returncode == 0
+    result = pi.run("publish", "devices/{device}/t", "-", stdin="21.5")
+
+    assert result.returncode == 0
+    assert "4 bytes" in result.stdout
+
+
+def test_a_denied_topic_is_named(pi: Pi) -> None:
+    assert pi.run("bootstrap").returncode == 0
+    result = pi.run("publish", "others/pi-8/t", "x")
+
+    assert result.returncode == 10
+    assert "others/pi-8/t (403)" in result.stderr
+
+
+def test_a_certificate_of_another_key_means_a_swapped_hsm(pi: Pi) -> None:
+    assert pi.run("bootstrap").returncode == 0
+    (pi.state / "key.pem").unlink()
+    pi.run("key")
+    fresh = subprocess.run(
+        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], capture_output=True, check=True
+    )
+    (pi.state / "key.pem").write_bytes(fresh.stdout)
+
+    result = pi.run("publish", "devices/{device}/t", "x")
+
+    assert result.returncode == 12
+    assert "HSM was swapped" in result.stderr
+
+
+@pytest.mark.parametrize("refusal", ["end", "reset"])
+def test_a_certificate_that_aws_does_not_take_is_told_from_a_network_failure(
+    pi: Pi, endpoint: "object", refusal: str
+) -> None:
+    assert pi.run("bootstrap").returncode == 0
+    endpoint.refuse = [refusal]  # type: ignore[attr-defined]
+
+    result = pi.run("publish", "devices/{device}/t", "x")
+
+    assert result.returncode == 9
+    assert "refused the certificate" in result.stderr
+
+
+def test_a_defect_shows_no_trace(pi: Pi) -> None:
+    script = (
+        "import device.settings as s; s.load = None\nfrom device.cli import main; raise SystemExit(main(['bootstrap']))"
+    )
+    result = pi.python("-c", script)
+
+    assert result.returncode == 1
+    assert "this is a defect: TypeError" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_wrapper_runs_from_any_folder(tmp_path: Path) -> None:
+    link = tmp_path / "zymkey-iot"
+    link.symlink_to(REPOSITORY / "bin" / "zymkey-iot")
+
+    result = subprocess.run([link, "--version"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("zymkey-iot ")
+
+
+def test_without_permission_the_sentence_says_sudo_or_another_folder(pi: Pi, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+
+    result = pi.run("bootstrap", "--state", str(blocked / "state"))
+
+    assert result.returncode == 11
+    assert "--state DIR" in result.stderr

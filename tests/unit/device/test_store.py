@@ -1,0 +1,98 @@
+"""Files that are whole or absent, owned as before, and storage that fails with a sentence."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from device.errors import AlreadyRunning, StorageError
+from device.store import TEMPORARY_PREFIX, StateFolder, storage_errors, write_atomically
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    state = StateFolder(tmp_path / "state")
+    with state.locked():
+        pass
+    return state
+
+
+def test_the_same_content_again_touches_no_file(folder: StateFolder) -> None:
+    folder.keep_configuration(b"{}")
+    before = folder.configuration_path.stat()
+
+    folder.keep_configuration(b"{}")
+
+    after = folder.configuration_path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_what_a_killed_process_left_is_swept_away(folder: StateFolder) -> None:
+    leftover = folder.path / f"{TEMPORARY_PREFIX}certificate.pem.new-123"
+    leftover.write_bytes(b"half a certif")
+
+    with folder.locked():
+        assert not leftover.exists()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.keep_configuration(b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        folder.keep_configuration(b"new")
+
+    assert folder.configuration_path.read_bytes() == b"old"
+    assert sorted(path.name for path in folder.path.iterdir()) == ["configuration.json", "lock"]
+
+
+def test_root_gives_files_to_the_owner_of_the_folder(folder: StateFolder) -> None:
+    if os.geteuid() == 0:
+        os.chown(folder.path, 12345, 12346)
+    owner = folder.path.stat()
+
+    folder.keep_device(name="pi-7", url="https://x.example", key="zymkey:")
+
+    assert (folder.device_path.stat().st_uid, folder.device_path.stat().st_gid) == (owner.st_uid, owner.st_gid)
+
+
+def test_only_one_holds_the_lock(folder: StateFolder) -> None:
+    with folder.locked(), pytest.raises(AlreadyRunning), StateFolder(folder.path).locked():
+        pass
+    with folder.locked():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.EROFS, "read-only"),
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "this user may not"),
+        (errno.EIO, "the disk fails"),
+        (errno.ENOTDIR, "Not a directory"),
+    ],
+)
+def test_each_refusal_of_the_system_has_its_sentence(number: int, sentence: str) -> None:
+    with pytest.raises(StorageError, match=sentence) as refused, storage_errors(Path("/var/lib/zymkey-iot")):
+        raise OSError(number, os.strerror(number))
+    assert "/var/lib/zymkey-iot" in refused.value.cause
+    assert refused.value.cure
+
+
+def test_a_full_disk_for_real(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as full:
+        write_atomically(Path("/dev/full/x"), b"x", mode=0o600)
+    assert full.value.errno == errno.ENOTDIR
+    with (
+        Path("/dev/full").open("wb", buffering=0) as device,
+        pytest.raises(StorageError, match="disk is full"),
+        storage_errors(tmp_path),
+    ):
+        device.write(b"x")
