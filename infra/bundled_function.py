@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.acknowledge import acknowledge
 from infra.bundle import PYTHON_VERSION, Bundle
 
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -77,4 +78,8 @@ class BundledFunction(Construct):
             environment=dict(environment),
             role=self.role,
             log_group=log_group,
+        )
+        acknowledge(
+            self.function,
+            {"AwsSolutions-L1": f"Python {PYTHON_VERSION} is what the locked packages are installed and tried for."},
         )

@@ -6,56 +6,71 @@ from aws_cdk import CfnOutput, Duration, Fn, Stack
 from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionCode
-from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, EnrollmentApi
+from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
+from infra.first_connection import FirstConnection
 from infra.monitoring import Monitoring
-from infra.registration_access import grant_registration
+from infra.registration_access import grant_activation, grant_creation
 from infra.settings import Settings
 from infra.trust_stack import TrustStack
 
 
 class EnrollmentStack(Stack):
-    """HTTP API, enroll function, monitoring."""
+    """HTTP API, enroll function, monitoring; with a CA elsewhere, just-in-time registration."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        settings: Settings,
-        trust: TrustStack,
-        code: FunctionCode,
+        self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, code: FunctionCode
     ) -> None:
         super().__init__(scope, construct_id, description=f"{settings.fleet}: where devices get their certificates")
         self.add_stack_dependency(trust)
 
+        environment = _environment(settings, trust)
         enroll = BundledFunction(
             self,
             "Enroll",
             code=code,
             handler="infra.functions.http_api.handler",
             description="Enrolls devices: EST and the configuration document",
-            environment=_environment(settings, trust),
+            environment={**environment, "POWERTOOLS_SERVICE_NAME": "enrollment"},
             timeout=Duration.seconds(20),
         )
         api = EnrollmentApi(
             self,
             "Api",
             function=enroll.function,
-            routes=(*EST_ROUTES, CONFIGURATION_ROUTE),
+            routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == "external" else [])),
             log_retention_days=code.log_retention_days,
         )
-        Monitoring(self, "Monitoring", api=api.api, functions={"Enroll": enroll.function})
+        functions = {"Enroll": enroll.function}
 
-        trust.ledger.grant(enroll.role, "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
-        trust.ledger.grant_listing(enroll.role)
-        if trust.certificate_authorities:
-            trust.certificate_authorities[-1].key.grant(enroll.role, "kms:Sign")
-        grant_registration(enroll.role, issuer=settings.issuer)
+        trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
+        if trust.signing_key is not None:
+            trust.signing_key.grant(enroll.role, "kms:Sign")
+        grant_creation(enroll.role, issuer=settings.issuer)
+        grant_activation(enroll.role)
+
+        if trust.external_ca_id is not None and settings.first_connection != "off":
+            first_connection = FirstConnection(
+                self,
+                "FirstConnection",
+                code=code,
+                certificate_authority_id=trust.external_ca_id,
+                environment={
+                    **environment,
+                    "POWERTOOLS_SERVICE_NAME": "first-connection",
+                    "FIRST_CONNECTION": settings.first_connection,
+                },
+            )
+            functions["FirstConnection"] = first_connection.activate.function
+            trust.ledger.grant(first_connection.activate.role, "GetItem", "PutItem", "Query", "UpdateItem")
+            grant_activation(first_connection.activate.role)
+
+        Monitoring(self, "Monitoring", api=api.api, functions=functions)
 
         for name, value in {
             "EnrollmentUrl": api.url,
             "LedgerTable": trust.ledger.table.table_name,
             "IotPolicy": trust.device_policy.policy_name,
+            "OperatorPolicyArn": trust.operator_policy.policy_arn,
             "Issuer": settings.issuer,
             "Fleet": settings.fleet,
         }.items():
@@ -63,21 +78,17 @@ class EnrollmentStack(Stack):
 
 
 def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
-    """What ``infra/functions/environment.py`` reads."""
-    authorities = trust.certificate_authorities
-    environment = {
+    """What ``infra/functions/deployment.py`` reads."""
+    return {
         "FLEET": settings.fleet,
         "ISSUER": settings.issuer,
         "LEDGER_TABLE": trust.ledger.table.table_name,
         "IOT_POLICY": trust.device_policy.policy_name,
-        "CA_CERTIFICATES": Fn.join("\n", [authority.certificate_pem for authority in authorities]),
+        "CA_CERTIFICATES": Fn.join("\n", trust.ca_certificates),
+        **({} if trust.signing_key is None else {"CA_KEY_ARN": trust.signing_key.key_arn}),
         "CERTIFICATE_SUBJECT": json.dumps(settings.certificate_subject),
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
         "UNINVITED": settings.uninvited,
-        "POWERTOOLS_SERVICE_NAME": "enrollment",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
-    if authorities:
-        environment["CA_KEY_ARN"] = authorities[-1].key.key_arn
-    return environment

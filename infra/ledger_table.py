@@ -5,13 +5,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from ledger import LISTED_ATTRIBUTES
+
 LISTING_INDEX = "listing"
-# What `zymkey-fleet list` shows; small, so that listing a large fleet stays cheap. Never a PEM.
-LISTED_ATTRIBUTES = (
-    *("device", "state", "fingerprint", "token_expires", "updated_at"),
-    *("certificate_id", "not_after", "issued_by", "unfinished", "csr_at"),
-    *("superseded", "superseded_at", "superseded_issued_by"),
-)
 
 
 class LedgerTable(Construct):
@@ -35,6 +31,7 @@ class LedgerTable(Construct):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
+        # DynamoDB cannot change what an index has: other attributes need an index of another name.
         self.table.add_global_secondary_index(
             index_name=LISTING_INDEX,
             partition_key=_string("listing"),
@@ -44,21 +41,17 @@ class LedgerTable(Construct):
         )
 
     def grant(self, grantee: iam.IGrantable, *actions: str) -> None:
-        """Allow ``actions`` on the table's items, and nothing on the index."""
+        """Allow these actions on the table's items, and nothing on the index."""
         grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(actions=_named(actions), resources=[self.table.table_arn])
+            iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[self.table.table_arn])
         )
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:
         """Allow reading the index."""
         grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(actions=_named(["Query"]), resources=[f"{self.table.table_arn}/index/{LISTING_INDEX}"])
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{self.table.table_arn}/index/{LISTING_INDEX}"])
         )
 
 
 def _string(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
-
-
-def _named(actions: "tuple[str, ...] | list[str]") -> list[str]:
-    return [f"dynamodb:{action}" for action in actions]

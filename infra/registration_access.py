@@ -1,7 +1,8 @@
 """What a function needs in order to bring certificates into AWS IoT, call by call.
 
 Resource types as the Service Authorization Reference lists them for AWS IoT; an action without any can only be
-allowed on ``*``. The ids of things and certificates are not known beforehand, hence ``thing/*`` and ``cert/*``.
+allowed on ``*``. The ids of certificates are not known beforehand, hence ``cert/*``; things are named by the
+operator at any time, hence ``thing/*``.
 """
 
 from aws_cdk import Stack
@@ -16,28 +17,29 @@ _CREATION = {
 }
 
 
-def grant_registration(role: iam.Role, *, issuer: str) -> None:
-    """Allow registering a certificate, making its thing and attaching the policy."""
+def grant_creation(role: iam.Role, *, issuer: str) -> None:
+    """Allow making certificates known to AWS IoT, and asking for the data endpoint."""
+    actions = [_CREATION[issuer], "iot:DescribeEndpoint"]
+    # No resource types: nothing else than * is possible.
+    role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
+    acknowledge(role, {"AwsSolutions-IAM5[Resource::*]": f"{' and '.join(actions)} have no resource type."})
+
+
+def grant_activation(role: iam.Role) -> None:
+    """Allow switching certificates on and off, making their things and attaching the policy."""
     stack = Stack.of(role)
-
-    def arn(resource: str) -> str:
-        return f"arn:{stack.partition}:iot:{stack.region}:{stack.account}:{resource}"
-
+    iot = f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"
     for actions, resources in (
-        # No resource type: nothing else than * is possible.
-        ([_CREATION[issuer], "iot:DescribeEndpoint"], ["*"]),
-        (["iot:UpdateCertificate", "iot:DescribeCertificate", "iot:AttachPolicy"], [arn("cert/*")]),
-        (["iot:CreateThing"], [arn("thing/*")]),
-        # The reference names cert; a thing is named in the request as well.
-        (["iot:AttachThingPrincipal"], [arn("cert/*"), arn("thing/*")]),
+        (["iot:AttachPolicy", "iot:DescribeCertificate", "iot:UpdateCertificate"], [f"{iot}:cert/*"]),
+        (["iot:CreateThing"], [f"{iot}:thing/*"]),
+        # The reference has the certificate as the resource; the thing is in the request, too.
+        (["iot:AttachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:thing/*"]),
     ):
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
-
     shown = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
     acknowledge(
         role,
         {
-            "AwsSolutions-IAM5[Resource::*]": f"{_CREATION[issuer]} and iot:DescribeEndpoint have no resource type.",
             f"AwsSolutions-IAM5[Resource::{shown}:cert/*]": "Certificates get their ids when they are made.",
             f"AwsSolutions-IAM5[Resource::{shown}:thing/*]": "Things are named by the operator, at any time.",
         },

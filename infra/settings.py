@@ -202,12 +202,12 @@ def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthori
     readers: dict[str, tuple[str, Reader]] = {
         "name": ("name", _text(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")),
         "commonName": ("common_name", _name),
-        "organization": ("organization", _name),
+        "organization": ("organization", _text(r"[^\x00-\x1f\x7f]{0,64}", "a string of at most 64 characters")),
         "validityYears": ("validity_years", _whole_number(1, 50)),
     }
     authorities = []
     for position, member in enumerate(value):
-        fields = _object(f"{where}[{position}]", member, readers)
+        fields = {"organization": ""} | _object(f"{where}[{position}]", member, readers)
         for name, (python_name, _) in readers.items():
             if python_name not in fields:
                 raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have one.")

@@ -1,29 +1,66 @@
 """The stack that lasts: whatever a device in the field depends on. All of it outlives the stack."""
 
 from aws_cdk import Stack
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.bundled_function import FunctionCode
 from infra.certificate_authority import CertificateAuthority, CertificateAuthorityMaker
 from infra.device_policy import DevicePolicy
+from infra.external_authority_files import AuthorityFiles
+from infra.external_certificate_authority import ExternalCertificateAuthority
 from infra.ledger_table import LedgerTable
+from infra.operator_policy import OperatorPolicy
 from infra.settings import Settings
 
 
 class TrustStack(Stack):
-    """Ledger, IoT policy, CAs. ``certificate_authorities`` has those whose keys are in KMS, oldest first."""
+    """Ledger, policies, and the CAs of the fleet's own: none with Amazon's issuer.
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, code: FunctionCode) -> None:
+    Attributes:
+        ca_certificates: PEM of each CA, oldest first; the last one issues.
+        signing_key: of the CA that issues, if it is in KMS.
+        external_ca_id: the AWS IoT id of the CA whose key is elsewhere, if there is one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        enrollment_stack: str,
+        external_authority: AuthorityFiles | None,
+        code: FunctionCode,
+    ) -> None:
         super().__init__(
-            scope, construct_id, description=f"{settings.fleet}: ledger, IoT policy and CAs of the device fleet"
+            scope, construct_id, description=f"{settings.fleet}: ledger, policies and CAs of the device fleet"
         )
 
         self.ledger = LedgerTable(self, "Ledger")
         self.device_policy = DevicePolicy(self, "DevicePolicy", topics=settings.topics)
-        self.certificate_authorities: list[CertificateAuthority] = []
+        self.operator_policy = OperatorPolicy(
+            self, "OperatorPolicy", ledger=self.ledger, enrollment_stack=enrollment_stack
+        )
+        self.ca_certificates: list[str] = []
+        self.signing_key: kms.Key | None = None
+        self.external_ca_id: str | None = None
+
         if settings.issuer == "kms":
             maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", code=code, ledger=self.ledger)
-            self.certificate_authorities = [
-                CertificateAuthority(self, f"CertificateAuthority{ca.name}", settings=ca, maker=maker)
-                for ca in settings.certificate_authorities
-            ]
+            for authority in settings.certificate_authorities:
+                ca = CertificateAuthority(
+                    self, f"CertificateAuthority{authority.name}", settings=authority, maker=maker
+                )
+                self.ca_certificates.append(ca.certificate_pem)
+                self.signing_key = ca.key
+
+        if external_authority is not None:
+            external_ca = ExternalCertificateAuthority(
+                self,
+                "ExternalCertificateAuthority",
+                files=external_authority,
+                registers_at_first_connection=settings.first_connection != "off",
+            )
+            self.ca_certificates.append(external_ca.certificate_pem)
+            self.external_ca_id = external_ca.certificate_id

@@ -1,0 +1,73 @@
+"""The files of a CA whose key is elsewhere, read and checked while the app is synthesized.
+
+A CA that AWS IoT would refuse ends synth with the reason, before anything is deployed. What cannot be known here
+is the account's registration code; `zymkey-fleet ca verification-csr` makes the request that has it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from infra.settings import CONTEXT_KEY, ExternalCertificateAuthority, SettingsError
+from pki.certificate_authority_checks import (
+    check_certificate_authority,
+    check_verification_certificate,
+    read_ca_certificate,
+    read_verification_certificate,
+)
+from pki.issued_certificate_checks import CertificateError
+
+_WHERE = f"{CONTEXT_KEY}.externalCertificateAuthority"
+
+# The functions are given the CA in their environment, which holds 4,096 bytes in all (Lambda quotas). RSA-4096
+# with a long subject takes 2,400.
+_MAX_CHARACTERS = 2700
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorityFiles:
+    """A CA that AWS IoT will take, as PEM without anything around it."""
+
+    certificate_pem: str
+    verification_pem: str | None
+
+
+def read_authority_files(settings: ExternalCertificateAuthority) -> AuthorityFiles:
+    """Read and check the files that the settings name, relative to the folder of cdk.json.
+
+    Raises:
+        SettingsError: a file cannot be read, or AWS IoT would refuse what it holds.
+    """
+    now = datetime.now(UTC)
+    setting, path = f"{_WHERE}.certificate", settings.certificate
+    try:
+        ca = read_ca_certificate(_content(setting, path))
+        check_certificate_authority(ca, now=now)
+        certificate_pem = _pem(ca)
+        if len(certificate_pem) > _MAX_CHARACTERS:
+            raise CertificateError(
+                f"The CA certificate is {len(certificate_pem):,} characters long; "
+                f"{_MAX_CHARACTERS:,} fit into a function's environment."
+            )
+        if settings.verification_certificate is None:
+            return AuthorityFiles(certificate_pem=certificate_pem, verification_pem=None)
+        setting, path = f"{_WHERE}.verificationCertificate", settings.verification_certificate
+        verification = read_verification_certificate(_content(setting, path))
+        check_verification_certificate(verification, ca=ca, now=now)
+    except CertificateError as error:
+        raise SettingsError(f'{setting} is "{path}", which cannot be used: {error}') from None
+    return AuthorityFiles(certificate_pem=certificate_pem, verification_pem=_pem(verification))
+
+
+def _content(setting: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f'{setting} is "{path}", which cannot be read: {error.strerror}.') from None
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode("ascii")

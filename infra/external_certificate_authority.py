@@ -1,0 +1,33 @@
+"""A CA that the operator has, registered with AWS IoT; its key stays where it is."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from infra.external_authority_files import AuthorityFiles
+
+
+class ExternalCertificateAuthority(Construct):
+    """The registration. Retained: certificates that the CA signed live on, also when another CA takes its place.
+
+    Without a verification certificate the mode is SNI_ONLY. CloudFormation's handler was seen not to pass the mode
+    on to AWS IoT, which then asks for the verification certificate and fails the deployment: prefer DEFAULT.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, files: AuthorityFiles, registers_at_first_connection: bool
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        registration = iot.CfnCACertificate(
+            self,
+            "Registration",
+            ca_certificate_pem=files.certificate_pem,
+            verification_certificate_pem=files.verification_pem,
+            certificate_mode="DEFAULT" if files.verification_pem else "SNI_ONLY",
+            status="ACTIVE",
+            auto_registration_status="ENABLE" if registers_at_first_connection else "DISABLE",
+        )
+        registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        self.certificate_pem = files.certificate_pem
+        self.certificate_id = registration.attr_id

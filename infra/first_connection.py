@@ -1,0 +1,59 @@
+"""Just-in-time registration: a certificate signed in the factory meets AWS IoT for the first time.
+
+AWS IoT keeps the certificate as PENDING_ACTIVATION, publishes an event and closes the connection; the function
+decides whether the device that comes back is let in (AWS IoT developer guide, "Just-in-time registration").
+"""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from infra.bundled_function import BundledFunction, FunctionCode
+
+
+class FirstConnection(Construct):
+    """A rule on the CA's events, and the function that it calls."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: FunctionCode,
+        certificate_authority_id: str,
+        environment: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.activate = BundledFunction(
+            self,
+            "Activate",
+            code=code,
+            handler="infra.functions.first_connection.handler",
+            description="Lets in a device whose certificate AWS IoT sees for the first time",
+            environment=environment,
+            timeout=Duration.seconds(20),
+        )
+        rule = iot.CfnTopicRule(
+            self,
+            "Rule",
+            topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
+                description="Certificates that the fleet's CA signed and AWS IoT has just met",
+                sql=f"SELECT * FROM '$aws/events/certificates/registered/{certificate_authority_id}'",  # noqa: S608
+                aws_iot_sql_version="2016-03-23",
+                actions=[
+                    iot.CfnTopicRule.ActionProperty(
+                        lambda_=iot.CfnTopicRule.LambdaActionProperty(function_arn=self.activate.function.function_arn)
+                    )
+                ],
+            ),
+        )
+        self.activate.function.add_permission(
+            "Rule",
+            principal=iam.ServicePrincipal("iot.amazonaws.com"),
+            source_arn=rule.attr_arn,
+            source_account=Stack.of(self).account,
+        )
