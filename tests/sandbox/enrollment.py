@@ -55,6 +55,7 @@ class Cloud:
 
     def __init__(self, sandbox: Any) -> None:
         self.url: str = sandbox.url
+        self.ca_bundle: str = sandbox.env["CA_BUNDLE"]
         self.iot = sandbox.boto("iot")
         stack = sandbox.boto("cloudformation").describe_stacks(StackName="zymkey-Enrollment")["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
