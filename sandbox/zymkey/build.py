@@ -3,6 +3,7 @@
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -20,6 +21,9 @@ SHARED = ("device.c", "state.c")
 
 # nodelete: OpenSSL unloads an engine before it frees the keys that were loaded through it.
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wl,-z,defs", "-Wl,-z,nodelete")
+
+# How gcc, clang and the linkers name a header or a library that they cannot find.
+MISSING = re.compile(r"fatal error: '?([^:' ]+)'?(?:: No such| file not)|cannot find (-lcrypto)|library (-lcrypto)")
 
 
 class CannotBuild(Exception):
@@ -97,14 +101,11 @@ def _run(command: list[str]) -> None:
         ) from error
     if result.returncode == 0:
         return
-    if "openssl/" in result.stderr or "-lcrypto" in result.stderr:
+    missing = sorted(set(MISSING.findall(result.stderr)))
+    if missing:
         raise CannotBuild(
-            "The simulated Zymkey needs the headers and the library of OpenSSL 3, with engines: "
-            "install them (on Debian: apt install libssl-dev)."
-        )
-    if "No such file or directory" in result.stderr:
-        raise CannotBuild(
-            "The simulated Zymkey needs the headers of the C library: install them (on Debian: apt install libc6-dev)."
+            f"The simulated Zymkey needs what is not here: {', '.join(missing)}; install the headers of the C library "
+            "and of OpenSSL 3, with engines (on Debian: apt install libc6-dev libssl-dev)."
         )
     cause = next((line for line in result.stderr.splitlines() if "error" in line), "no reason given")
     raise CannotBuild(f"The simulated Zymkey does not compile with '{command[0]}': {cause}")
@@ -112,7 +113,7 @@ def _run(command: list[str]) -> None:
 
 def _install(library: Path) -> Path:
     """Copy the library to <site-packages>/usr/lib, where the vendor's module looks before /usr/lib."""
-    installed = Path(sysconfig.get_path("purelib")) / "usr" / "lib" / library.name
+    installed = _site_packages() / "usr" / "lib" / library.name
     if installed.exists() and filecmp.cmp(library, installed, shallow=False):
         return installed
     installed.parent.mkdir(parents=True, exist_ok=True)
@@ -121,3 +122,7 @@ def _install(library: Path) -> Path:
         fresh = Path(shutil.copy2(library, folder))
         fresh.replace(installed)
     return installed
+
+
+def _site_packages() -> Path:
+    return Path(sysconfig.get_path("purelib"))
