@@ -2,7 +2,7 @@
 
 import json
 
-from aws_cdk import CfnOutput, Duration, Fn, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionCode
@@ -84,7 +84,7 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "ISSUER": settings.issuer,
         "LEDGER_TABLE": trust.ledger.table.table_name,
         "IOT_POLICY": trust.device_policy.policy_name,
-        "CA_CERTIFICATES": Fn.join("\n", trust.ca_certificates),
+        "CA_CERTIFICATES": "\n".join(trust.ca_certificates),
         **({} if trust.signing_key is None else {"CA_KEY_ARN": trust.signing_key.key_arn}),
         "CERTIFICATE_SUBJECT": json.dumps(settings.certificate_subject),
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
