@@ -101,7 +101,7 @@ def _run(command: list[str]) -> None:
         ) from error
     if result.returncode == 0:
         return
-    missing = sorted(set(MISSING.findall(result.stderr)))
+    missing = sorted({name for groups in MISSING.findall(result.stderr) for name in groups if name})
     if missing:
         raise CannotBuild(
             f"The simulated Zymkey needs what is not here: {', '.join(missing)}; install the headers of the C library "
