@@ -19,12 +19,19 @@ from pki.issued_certificate_checks import check_issued_certificate
 
 
 def adopt(
-    leaf: x509.Certificate, device: Device, credentials: Credentials | None, *, now: int, deployment: Deployment
+    leaf: x509.Certificate,
+    device: Device,
+    credentials: Credentials | None,
+    *,
+    now: int,
+    deployment: Deployment,
+    in_aws_iot: bool = False,
 ) -> Certificate:
     """Give a device the certificate.
 
     Args:
         device: from ``authorize``; without a fingerprint, its token is claimed for the certificate's key.
+        in_aws_iot: AWS IoT has it already, waiting to be activated.
 
     Raises:
         CertificateError: it is not of this fleet's CA, not for this device, or not valid now.
@@ -46,7 +53,7 @@ def adopt(
         if held.unfinished != certificate.certificate_id:
             _abandon_other(held, mine, now, deployment)
             deployment.ledger.record(certificate, lease=mine, now=now)
-        finish(certificate, mine, now=now, deployment=deployment)
+        finish(certificate, mine, now=now, deployment=deployment, in_aws_iot=in_aws_iot)
     log.info("a certificate that was signed elsewhere is in use", certificate_id=certificate.certificate_id)
     return certificate
 

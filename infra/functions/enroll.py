@@ -100,11 +100,15 @@ def unfinished(device: Device, lease: str, *, now: int, deployment: Deployment) 
     return None
 
 
-def finish(certificate: Certificate, lease: str, *, now: int, deployment: Deployment) -> None:
-    """Register and permit a recorded certificate, and make it the device's own."""
+def finish(certificate: Certificate, lease: str, *, now: int, deployment: Deployment, in_aws_iot: bool = False) -> None:
+    """Register and permit a recorded certificate, and make it the device's own.
+
+    Args:
+        in_aws_iot: AWS IoT is known to have it already, so it is at most to be activated.
+    """
     iot, choices = deployment.iot, deployment.choices
-    if certificate.issued_by == issuers.AMAZON:
-        arn = registration.arn_of(certificate.certificate_id, iot=iot)
+    if in_aws_iot or certificate.issued_by == issuers.AMAZON:
+        arn = registration.activate(certificate.certificate_id, iot=iot)
     else:
         ca = choices.ca_certificate(certificate.issued_by)
         if ca is None:

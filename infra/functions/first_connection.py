@@ -45,7 +45,7 @@ def admit(event: dict[str, Any], *, whom: str, now: int, deployment: Deployment)
     try:
         device = _device(leaf, fingerprint, whom=whom, now=now, deployment=deployment)
         about(device=device.name)
-        adopt(leaf, device, None, now=now, deployment=deployment)
+        adopt(leaf, device, None, now=now, deployment=deployment, in_aws_iot=True)
     except Conflict:
         return "known already"
     except (Busy, LeaseLost):

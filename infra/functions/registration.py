@@ -35,8 +35,24 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
             status="ACTIVE",
         )
     except iot.exceptions.ResourceAlreadyExistsException:
-        return _activate(certificate.certificate_id, iot=iot)
+        return activate(certificate.certificate_id, iot=iot)
     return reply["certificateArn"]
+
+
+def activate(certificate_id: str, *, iot: IoTClient) -> str:
+    """See to it that a certificate which AWS IoT has is active, and return its ARN.
+
+    Raises:
+        Forbidden: somebody has switched it off.
+    """
+    description = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+    if description["status"] == "PENDING_ACTIVATION":
+        iot.update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
+    elif description["status"] != "ACTIVE":
+        raise Forbidden(
+            f"AWS IoT holds this device's certificate as {description['status']}: the operator has switched it off."
+        )
+    return description["certificateArn"]
 
 
 def permit(arn: str, *, device: str, policy: str, iot: IoTClient) -> None:
@@ -46,19 +62,3 @@ def permit(arn: str, *, device: str, policy: str, iot: IoTClient) -> None:
         iot.create_thing(thingName=device)
     iot.attach_thing_principal(thingName=device, principal=arn)
     iot.attach_policy(policyName=policy, target=arn)
-
-
-def arn_of(certificate_id: str, *, iot: IoTClient) -> str:
-    """The ARN of a certificate that AWS IoT has."""
-    return iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
-
-
-def _activate(certificate_id: str, *, iot: IoTClient) -> str:
-    description = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-    if description["status"] == "PENDING_ACTIVATION":
-        iot.update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
-    elif description["status"] != "ACTIVE":
-        raise Forbidden(
-            f"AWS IoT holds this device's certificate as {description['status']}: the operator has switched it off."
-        )
-    return description["certificateArn"]
