@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 _CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5},
+    retries={"mode": "standard", "max_attempts": 3},
     connect_timeout=10,
     read_timeout=30,
     user_agent_extra="zymkey-fleet",

@@ -19,6 +19,11 @@ def dynamodb(aws):
 
 @pytest.fixture
 def table(dynamodb):
+    return create_table(dynamodb)
+
+
+def create_table(dynamodb):
+    """A table as ``infra.ledger_table`` declares it, and its name."""
     name = f"ledger-{uuid.uuid4().hex}"
     dynamodb.create_table(
         TableName=name,
