@@ -1,10 +1,11 @@
-"""`python -m sandbox start|stop|status`: the cloud on this machine."""
+"""`python -m sandbox start|stop|status|demo`: the cloud on this machine."""
 
 import argparse
 import sys
 
 from . import lifecycle
 from .addresses import Addresses
+from .demo import run_demo
 from .errors import SandboxError
 
 ISSUERS = ["kms", "aws", "external"]
@@ -20,6 +21,8 @@ def main() -> int:
                 print(f"The sandbox runs. Use it with: . {sandbox.environment_file}")
             case "stop":
                 print("The sandbox has ended." if lifecycle.stop(addresses) else "No sandbox was running.")
+            case "demo":
+                return 0 if run_demo(addresses, arguments.issuer) else 1
             case "status":
                 return _show_status(addresses)
     except SandboxError as error:
@@ -32,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start what does not run, deploy what is not deployed")
-    start.add_argument("--issuer", choices=ISSUERS, default="kms", help="who signs certificates (default: kms)")
+    demo = commands.add_parser("demo", help="start, then take a new device from invitation to publish")
+    for command in (start, demo):
+        command.add_argument("--issuer", choices=ISSUERS, default="kms", help="who signs certificates (default: kms)")
     commands.add_parser("stop", help="end everything that start began")
     commands.add_parser("status", help="show what runs; exit code 1 unless all of it does")
     return parser

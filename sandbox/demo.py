@@ -1,0 +1,208 @@
+"""`make demo`: the whole story once, with the product's own commands, on this machine.
+
+Every run is a new device: a new name, and a simulated Zymkey fresh from the factory. The sandbox stays up, so a
+second run is quick.
+"""
+
+import json
+import secrets
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import lifecycle
+from .addresses import REPOSITORY, Addresses
+from .demo_report import Report, Step, UnexpectedError
+from .environment import sourced
+from .errors import SandboxError
+from .zymkey.device import SimulatedZymkey
+
+REPORT = REPOSITORY / "build" / "demo.json"
+TOPIC_DENIED = 10  # zymkey-iot's exit code
+
+STEPS = {
+    "cloud": "The cloud: emulator, data endpoint, `cdk deploy`",
+    "invite": "The operator invites a device",
+    "bootstrap": "The device bootstraps: CSR, certificate, first publish",
+    "own-topic": "It publishes to its own topic",
+    "other-topic": "It publishes to another device's topic",
+    "mqtt": "It publishes over MQTT and receives its own message",
+    "again": "It bootstraps again",
+    "lost-files": "It loses its files and bootstraps again",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoDevice:
+    """One Raspberry Pi: its name, its key (a simulated Zymkey's, or a file's) and its environment."""
+
+    name: str
+    key_uri: str
+    state: Path
+    zymkey: SimulatedZymkey | None
+    environment: Mapping[str, str]
+
+    def signatures(self) -> int | None:
+        """How often the HSM has signed; None without an HSM."""
+        return None if self.zymkey is None else self.zymkey.signatures()
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(self.state.iterdir())}
+
+
+def run_demo(addresses: Addresses, issuer: str) -> bool:
+    """Run the demonstration, print its table, write build/demo.json; say whether all went as it must."""
+    report = Report(titles=STEPS, facts={"issuer": issuer})
+    try:
+        _tell(report, addresses, issuer)
+    except (UnexpectedError, SandboxError) as failure:
+        print(f"\nThe demonstration ends here: {failure}")
+    report.print_table()
+    report.write(REPORT)
+    print(f"\n{'All went as it must.' if report.ok else 'Not all went as it must.'} Written to {REPORT}.")
+    return report.ok
+
+
+def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
+    with report.step("cloud") as step:
+        sandbox = _started(addresses, issuer)
+        step.result = f"running, issuer {sandbox.deployment.issuer}"
+    device = _new_device(sandbox)
+    report.facts |= {"device": device.name, "key": device.key_uri}
+
+    with report.step("invite") as step:
+        invitation = _run(["zymkey-fleet", "invite", device.name, "--json"], sandbox_environment(sandbox))
+        step.result = f"{device.name}, until {invitation['expires']}"
+
+    with report.step("bootstrap") as step:
+        first = _bootstrap(step, device, token=invitation["token"])
+        _expect(first["enrolled"], "no certificate was asked for")
+        _expect_signatures(step, device, 2)
+        step.result = f"certificate {first['certificateId'][:12]}, valid until {first['notAfter'][:10]}"
+        report.facts |= {"fingerprint": first["fingerprint"], "certificateId": first["certificateId"]}
+
+    with report.step("own-topic") as step:
+        _publish(step, device, f"devices/{device.name}/demo")
+        _expect_signatures(step, device, 1)
+        step.result = "200"
+
+    with report.step("other-topic") as step:
+        refusal = _publish(step, device, "devices/another/demo", exit_code=TOPIC_DENIED)
+        _expect(refusal["error"] == "topic-denied", f"refused for another reason: {refusal['cause']}")
+        step.result = "403, as it must be"
+
+    with report.step("mqtt") as step:
+        _publish(step, device, f"devices/{device.name}/demo", "--mqtt")
+        step.result = "sent and received"
+
+    with report.step("again") as step:
+        files = device.files()
+        again = _bootstrap(step, device)
+        _expect(not again["enrolled"], "it asked for a certificate although it has one")
+        _expect(device.files() == files, "it changed its files")
+        _expect_signatures(step, device, 1)
+        step.result = "nothing asked for, no file changed"
+
+    with report.step("lost-files") as step:
+        certificate = (device.state / "certificate.pem").read_bytes()
+        shutil.rmtree(device.state)
+        _bootstrap(step, device)
+        _expect((device.state / "certificate.pem").read_bytes() == certificate, "it got another certificate")
+        step.result = "the same certificate, byte for byte"
+
+    report.facts["hsmSignatures"] = device.signatures()
+
+
+def _started(addresses: Addresses, issuer: str) -> lifecycle.Sandbox:
+    try:
+        return lifecycle.start(addresses, issuer, lambda line: print(f"   {line}"))
+    except SandboxError as failure:
+        raise UnexpectedError(str(failure)) from failure
+
+
+def _new_device(sandbox: lifecycle.Sandbox) -> DemoDevice:
+    name = f"demo-{secrets.token_hex(3)}"
+    home = sandbox.addresses.directory / "devices" / name
+    home.mkdir(parents=True)
+    zymkey = None if sandbox.zymkey_problem else SimulatedZymkey(home / "zymkey")
+    key_uri = f"file:{home / 'key.pem'}" if zymkey is None else "zymkey:"
+    return DemoDevice(
+        name=name,
+        key_uri=key_uri,
+        state=home / "state",
+        zymkey=zymkey,
+        environment={
+            **sandbox_environment(sandbox),
+            **(zymkey.environment() if zymkey else {}),
+            "ZYMKEY_IOT_STATE": str(home / "state"),
+            "ZYMKEY_IOT_KEY": key_uri,
+        },
+    )
+
+
+def sandbox_environment(sandbox: lifecycle.Sandbox) -> dict[str, str]:
+    """What a shell has that sourced build/sandbox.env, free of settings of a device that this machine may be."""
+    inherited = sourced(sandbox.environment_file)
+    return {name: value for name, value in inherited.items() if not name.startswith("ZYMKEY_IOT_")}
+
+
+def _bootstrap(step: Step, device: DemoDevice, token: str | None = None) -> dict[str, Any]:
+    secret = {} if token is None else {"ZYMKEY_IOT_TOKEN": token}
+    command = ["zymkey-iot", "bootstrap", device.environment["ENROLLMENT_URL"], "--name", device.name, "--json"]
+    return _device_command(step, device, command, {**device.environment, **secret})
+
+
+def _publish(step: Step, device: DemoDevice, topic: str, *options: str, exit_code: int = 0) -> dict[str, Any]:
+    command = ["zymkey-iot", "publish", topic, '{"hello": "world"}', "--json", *options]
+    return _device_command(step, device, command, device.environment, exit_code=exit_code)
+
+
+def _device_command(
+    step: Step, device: DemoDevice, command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0
+) -> dict[str, Any]:
+    before = device.signatures()
+    reply = _run(command, environment, exit_code=exit_code)
+    after = device.signatures()
+    step.signatures = reply.get("signatures") if before is None or after is None else after - before
+    return reply
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0) -> dict[str, Any]:
+    """Run one of the product's commands, show it and what it says, and return its JSON.
+
+    Raises UnexpectedError when it ends with another exit code.
+    """
+    print(f"   $ {shlex.join(command)}")
+    program = shutil.which(command[0], path=environment["PATH"])
+    done = subprocess.run(
+        [program or command[0], *command[1:]],
+        cwd=REPOSITORY,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reply: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
+    for line in reply.get("steps", []):
+        print(f"     {line['step']:10} {line['done']} ({line['seconds']:.2f} s)")
+    for name in ("cause", "try"):
+        if reply.get(name):
+            print(f"     {name}: {reply[name]}")
+    if done.returncode != exit_code:
+        raise UnexpectedError(
+            f"`{command[0]} {command[1]}` ended with {done.returncode} and not with {exit_code}. {done.stderr}".strip()
+        )
+    return reply
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise UnexpectedError(otherwise)
+
+
+def _expect_signatures(step: Step, device: DemoDevice, count: int) -> None:
+    _expect(step.signatures == count, f"it cost {step.signatures} signatures of {device.key_uri} and not {count}")
