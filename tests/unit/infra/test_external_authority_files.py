@@ -1,0 +1,86 @@
+"""An external CA that AWS IoT would refuse ends synth with the setting, the file and the reason."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from infra.external_authority_files import AuthorityFiles, read_authority_files
+from infra.settings import ExternalCertificateAuthority, SettingsError
+from pki.certificates import ca_certificate, verification_certificate
+
+NOW = datetime.now(UTC)
+KEY = ec.generate_private_key(ec.SECP256R1())
+CA = ca_certificate(signer=KEY, common_name="workshop CA", organization="", validity_years=1, now=NOW)
+VERIFICATION = verification_certificate(signer=KEY, ca=CA, registration_code="code", now=NOW)
+
+
+def pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def read(folder: Path, *, certificate: str | None, verification: str | None = None) -> AuthorityFiles:
+    """Read the files of the settings after writing those that have content."""
+    for name, content in (("ca.pem", certificate), ("verification.pem", verification)):
+        if content is not None:
+            (folder / name).write_text(content)
+    return read_authority_files(
+        ExternalCertificateAuthority(
+            certificate=folder / "ca.pem",
+            verification_certificate=None if verification is None else folder / "verification.pem",
+        )
+    )
+
+
+def test_what_the_files_hold_around_the_certificate_stays_out_of_the_template(tmp_path: Path) -> None:
+    files = read(tmp_path, certificate=f"Bag Attributes\n{pem(CA)}\n\n", verification=f"text\n{pem(VERIFICATION)}")
+    assert files == AuthorityFiles(certificate_pem=pem(CA), verification_pem=pem(VERIFICATION))
+
+
+def test_a_ca_alone_is_enough(tmp_path: Path) -> None:
+    assert read(tmp_path, certificate=pem(CA)).verification_pem is None
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read(tmp_path, certificate=None)
+    assert str(refusal.value) == (
+        f'zymkey-fleet.externalCertificateAuthority.certificate is "{tmp_path}/ca.pem", which cannot be read: '
+        "No such file or directory."
+    )
+
+
+def test_a_ca_that_aws_iot_would_refuse_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read(tmp_path, certificate=pem(VERIFICATION))
+    assert str(refusal.value) == (
+        f'zymkey-fleet.externalCertificateAuthority.certificate is "{tmp_path}/ca.pem", which cannot be used: '
+        "The CA certificate is no CA's: basicConstraints CA:TRUE is missing."
+    )
+
+
+def test_a_verification_certificate_of_another_ca_is_refused_under_its_own_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"\.verificationCertificate is .* is not signed by the CA"):
+        other = verification_certificate(
+            signer=ec.generate_private_key(ec.SECP256R1()), ca=CA, registration_code="code", now=NOW
+        )
+        read(tmp_path, certificate=pem(CA), verification=pem(other))
+
+
+def test_a_ca_that_does_not_fit_into_a_functions_environment_is_refused(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 4096)
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x" * 64)] * 6)
+    large = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
+        .not_valid_before(CA.not_valid_before_utc)
+        .not_valid_after(CA.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(SettingsError, match=r"The CA certificate is \d,\d{3} characters long; 2,700 fit"):
+        read(tmp_path, certificate=pem(large))

@@ -1,0 +1,126 @@
+"""What the fleet's policy lets a device do: verdicts on real requests, and rules over all allowed settings."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.policy_document import MAX_LENGTH, longest_length, policy_document
+from infra.settings import Settings, SettingsError
+from infra.topics import Topics
+from sandbox.data_endpoint.policy_evaluation import Request, evaluate
+
+PREFIX = "arn:aws:iot:eu-central-1:123456789012"
+CERTIFICATE_ID = "5e1f" * 16
+TOPICS = Topics(publish=("devices/{device}/*", "alerts/all"), subscribe=("devices/{device}/*",))
+DOCUMENT = json.dumps(policy_document(TOPICS, prefix=PREFIX))
+
+ATTACHED = {"iot:Connection.Thing.ThingName": "pi-1", "iot:Connection.Thing.IsAttached": "true"}
+CERTIFICATE = {"iot:Certificate.Subject.CommonName": "pi-1", "iot:CertificateId": CERTIFICATE_ID}
+MQTT = ATTACHED | CERTIFICATE
+HTTPS = CERTIFICATE
+WITHOUT_SUBJECT = {"iot:CertificateId": CERTIFICATE_ID}
+
+
+def allowed(action: str, resource: str, variables: dict[str, str]) -> bool:
+    request = Request(action=f"iot:{action}", resource=f"{PREFIX}:{resource}", variables=variables)
+    return bool(evaluate(request, [DOCUMENT]))
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("Connect", "client/pi-1"),
+        ("Publish", "topic/devices/pi-1/temperature"),
+        ("Publish", "topic/devices/pi-1/a/b/c"),
+        ("Publish", "topic/alerts/all"),
+        ("Receive", "topic/devices/pi-1/commands"),
+        ("Subscribe", "topicfilter/devices/pi-1/#"),
+        ("Subscribe", "topicfilter/devices/pi-1/+/state"),
+    ],
+)
+def test_over_mqtt_a_device_acts_as_itself(action: str, resource: str) -> None:
+    assert allowed(action, resource, MQTT)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("Connect", "client/pi-2"),
+        ("Connect", "client/*"),
+        ("Publish", "topic/devices/pi-2/temperature"),
+        ("Publish", "topic/devices/pi-10/temperature"),
+        ("Publish", "topic/devices/pi-1"),
+        ("Publish", "topic/alerts/all/more"),
+        ("Publish", "topic/$aws/things/pi-1/shadow/update"),
+        ("Receive", "topic/devices/pi-2/commands"),
+        ("Receive", "topic/alerts/all"),
+        ("Subscribe", "topicfilter/devices/pi-2/#"),
+        ("Subscribe", "topicfilter/devices/+/#"),
+        ("Subscribe", "topicfilter/#"),
+        ("RetainPublish", "topic/devices/pi-1/temperature"),
+        ("GetThingShadow", "thing/pi-1"),
+    ],
+)
+@pytest.mark.parametrize("variables", [MQTT, HTTPS], ids=["mqtt", "https"])
+def test_a_device_never_acts_as_another_or_beyond_its_topics(
+    action: str, resource: str, variables: dict[str, str]
+) -> None:
+    assert not allowed(action, resource, variables)
+
+
+def test_over_https_a_device_publishes_under_its_common_name_or_its_certificates_id() -> None:
+    assert allowed("Publish", "topic/devices/pi-1/temperature", HTTPS)
+    assert allowed("Publish", f"topic/devices/{CERTIFICATE_ID}/temperature", HTTPS)
+    assert allowed("Connect", "client/pi-1", HTTPS)
+
+
+def test_a_certificate_without_a_common_name_has_the_topics_of_its_id_alone() -> None:
+    assert allowed("Publish", f"topic/devices/{CERTIFICATE_ID}/temperature", WITHOUT_SUBJECT)
+    assert not allowed("Publish", "topic/devices/pi-1/temperature", WITHOUT_SUBJECT)
+
+
+def test_a_certificate_that_is_attached_to_no_thing_may_not_subscribe() -> None:
+    unattached = CERTIFICATE | {"iot:Connection.Thing.ThingName": "pi-1", "iot:Connection.Thing.IsAttached": "false"}
+    assert not allowed("Subscribe", "topicfilter/devices/pi-1/#", unattached)
+    assert not allowed("Receive", "topic/devices/pi-1/commands", unattached)
+
+
+def test_a_certificate_of_another_thing_does_not_act_as_the_thing_that_its_client_id_names() -> None:
+    stranger = {
+        "iot:Certificate.Subject.CommonName": "pi-2",
+        "iot:CertificateId": "00" * 32,
+        "iot:Connection.Thing.ThingName": "pi-1",
+        "iot:Connection.Thing.IsAttached": "false",
+    }
+    assert not allowed("Connect", "client/pi-1", stranger)
+    assert not allowed("Publish", "topic/devices/pi-1/temperature", stranger)
+
+
+def test_without_topics_to_subscribe_to_nothing_can_be_received() -> None:
+    document = policy_document(Topics(subscribe=()), prefix=PREFIX)
+    actions = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert actions == {"iot:Connect", "iot:Publish"}
+
+
+LEVELS = st.sampled_from(["{device}", "*", "devices", "a", "x" * 40, "+", "#", "$aws", "", "v1.0"])
+TEMPLATES = st.lists(LEVELS, min_size=1, max_size=5).map("/".join)
+
+
+@given(publish=st.lists(TEMPLATES, max_size=6), subscribe=st.lists(TEMPLATES, max_size=6))
+def test_whatever_the_settings_take_makes_a_policy_that_aws_iot_takes(publish: list[str], subscribe: list[str]) -> None:
+    context = {"zymkey-fleet": {"topics": {"publish": publish, "subscribe": subscribe}}}
+    try:
+        topics = Settings.from_context(context).topics
+    except SettingsError:
+        return
+    document = policy_document(topics, prefix="arn:aws-us-gov:iot:ap-southeast-7:123456789012")
+    assert len(json.dumps(document, separators=(",", ":"))) <= longest_length(topics) <= MAX_LENGTH
+    for statement in document["Statement"]:
+        for resource in statement["Resource"]:
+            levels = resource.split(":", 5)[5].split("/")[1:]
+            assert "*" not in "".join(levels[:-1])
+            if "*" in levels[-1]:
+                assert levels[-1] == "*"
+                assert any(level.startswith("${iot:") for level in levels[:-1])

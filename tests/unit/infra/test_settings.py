@@ -1,0 +1,140 @@
+"""Every setting takes what it should, and says in one sentence what it does not take."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.settings import CertificateAuthority, ExternalCertificateAuthority, Settings, SettingsError
+
+CDK_JSON = Path(__file__).parents[3] / "cdk.json"
+
+
+def read(values: Any = None, **overrides: Any) -> Settings:
+    """Settings from the context object, with command-line overrides (dots as double underscores)."""
+    context = {"zymkey-fleet": {} if values is None else values}
+    for name, value in overrides.items():
+        context[f"zymkey-fleet.{name.replace('__', '.')}"] = value
+    return Settings.from_context(context)
+
+
+def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
+    context = json.loads(CDK_JSON.read_text())["context"]
+    assert Settings.from_context(context) == Settings() == Settings.from_context({})
+    assert set(context["zymkey-fleet"]) == {
+        *("fleet", "issuer", "certificateAuthorities", "externalCertificateAuthority", "certificateValidityDays"),
+        *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
+        "logRetentionDays",
+    }
+
+
+def test_a_setting_of_the_command_line_wins() -> None:
+    settings = read({"issuer": "kms", "fleet": "greenhouse"}, issuer="aws")
+    assert (settings.issuer, settings.fleet) == ("aws", "greenhouse")
+
+
+def test_the_command_line_takes_json_and_plain_strings() -> None:
+    settings = read(
+        certificateValidityDays="30",
+        topics='{"publish": ["{device}"], "subscribe": []}',
+        uninvited="approve",
+        externalCertificateAuthority="null",
+    )
+    assert settings.certificate_validity_days == 30
+    assert settings.topics.publish == ("{device}",)
+    assert settings.uninvited == "approve"
+
+
+def test_the_command_line_reaches_into_objects_and_leaves_their_other_members() -> None:
+    settings = read({"certificateSubject": {"C": "DE", "O": "Acme"}}, certificateSubject__O="Example")
+    assert settings.certificate_subject == {"C": "DE", "O": "Example"}
+
+
+def test_the_command_line_makes_an_object_where_there_is_none() -> None:
+    settings = read({"externalCertificateAuthority": None}, externalCertificateAuthority__certificate="ca.pem")
+    assert settings.external_certificate_authority == ExternalCertificateAuthority(
+        certificate=Path("ca.pem"), verification_certificate=None
+    )
+
+
+def test_several_cas_keep_their_order() -> None:
+    settings = read(
+        {
+            "certificateAuthorities": [
+                {"name": "2026", "commonName": "old", "organization": "Acme", "validityYears": 20},
+                {"name": "2027", "commonName": "new", "validityYears": 10},
+            ]
+        }
+    )
+    assert settings.certificate_authorities == (
+        CertificateAuthority(name="2026", common_name="old", organization="Acme", validity_years=20),
+        CertificateAuthority(name="2027", common_name="new", organization="", validity_years=10),
+    )
+
+
+CA = {"name": "a", "commonName": "CA", "organization": "", "validityYears": 20}
+
+WRONG = [
+    ({"fleet": "2nd"}, 'zymkey-fleet.fleet is "2nd", but must be 1 to 31 letters, digits and -, a letter first.'),
+    ({"fleet": "a" * 32}, "but must be 1 to 31 letters"),
+    ({"fleet": 7}, "zymkey-fleet.fleet is 7, but"),
+    ({"issuer": "amazon"}, 'zymkey-fleet.issuer is "amazon", but must be one of kms, aws, external.'),
+    ({"issuer": True}, "zymkey-fleet.issuer is true, but must be one of"),
+    ({"issuer": ["kms"]}, 'zymkey-fleet.issuer is ["kms"], but must be one of'),
+    ({"isuer": "kms"}, "zymkey-fleet.isuer is not a setting; did you mean issuer?"),
+    ({"colour": "red"}, "zymkey-fleet.colour is not a setting; there are: fleet, issuer,"),
+    ([], "zymkey-fleet is [], but must be an object"),
+    ({"certificateValidityDays": 0}, "is 0, but must be a whole number from 1 to 3650."),
+    ({"certificateValidityDays": 3651}, "is 3651, but"),
+    ({"certificateValidityDays": "365"}, 'is "365", but must be a whole number'),
+    ({"certificateValidityDays": True}, "is true, but must be a whole number"),
+    ({"certificateValidityDays": 1.5}, "is 1.5, but must be a whole number"),
+    ({"certificateSubject": {"CN": "x"}}, "zymkey-fleet.certificateSubject.CN is not a setting;"),
+    ({"certificateSubject": {"C": "Germany"}}, "must be two capital letters (ISO 3166)."),
+    ({"certificateSubject": {"O": ""}}, "certificateSubject.O is"),
+    ({"certificateSubject": {"OU": "x" * 65}}, "must be a string of 1 to 64 characters."),
+    ({"certificateAuthorities": []}, "is [], but must be a list of one to three CAs, oldest first."),
+    ({"certificateAuthorities": [CA | {"name": n} for n in "abcd"]}, "but must be a list of one to three CAs"),
+    ({"certificateAuthorities": [CA, CA]}, "names its CAs a, a, but each name must be there only once."),
+    ({"certificateAuthorities": [{"name": "a"}]}, "certificateAuthorities[0].commonName is missing,"),
+    ({"certificateAuthorities": [CA | {"name": "a b"}]}, 'certificateAuthorities[0].name is "a b", but'),
+    ({"certificateAuthorities": [CA | {"key": "x"}]}, "certificateAuthorities[0].key is not a setting;"),
+    ({"certificateAuthorities": ["2026"]}, 'certificateAuthorities[0] is "2026", but must be an object with name,'),
+    ({"externalCertificateAuthority": {}}, "externalCertificateAuthority.certificate is missing,"),
+    ({"externalCertificateAuthority": {"certificate": 1}}, "is 1, but must be the path of a PEM file."),
+    ({"issuer": "external"}, "zymkey-fleet.externalCertificateAuthority is null, but must name"),
+    ({"topics": {"publish": []}}, "zymkey-fleet.topics.publish is [], but must have at least one topic"),
+    ({"topics": {"publish": "devices/{device}/*"}}, "but must be a list of topics like devices/{device}/*."),
+    ({"topics": {"publish": ["devices/*"]}}, 'topics.publish[0] is "devices/*", but may have * only as'),
+    ({"topics": {"subscribe": ["a", "#"]}}, 'topics.subscribe[1] is "#", but must consist of levels'),
+    ({"topics": {"all": []}}, "zymkey-fleet.topics.all is not a setting;"),
+    ({"uninvited": "allow"}, "but must be one of refuse, approve."),
+    ({"firstConnection": "all"}, "but must be one of known-keys, any, off."),
+    ({"architecture": "arm"}, "but must be one of arm64, x86_64."),
+    ({"bundleFor": "pi"}, "but must be one of lambda, host."),
+    ({"logRetentionDays": 8}, "zymkey-fleet.logRetentionDays is 8, but must be one of 1, 3, 5, 7, 14,"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_a_wrong_value_is_refused_in_one_sentence(values: Any, said: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read(values)
+    sentence = str(refusal.value)
+    assert said in sentence
+    assert sentence.startswith("zymkey-fleet")
+    assert "\n" not in sentence
+    assert sentence.endswith((".", "?"))
+
+
+def test_a_long_value_is_cut_in_the_sentence() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read({"issuer": "x" * 5000})
+    assert len(str(refusal.value)) < 200
+
+
+def test_topics_that_make_the_policy_too_long_are_refused_with_both_lengths() -> None:
+    topics = {"publish": [f"devices/{{device}}/sensor{number}/*" for number in range(9)]}
+    with pytest.raises(SettingsError, match=r"policy of up to [3-5]\d{3} characters, but it must be at most 2048"):
+        read({"topics": topics})
