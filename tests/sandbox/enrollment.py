@@ -59,6 +59,7 @@ class Cloud:
         self.iot = sandbox.boto("iot")
         stack = sandbox.boto("cloudformation").describe_stacks(StackName="zymkey-Enrollment")["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.issuer = self.outputs["Issuer"]
         self.ledger = Ledger(client=sandbox.boto("dynamodb"), table=self.outputs["LedgerTable"])
         self._http = requests.Session()
         self._http.trust_env = False
@@ -96,6 +97,11 @@ class Cloud:
     def policies_of(self, certificate: str) -> list[str]:
         arn = self._describe(certificate)["certificateArn"]
         return [each["policyName"] for each in self.iot.list_attached_policies(target=arn)["policies"]]
+
+    def is_powerless(self, certificate: str) -> bool:
+        """Whether a certificate has neither policy nor thing, so that whoever holds its key may do nothing."""
+        arn = self._describe(certificate)["certificateArn"]
+        return not self.policies_of(certificate) and not self.iot.list_principal_things(principal=arn)["things"]
 
     def everything(self) -> set[str]:
         """Whatever AWS IoT holds: ids of certificates and names of things."""

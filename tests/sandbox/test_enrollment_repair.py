@@ -20,9 +20,24 @@ from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, issued_b
 from tests.sandbox.faults import Faults, Killed
 
 ONCE = Config(retries={"total_max_attempts": 1})
-# A new device's enrollment with issuer kms, as AWS sees it. Reads may come and go; these are what changes something.
-STEPS = ["TransactWriteItems", "Sign", "TransactWriteItems", "RegisterCertificate", "CreateThing"]
-STEPS += ["AttachThingPrincipal", "AttachPolicy", "TransactWriteItems"]
+READS = {"GetItem", "DescribeCertificate"}
+# A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
+_CLAIM, _RECORD, _DONE = ["TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
+_PERMIT = ["CreateThing", "AttachThingPrincipal", "AttachPolicy"]
+STEPS = {
+    "kms": [*_CLAIM, "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
+    "aws": [*_CLAIM, "CreateCertificateFromCsr", *_RECORD, *_PERMIT, *_DONE],
+}
+# Amazon signs and registers in one call. What breaks between that and the ledger leaves a certificate behind that
+# is active, but belongs to no thing and has no policy: `zymkey-fleet audit` removes it.
+_LEAVES_AN_ORPHAN = {
+    ("aws", "lost", "CreateCertificateFromCsr"),
+    ("aws", "killed", "CreateCertificateFromCsr"),
+    ("aws", "refused", "TransactWriteItems"),
+    ("aws", "throttled", "TransactWriteItems"),
+}
+
+pytestmark = pytest.mark.parametrize("issuer", ["aws", "kms"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +91,7 @@ def test_an_enrollment_changes_aws_in_this_order_and_in_no_more_steps(cloud, fun
     faults = Faults()
     candidate = cloud.invite(Candidate())
     certificate = issued_by_function(function(candidate, faults))
-    assert [call for call in faults.calls if call not in ("GetItem", "DescribeCertificate")] == STEPS
+    assert changing(faults.calls) == STEPS[cloud.issuer]
     assert_enrolled(cloud, candidate, certificate)
 
 
@@ -107,11 +122,12 @@ def break_each_call(cloud, function, kind):
             break
         broken.append(faults.calls[position])
         yield candidate, reply, f"{kind} at {broken[-1]} ({position})"
-        device = cloud.ledger.device(candidate.name)
         new = cloud.everything() - before
-        assert new == {candidate.name, device.certificate_id}, f"{kind} at {broken[-1]} left more than one certificate"
+        left = new - {candidate.name, cloud.ledger.device(candidate.name).certificate_id}
+        assert not left or (cloud.issuer, kind, broken[-1]) in _LEAVES_AN_ORPHAN, f"{kind} at {broken[-1]} left {left}"
+        assert all(cloud.is_powerless(orphan) for orphan in left)
         before |= new
-    assert [call for call in broken if call not in ("GetItem", "DescribeCertificate")] == STEPS
+    assert changing(broken) == STEPS[cloud.issuer]
 
 
 @pytest.mark.parametrize("kind", ["refused", "throttled", "lost"])
@@ -135,10 +151,10 @@ def test_a_function_that_is_killed_is_repaired_when_its_lease_is_up(cloud, funct
         assert_enrolled(cloud, candidate, issued_by_function(repaired))
 
 
-def test_a_renewal_comes_at_two_thirds_of_the_life_and_supersedes_the_old_certificate(cloud, function, choices):
+def test_a_renewal_comes_at_two_thirds_of_the_life_and_supersedes_the_old_certificate(cloud, function):
     candidate = cloud.invite(Candidate())
     first = issued_by_function(function(candidate))
-    life = choices.validity_days * 86_400
+    life = life_of(first)
     assert issued_by_function(function(candidate, later=int(life * 0.6))) == first
     second = issued_by_function(function(candidate, later=int(life * 0.7)))
     assert second != first
@@ -164,23 +180,30 @@ def test_a_device_that_is_blocked_while_its_request_runs_gets_nothing_that_works
     assert iot.describe_thing(thingName=candidate.name)
 
 
-def test_an_unfinished_certificate_of_a_ca_that_is_gone_is_given_up_for_a_new_one(cloud, function, choices):
+def test_an_unfinished_certificate_that_nobody_wants_any_more_is_given_up_for_a_new_one(cloud, function):
     candidate = cloud.invite(Candidate())
-    position = STEPS.index("RegisterCertificate")
-    faults = Faults(position=next_position(function, cloud, position), kind="refused")
+    faults = Faults(position=position_of(function, cloud, "CreateThing"), kind="refused")
     assert function(candidate, faults)["statusCode"] == 503
     unfinished = cloud.ledger.device(candidate.name).unfinished
     assert unfinished
-    later = choices.validity_days * 86_400  # by then nobody wants it any more
-    second = issued_by_function(function(candidate, later=later))
+    life = life_of(issued_by_function(function(cloud.invite(Candidate()))))
+    second = issued_by_function(function(candidate, later=int(life * 0.7)))  # it would be due for renewal at once
     assert certificate_id(second) != unfinished
     assert cloud.ledger.certificate(candidate.name, unfinished).state == "abandoned"
     assert cloud.ledger.device(candidate.name).unfinished is None
 
 
-def next_position(function, cloud, step: int) -> int:
-    """The position among all calls, reads included, of one of ``STEPS``."""
+def position_of(function, cloud, operation: str) -> int:
+    """The position of an operation among all the calls of an enrollment."""
     faults = Faults()
     function(cloud.invite(Candidate()), faults)
-    changing = [index for index, call in enumerate(faults.calls) if call not in ("GetItem", "DescribeCertificate")]
-    return changing[step]
+    return faults.calls.index(operation)
+
+
+def life_of(certificate) -> float:
+    """Seconds."""
+    return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).total_seconds()
+
+
+def changing(calls: list[str]) -> list[str]:
+    return [call for call in calls if call not in READS]
