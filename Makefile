@@ -9,6 +9,9 @@ ISSUER ?= kms
 VENV := .venv
 BIN := $(VENV)/bin
 
+PYTEST := $(BIN)/python -m pytest -q
+comma := ,
+
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -48,6 +51,23 @@ sandbox-stop: ## End what `make sandbox` left running
 .PHONY: demo
 demo: setup ## From nothing to a message signed by the HSM, step by step (ISSUER=kms|aws|external)
 	@$(BIN)/python -m sandbox demo --issuer $(ISSUER)
+
+.PHONY: test
+test: setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
+	$(call say,Unit tests)
+	@$(PYTEST) tests/unit
+	$(call say,Template tests: what the synthesized CloudFormation promises)
+	@$(PYTEST) tests/template
+	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
+	@$(PYTEST) tests/sandbox
+	$(call say,All passed)
+	@echo "Lint, unit, template and end-to-end tests passed. What they hold is in tests/; the whole story to look at: make demo"
+
+.PHONY: lint
+lint: setup ## ruff, mypy
+	$(call say,Lint)
+	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet && echo "ruff: nothing to say"
+	@$(BIN)/mypy
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
