@@ -16,10 +16,9 @@ from . import est, retry
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .csr import make_csr
+from .data_plane import DataPlane
 from .errors import CertificateRefused, DeviceError, Pending, TopicDenied, UsageError
-from .https_publish import HttpsPublisher
 from .keys import DeviceKey, open_key
-from .mqtt_publish import MqttRoundTrip
 from .report import Report
 from .settings import Settings
 from .store import StateFolder
@@ -60,10 +59,10 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
             certificate = enroll(state, key, settings, context, report)
         configuration = configure(state, settings, context, report, refresh=enrolled)
 
-        prove = Proof(settings, configuration, certificate, key, context)
-        prove.over_https(report, give_up_after=SETTLING_TIME if enrolled else 0)
+        device = DataPlane(settings, configuration, certificate, key, context)
+        prove_over_https(device, report, give_up_after=SETTLING_TIME if enrolled else 0)
         if mqtt:
-            prove.over_mqtt(report)
+            prove_over_mqtt(device, report)
         keep(state, certificate, settings, key, report)
     return Outcome(settings.name, key, certificate, configuration, enrolled)
 
@@ -166,66 +165,36 @@ def kept_configuration(state: StateFolder) -> Configuration | None:
         return None
 
 
-class Proof:
-    """A publish that shows that the cloud takes this certificate and this key."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        configuration: Configuration,
-        certificate: DeviceCertificate,
-        key: DeviceKey,
-        context: ssl.SSLContext,
-    ) -> None:
-        self._name = settings.name
-        self._configuration = configuration
-        self._certificate = certificate
-        self._key = key
-        self._context = context
-
-    def over_https(self, report: Report, *, give_up_after: float) -> None:
-        """Publish to a topic of our own. A fresh certificate or policy is given time to take effect."""
-        topic = self._configuration.test_topic(self._certificate.topic_name(self._name))
-        if topic is None:
-            report.note("the fleet's devices may not publish, so there is nothing to try")
-            return
-        publisher = HttpsPublisher(
-            endpoint=self._configuration.data_endpoint,
-            port=self._configuration.https_port,
-            certificate=self._certificate,
-            key=self._key,
-            context=self._context,
+def prove_over_https(device: DataPlane, report: Report, *, give_up_after: float) -> None:
+    """Publish to a topic of our own. A fresh certificate or policy is given time to take effect."""
+    topic = device.configuration.test_topic(device.topic("{device}"))
+    if topic is None:
+        report.note("the fleet's devices may not publish, so there is nothing to try")
+        return
+    with report.step("publish") as step:
+        publisher = device.https()
+        retry.retry(
+            lambda: publisher.publish(topic, test_message(device.settings.name)),
+            give_up_after=give_up_after,
+            on_wait=tell_wait(report),
         )
-        with report.step("publish") as step:
-            retry.retry(
-                lambda: publisher.publish(topic, self._payload()),
-                give_up_after=give_up_after,
-                on_wait=tell_wait(report),
-            )
-            step.done = f"{topic}, over mutual TLS with the key in the {self._key.title()}"
-            step.facts = {"topic": topic}
+        step.done = f"{topic}, over mutual TLS ({publisher.how})"
+        step.facts = {"topic": topic, "how": publisher.how}
 
-    def over_mqtt(self, report: Report) -> None:
-        """Publish over MQTT and receive the message."""
-        topic = self._configuration.test_topic(self._name)
-        if topic is None:
-            return
-        with report.step("mqtt") as step:
-            round_trip = MqttRoundTrip(
-                endpoint=self._configuration.data_endpoint,
-                port=self._configuration.mqtt_port,
-                name=self._name,
-                certificate=self._certificate,
-                key=self._key,
-                context=self._context,
-            )
-            round_trip.run(topic, self._payload())
-            step.done = f"{topic}, published and received"
-            step.facts = {"topic": topic}
 
-    def _payload(self) -> bytes:
-        message = {"device": self._name, "event": "bootstrap", "time": int(time.time())}
-        return json.dumps(message).encode()
+def prove_over_mqtt(device: DataPlane, report: Report) -> None:
+    """Publish over MQTT and receive the message."""
+    topic = device.configuration.test_topic(device.settings.name)
+    if topic is None:
+        return
+    with report.step("mqtt") as step:
+        device.mqtt().run(topic, test_message(device.settings.name))
+        step.done = f"{topic}, published and received"
+        step.facts = {"topic": topic}
+
+
+def test_message(name: str) -> bytes:
+    return json.dumps({"device": name, "event": "bootstrap", "time": int(time.time())}).encode()
 
 
 def keep(

@@ -27,7 +27,7 @@ commands (each has --help with examples):
 settings, first one wins: options, environment, /etc/zymkey-iot.toml, /boot/firmware/zymkey-iot.toml,
 what the last bootstrap used
   ENROLLMENT_URL   ZYMKEY_IOT_NAME   ZYMKEY_IOT_TOKEN   ZYMKEY_IOT_KEY   ZYMKEY_IOT_STATE
-  CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT   ZYMKEY_IOT_GIVE_UP_AFTER
+  CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT   ZYMKEY_IOT_GIVE_UP_AFTER   ZYMKEY_IOT_TLS
   HTTPS_PROXY   NO_PROXY
 
 exit codes:

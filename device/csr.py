@@ -16,7 +16,7 @@ def make_csr(key: DeviceKey, name: str) -> bytes:
     Raises KeyUnavailable when the key does not sign, or signs something that its public key does not verify.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    csr = key.request(subject)
     try:
         key.public_key().verify(csr.signature, csr.tbs_certrequest_bytes, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:

@@ -1,14 +1,10 @@
-"""A device that has been bootstrapped: its key, certificate and configuration, and ways to publish."""
-
-import ssl
-from dataclasses import dataclass
+"""A device that has been bootstrapped: its key, certificate and configuration, read and checked."""
 
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
+from .data_plane import DataPlane
 from .errors import CertificateUnusable
-from .https_publish import HttpsPublisher
 from .keys import DeviceKey, open_key
-from .mqtt_publish import MqttRoundTrip
 from .settings import Settings
 from .store import StateFolder
 from .tls import client_context
@@ -16,66 +12,26 @@ from .tls import client_context
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
 
 
-@dataclass(frozen=True)
-class Device:
-    """What `publish` needs, checked."""
+def open_device(settings: Settings) -> DataPlane:
+    """Read the state folder and open the key.
 
-    name: str
-    key: DeviceKey
-    certificate: DeviceCertificate
-    configuration: Configuration
-    context: ssl.SSLContext
-
-    @classmethod
-    def open(cls, settings: Settings) -> "Device":
-        """Read the state folder and open the key.
-
-        Raises CertificateUnusable when there is no certificate, when it is over, or when it is not the key's.
-        """
-        state = StateFolder(settings.state)
-        certificate = kept_certificate(state)
-        document = state.configuration()
-        if document is None:
-            raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
-        try:
-            configuration = Configuration.from_json(document)
-        except ValueError:
-            raise CertificateUnusable(
-                f"{state.configuration_path} cannot be used.",
-                cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
-            ) from None
-        key = open_key(settings.key, state=settings.state)
-        check_usable(certificate, key)
-        return cls(
-            name=settings.name,
-            key=key,
-            certificate=certificate,
-            configuration=configuration.as_set(settings),
-            context=client_context(settings.ca_file),
-        )
-
-    def topic(self, template: str, *, mqtt: bool) -> str:
-        """`template` with `{device}` as the policy knows this device: by name, over HTTPS perhaps by id."""
-        return template.replace("{device}", self.name if mqtt else self.certificate.topic_name(self.name))
-
-    def https(self) -> HttpsPublisher:
-        return HttpsPublisher(
-            endpoint=self.configuration.data_endpoint,
-            port=self.configuration.https_port,
-            certificate=self.certificate,
-            key=self.key,
-            context=self.context,
-        )
-
-    def mqtt(self) -> MqttRoundTrip:
-        return MqttRoundTrip(
-            endpoint=self.configuration.data_endpoint,
-            port=self.configuration.mqtt_port,
-            name=self.name,
-            certificate=self.certificate,
-            key=self.key,
-            context=self.context,
-        )
+    Raises CertificateUnusable when there is no certificate, when it is over, or when it is not the key's.
+    """
+    state = StateFolder(settings.state)
+    certificate = kept_certificate(state)
+    document = state.configuration()
+    if document is None:
+        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
+    try:
+        configuration = Configuration.from_json(document)
+    except ValueError:
+        raise CertificateUnusable(
+            f"{state.configuration_path} cannot be used.",
+            cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
+        ) from None
+    key = open_key(settings.key, state=settings.state)
+    check_usable(certificate, key)
+    return DataPlane(settings, configuration.as_set(settings), certificate, key, client_context(settings.ca_file))
 
 
 def kept_certificate(state: StateFolder) -> DeviceCertificate:

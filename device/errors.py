@@ -61,6 +61,10 @@ class KeyUnavailable(DeviceError):
     exit_code = 3
 
 
+class SignerUnsupported(KeyUnavailable):
+    """This Python's OpenSSL cannot have another program sign; curl with an engine can."""
+
+
 class NetworkError(DeviceError):
     """The server was not reached. The subclasses tell how far it went."""
 

@@ -143,12 +143,12 @@ def explain(
     if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError):
         # RemoteDisconnected is both. Anything else of http.client means that the other side talks no HTTP.
         if isinstance(error, ConnectionError):
-            return HungUp(f"{host} ended the connection without an answer.", cure=_MIDDLE_BOX)
-        return UnexpectedReply(f"{host} answered something that is not HTTP.", cure=_MIDDLE_BOX)
+            return HungUp(f"{host} ended the connection without an answer.", cure=MIDDLE_BOX)
+        return UnexpectedReply(f"{host} answered something that is not HTTP.", cure=MIDDLE_BOX)
     return _tcp_failed(error, peer, timeout)
 
 
-_MIDDLE_BOX = "the same from another network: a firewall or a proxy on the way may have done it"
+MIDDLE_BOX = "the same from another network: a firewall or a proxy on the way may have done it"
 
 
 def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTrusted:
@@ -178,8 +178,8 @@ def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTru
 def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port, and " + _MIDDLE_BOX)
-    return HungUp(f"{host} ended the TLS connection: {reason}.", cure=_MIDDLE_BOX)
+        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port, and " + MIDDLE_BOX)
+    return HungUp(f"{host} ended the TLS connection: {reason}.", cure=MIDDLE_BOX)
 
 
 def _tcp_failed(error: OSError, peer: str, timeout: float) -> NetworkError:

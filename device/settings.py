@@ -7,7 +7,7 @@
 5. device.json in the state folder: what the last bootstrap used
 
 The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `key`, `state`,
-`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`.
+`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`.
 """
 
 import argparse
@@ -27,6 +27,7 @@ FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
 DEFAULT_STATE = Path("/var/lib/zymkey-iot")
 DEFAULT_KEY = "zymkey:"
 DEFAULT_GIVE_UP_AFTER = 300.0
+TLS_WAYS = ("auto", "signer", "curl")
 
 NAME_RULE = "a device name is 1 to 64 letters, digits, - and _"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -48,6 +49,7 @@ class Settings:
     https_port: int | None
     mqtt_port: int | None
     give_up_after: float
+    tls: str
     sources: Mapping[str, str]
 
 
@@ -72,6 +74,7 @@ def load(
         "endpoint": _pick(layers, "endpoint", None, str),
         "https_port": _pick(layers, "https_port", None, _port),
         "mqtt_port": _pick(layers, "mqtt_port", None, _port),
+        "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
         "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
         "token": _token(layers),
     }
@@ -96,6 +99,7 @@ _VARIABLES = {
     "https_port": "IOT_HTTPS_PORT",
     "mqtt_port": "IOT_MQTT_PORT",
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
+    "tls": "ZYMKEY_IOT_TLS",
 }
 
 
@@ -202,6 +206,12 @@ def _url(value: Any) -> str:
     if not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ValueError("an enrollment URL looks like https://abc.execute-api.eu-central-1.amazonaws.com")
     return str(value).rstrip("/").removesuffix("/.well-known/est")
+
+
+def _tls(value: Any) -> str:
+    if value not in TLS_WAYS:
+        raise ValueError("one of " + ", ".join(TLS_WAYS))
+    return str(value)
 
 
 def _port(value: Any) -> int:

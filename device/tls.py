@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from .certificate import DeviceCertificate
-from .errors import CertificateUnusable, DeviceError, KeyUnavailable, UsageError
+from .errors import CertificateUnusable, DeviceError, KeyUnavailable, SignerUnsupported, UsageError
 from .keys import DeviceKey
 
 
-def client_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that verifies the server, TLS 1.2 or later.
+def roots(ca_file: Path | None) -> Path:
+    """The file of trusted roots: `ca_file`, or certifi's, which has Amazon Root CA 1 and 3.
 
-    Trust is `ca_file` when there is one and certifi's roots otherwise; Amazon Root CA 1 and 3 are among
-    them. The device's own CA never is: AWS IoT's server certificate does not come from there.
+    The device's own CA is never among them: AWS IoT's server certificate does not come from there.
     """
-    if ca_file is None:
-        import certifi
+    if ca_file is not None:
+        return ca_file
+    import certifi
 
-        ca_file = Path(certifi.where())
+    return Path(certifi.where())
+
+
+def client_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A context that verifies the server against `roots`, TLS 1.2 or later."""
+    ca_file = roots(ca_file)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
@@ -66,9 +71,9 @@ def present(context: ssl.SSLContext, certificate: DeviceCertificate, key: Device
     try:
         sslcontext.load_identity(context, identity)
     except sslcontext.UnsupportedOpenSSLError as error:
-        raise KeyUnavailable(
+        raise SignerUnsupported(
             f"this Python's OpenSSL cannot ask another program for a signature: {error}.",
-            cure="the Python that comes with Raspberry Pi OS (bookworm or later)",
+            cure="--tls curl; or the Python that comes with Raspberry Pi OS (bookworm or later)",
         ) from None
     except (sslcontext.CredentialError, ValueError) as error:
         raise CertificateUnusable(f"TLS does not take the certificate: {error}.") from None

@@ -12,7 +12,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--key", metavar="URI", help="zymkey: (default), zymkey:slot=N, file:PATH")
+    parser.add_argument("--key", metavar="URI", help="zymkey: (default), zymkey:slot=N, pkcs11:…, engine:ID, file:PATH")
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,9 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Where the data endpoint is, when it is not where the cloud says, and whom to trust."""
     parser.add_argument("--ca-file", metavar="FILE", help="trust these roots (PEM) and not certifi's")
+    parser.add_argument(
+        "--tls", metavar="WAY", help="signer (in this process), curl (with an OpenSSL engine), auto (default)"
+    )
     parser.add_argument("--endpoint", metavar="HOST", help="data endpoint, other than the cloud says")
     parser.add_argument("--https-port", metavar="N", help="its HTTPS port (8443)")
     parser.add_argument("--mqtt-port", metavar="N", help="its MQTT port (8883)")

@@ -27,23 +27,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import sys
 
-    from ..device import Device
+    from ..device import open_device
     from ..report import Report
     from ..settings import load
 
     report = Report(as_json=arguments.json)
-    device = Device.open(load(arguments))
+    device = open_device(load(arguments))
     if device.key.warning:
         report.warn(device.key.warning)
     payload = sys.stdin.buffer.read() if arguments.message == "-" else arguments.message.encode()
+    topic = device.topic(arguments.topic, mqtt=arguments.mqtt)
+    trace = None
     with report.step("publish") as step:
-        topic = device.topic(arguments.topic, mqtt=arguments.mqtt)
         if arguments.mqtt:
             device.mqtt().run(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over MQTT, and received back"
-            trace = None
         else:
-            trace = device.https().publish(topic, payload)
-            step.done = f"{topic}, {len(payload)} bytes over HTTPS"
+            publisher = device.https()
+            trace = publisher.publish(topic, payload)
+            step.done = f"{topic}, {len(payload)} bytes over HTTPS ({publisher.how})"
     report.finish("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)
     return 0

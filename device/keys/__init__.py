@@ -13,7 +13,7 @@ from .device_key import DeviceKey, fingerprint
 
 __all__ = ["DeviceKey", "fingerprint", "open_key"]
 
-KINDS = ("zymkey", "file")
+KINDS = ("zymkey", "pkcs11", "engine", "file")
 
 
 def open_key(uri: str, *, state: Path, create: bool = False) -> DeviceKey:
@@ -29,6 +29,14 @@ def open_key(uri: str, *, state: Path, create: bool = False) -> DeviceKey:
         from .zymkey import open_zymkey
 
         return open_zymkey(rest)
+    if colon and kind == "pkcs11":
+        from .pkcs11 import open_pkcs11
+
+        return open_pkcs11(rest)
+    if colon and kind == "engine":
+        from .engine import EngineKey
+
+        return EngineKey(uri)
     if colon and kind == "file":
         from .file import open_file
 

@@ -8,13 +8,16 @@ say two things only: its public key, and the signature of a digest.
 import base64
 import hashlib
 from abc import abstractmethod
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ..errors import KeyUnavailable
+from .command_line import CommandLineKey
 
 DIGEST_SIZE = 32
 
@@ -53,6 +56,14 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
     @abstractmethod
     def title(self) -> str:
         """A few words for a report line, such as `Zymkey slot 0`."""
+
+    @abstractmethod
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        """The key as `openssl` and `curl` take it, for as long as the block lasts. Raises KeyUnavailable."""
+
+    def request(self, subject: x509.Name) -> x509.CertificateSigningRequest:
+        """A certificate signing request (RFC 2986) for this key. Costs one signature."""
+        return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self, hashes.SHA256())
 
     def sign_hashed(self, digest: bytes) -> bytes:
         """Sign a digest of any hash.

@@ -1,6 +1,7 @@
 """`file:` - a software key, for trying things out without hardware. It says so whenever it is used."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ..errors import KeyUnavailable
 from ..store import storage_errors, write_atomically
+from .command_line import CommandLineKey
 from .device_key import DeviceKey
 
 
@@ -32,6 +34,9 @@ class FileKey(DeviceKey):
 
     def title(self) -> str:
         return "software key"
+
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        return nullcontext(CommandLineKey(name=str(self._path)))
 
 
 def open_file(path: Path, *, create: bool) -> FileKey:

@@ -11,7 +11,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from ..errors import KeyUnavailable, UsageError
+from .command_line import CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
 
 COORDINATE_SIZE = 32
@@ -61,6 +62,9 @@ class ZymkeyKey(DeviceKey):
 
     def title(self) -> str:
         return f"Zymkey slot {self.slot}"
+
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        return nullcontext(zymkey_on_command_line(self.slot))
 
 
 class _Digest:

@@ -1,0 +1,121 @@
+"""Publish over HTTPS with the `curl` command and an OpenSSL engine: the vendor's documented way.
+
+    curl --cert certificate.pem --engine zymkey_ssl --key-type ENG --key nonzymkey.key --data-binary @- URL
+
+The fallback when this Python's OpenSSL cannot ask for signatures, and the way of `engine:` keys.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .certificate import DeviceCertificate
+from .errors import (
+    DeviceError,
+    HungUp,
+    KeyUnavailable,
+    NameNotResolved,
+    NetworkError,
+    NoAnswer,
+    PortClosed,
+    ProxyFailed,
+    ServerNotTrusted,
+    UsageError,
+)
+from .https import MIDDLE_BOX, TIMEOUT, Reply
+from .iot_https import publish_url, read_reply, refused
+from .keys import DeviceKey
+from .keys.command_line import CommandLineKey
+
+# Debian trixie's curl 8.14.1-2 to -2+deb13u4 was built without engines; deb13u5 has them again.
+BROKEN_CURL = (
+    "Debian 13's curl 8.14.1-2 to -2+deb13u4 is broken in this: sudo apt update && sudo apt install curl libcurl4t64"
+)
+
+
+class CurlPublisher:
+    """One device at one data endpoint. Each publish is a process, and one signature by the key."""
+
+    def __init__(
+        self, *, endpoint: str, port: int, certificate: DeviceCertificate, key: DeviceKey, roots: Path
+    ) -> None:
+        self._endpoint, self._port = endpoint, port
+        self._certificate = certificate
+        self._key = key
+        self._roots = roots
+        self.how = f"curl, {key.title()}"
+
+    def publish(self, topic: str, payload: bytes) -> str:
+        """As `HttpsPublisher.publish`: returns the trace id, raises the same errors."""
+        with self._key.on_command_line() as key, _in_memory(self._certificate.pem) as certificate:
+            self._key.signatures += 1
+            try:
+                result = subprocess.run(
+                    self.command(key, topic, certificate=f"/dev/fd/{certificate}"),
+                    input=payload,
+                    capture_output=True,
+                    env=key.full_environment(),
+                    pass_fds=(certificate, *key.descriptors),
+                    check=False,
+                )
+            except FileNotFoundError:
+                raise KeyUnavailable("there is no curl command.", cure="sudo apt install curl") from None
+        if result.returncode != 0:
+            raise self._failure(result.returncode, result.stderr.decode("utf-8", "replace").strip(), key)
+        body, _, meta = result.stdout.rpartition(b"\n")
+        status, _, retry_after = meta.decode().partition(" ")
+        return read_reply(Reply(int(status), {"retry-after": retry_after}, body), topic)
+
+    def command(self, key: CommandLineKey, topic: str, *, certificate: str) -> list[str]:
+        """The command line; the payload comes on stdin. `-q` first keeps a user's ~/.curlrc out of it."""
+        return [
+            *("curl", "-q", "--silent", "--show-error", "--tlsv1.2", "--max-time", f"{TIMEOUT:.0f}"),
+            *("--cacert", str(self._roots), "--cert", certificate, *key.curl()),
+            *("--write-out", "\n%{http_code} %header{retry-after}", "--data-binary", "@-"),
+            publish_url(self._endpoint, self._port, topic),
+        ]
+
+    def _failure(self, code: int, said: str, key: CommandLineKey) -> DeviceError:
+        """curl's exit codes, from its manual."""
+        peer = f"{self._endpoint} port {self._port}"
+        said = said.removeprefix(f"curl: ({code}) ").partition("\n")[0].rstrip(".")
+        if code in (53, 54):
+            return KeyUnavailable(f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=BROKEN_CURL)
+        if code == 58:
+            return KeyUnavailable(
+                f"curl could not use the certificate with the key in the {self._key.title()}: {said}.",
+                cure="zymkey-iot key shows whether the key answers at all",
+            )
+        if code == 77:
+            return UsageError(f"curl cannot read the CA file {self._roots}.")
+        if code == 60:
+            return ServerNotTrusted(
+                f"the certificate of {self._endpoint} is not trusted: {said}.",
+                cure="check the clock (timedatectl); if a proxy opens TLS, give its root with --ca-file",
+            )
+        if code in (35, 52, 55, 56):
+            # From the handshake to the first read: the ways in which AWS IoT refuses a certificate.
+            hung_up = HungUp(said or "the connection ended", cure=MIDDLE_BOX)
+            return refused(hung_up, self._endpoint, self._certificate)
+        if code == 6:
+            return NameNotResolved(f"the name of {peer} does not resolve.", cure="check DNS: resolvectl status")
+        if code in (5, 97):
+            return ProxyFailed(f"the proxy did not connect: {said}.", cure="check HTTPS_PROXY and NO_PROXY")
+        if code == 7:
+            return PortClosed(f"{peer} was not reached: {said}.", cure="check the network and the port")
+        if code == 28:
+            return NoAnswer(f"{peer} did not answer within {TIMEOUT:.0f} s.", cure=MIDDLE_BOX)
+        return NetworkError(f"curl ended with {code}: {said}.")
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """A file without a name for curl to inherit: a certificate that is being tried is in no fixed place."""
+    descriptor = os.memfd_create("certificate", 0)
+    try:
+        os.write(descriptor, content)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""`engine:` - a key behind an OpenSSL engine, through the `openssl` command: the vendor's documented way.
+
+    engine:zymkey_ssl            the Zymkey's slot 0
+    engine:zymkey_ssl:slot=1     another slot
+    engine:pkcs11:token=fleet;object=device?module-path=…
+    engine:ID:NAME               any other engine, and what it knows the key by
+
+It needs no vendor's Python module, and it is the way when this Python's OpenSSL cannot ask for signatures.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ..errors import KeyUnavailable, UsageError
+from . import pkcs11_uri
+from .command_line import PKCS11_ENGINE, ZYMKEY_ENGINE, CommandLineKey, zymkey_on_command_line
+from .device_key import DeviceKey
+
+TIMEOUT = 60
+
+
+class EngineKey(DeviceKey):
+    """A P-256 key that `openssl -engine` can use."""
+
+    kind = "engine"
+
+    def __init__(self, uri: str) -> None:
+        self._engine, _, self._rest = uri.removeprefix("engine:").partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", self._engine):
+            raise UsageError(f"the key {uri!r} names no engine.", cure="--key engine:zymkey_ssl")
+        super().__init__(uri, self._read_public_key())
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        with self.on_command_line() as key:
+            return _openssl(["pkeyutl", "-sign", *key.openssl("-inkey")], key, stdin=digest)
+
+    def request(self, subject: x509.Name) -> x509.CertificateSigningRequest:
+        """By `openssl req`, as the vendor documents."""
+        self.signatures += 1
+        text = "".join(f"/{rdn.rfc4514_string().replace('/', chr(92) + '/')}" for rdn in subject.rdns)
+        with self.on_command_line() as key:
+            der = _openssl(["req", "-new", "-sha256", "-batch", "-subj", text, "-outform", "DER", *key.openssl()], key)
+        return x509.load_der_x509_csr(der)
+
+    def details(self) -> dict[str, str | int]:
+        return {"engine": self._engine, **({"slot": _slot(self._rest)} if self._engine == ZYMKEY_ENGINE else {})}
+
+    def title(self) -> str:
+        return f"OpenSSL engine {self._engine}"
+
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        if self._engine == ZYMKEY_ENGINE:
+            return nullcontext(zymkey_on_command_line(_slot(self._rest)))
+        if self._engine == PKCS11_ENGINE:
+            return self._pkcs11()
+        return nullcontext(CommandLineKey(name=self._rest or "key", engine=self._engine))
+
+    @contextmanager
+    def _pkcs11(self) -> Iterator[CommandLineKey]:
+        from .pkcs11 import uri_on_command_line
+
+        uri = pkcs11_uri.parse(self._rest)
+        with uri_on_command_line(uri, uri, uri.token or "") as key:
+            yield key
+
+    def _read_public_key(self) -> ec.EllipticCurvePublicKey:
+        if self._engine == PKCS11_ENGINE:
+            # This engine reads public keys too, without a PIN.
+            uri = pkcs11_uri.parse(self._rest)
+            environment = {"PKCS11_MODULE_PATH": uri.module()}
+            key = CommandLineKey(name=uri.for_engine(None), engine=self._engine, environment=environment)
+            pem = _openssl(["pkey", "-pubin", *key.openssl_in(), "-pubout"], key)
+        else:
+            with self.on_command_line() as key:
+                pem = _openssl(["pkey", *key.openssl_in(), "-pubout"], key)
+        public_key = serialization.load_pem_public_key(pem)
+        if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
+            return public_key
+        raise KeyUnavailable(
+            f"the key behind the engine {self._engine} is not on P-256, which AWS IoT asks for.",
+            cure="another slot or another key: zymkey-iot key --help",
+        )
+
+
+def _slot(rest: str) -> int:
+    match = re.fullmatch(r"(?:slot=(\d{1,3}))?", rest)
+    if not match:
+        raise UsageError(f"the key engine:zymkey_ssl:{rest} is not understood.", cure="--key engine:zymkey_ssl:slot=1")
+    return int(match.group(1) or 0)
+
+
+def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None = None) -> bytes:
+    """Run `openssl` and return its output. Raises KeyUnavailable with what it said."""
+    try:
+        result = subprocess.run(
+            ["openssl", *arguments],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=key.full_environment(),
+            pass_fds=key.descriptors,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise KeyUnavailable("there is no openssl command.", cure="sudo apt install openssl") from None
+    except subprocess.TimeoutExpired:
+        raise KeyUnavailable(f"openssl did not end within {TIMEOUT} s with the engine {key.engine}.") from None
+    if result.returncode == 0 and result.stdout:
+        return result.stdout
+    raise _explained(result.stderr.decode("utf-8", "replace"), key)
+
+
+def _explained(said: str, key: CommandLineKey) -> KeyUnavailable:
+    if re.search(r"could not load the shared library|no such engine|invalid engine|Engine .* not found", said, re.I):
+        return KeyUnavailable(
+            f"OpenSSL has no engine {key.engine}.",
+            cure="openssl version -e shows where engines are, $OPENSSL_ENGINES names another place; Zymbit's host"
+            " software brings zymkey_ssl, and libengine-pkcs11-openssl brings pkcs11 (OpenSSL 4 has no engines)",
+        )
+    # thread:error:code:library:function:reason:file:line:data, the first of them being the engine's own.
+    errors = [line.split(":", 8) for line in said.splitlines() if ":error:" in line]
+    reason = (errors[0][-1] or errors[0][5]) if errors and len(errors[0]) == 9 else said.strip().rpartition("\n")[2]
+    return KeyUnavailable(
+        f"openssl could not use the key behind the engine {key.engine}: {reason}.",
+        cure="the same by hand shows more: zymkey-iot explain",
+    )

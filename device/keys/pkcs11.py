@@ -1,0 +1,194 @@
+"""`pkcs11:` - a key on a PKCS#11 token: an HSM6 or SCM through Zymbit's module, a smart card, SoftHSM.
+
+Through python-pkcs11, which is an extra: `pip install 'zymkey-iot[pkcs11]'`. The PIN is asked for when the
+first signature is, so showing the public key of a token that shows it needs none.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from ..errors import KeyUnavailable
+from .command_line import PKCS11_ENGINE, CommandLineKey
+from .device_key import DeviceKey
+from .pin import find_pin, pin_descriptor
+from .pkcs11_uri import Pkcs11Uri, parse
+
+
+class Pkcs11Key(DeviceKey):
+    """A P-256 key pair on a token."""
+
+    kind = "pkcs11"
+
+    def __init__(self, uri: Pkcs11Uri, token: Any, public_object: Any, public_key: ec.EllipticCurvePublicKey) -> None:
+        super().__init__(str(uri), public_key)
+        self._uri = uri
+        self._token = token
+        self._label, self._id = public_object.label, public_object.id
+        self._private_object: Any = None
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        import pkcs11
+
+        with explained(self._token.label):
+            if self._private_object is None:
+                session = log_in(self._token, self._uri)
+                criteria = {
+                    pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
+                    pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC,
+                }
+                criteria |= {pkcs11.Attribute.ID: self._id} if self._id else {pkcs11.Attribute.LABEL: self._label}
+                self._private_object = _only_one(session, criteria, self._uri)
+            raw = self._private_object.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
+        half = len(raw) // 2
+        return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
+
+    def details(self) -> dict[str, str | int]:
+        return {
+            "model": self._token.model,
+            "serial": self._token.serial.decode("ascii", "replace"),
+            "token": self._token.label,
+            "object": self._label,
+            "module": self._uri.module(),
+        }
+
+    def title(self) -> str:
+        return f"PKCS#11 token {self._token.label}"
+
+    @contextmanager
+    def on_command_line(self) -> Iterator[CommandLineKey]:
+        exact = Pkcs11Uri(token=self._token.label, object=self._label or None, id=self._id or None)
+        with uri_on_command_line(exact, self._uri, self._token.label) as reference:
+            yield reference
+
+
+@contextmanager
+def uri_on_command_line(exact: Pkcs11Uri, uri: Pkcs11Uri, token: str) -> Iterator[CommandLineKey]:
+    """The key for OpenSSL's engine `pkcs11`: `exact` names it, `uri` says where module and PIN are.
+
+    The PIN goes through a file in memory, for the engine takes a file's final newline for a part of it.
+    """
+    with pin_descriptor(find_pin(uri.pin_source, token)) as descriptor:
+        yield CommandLineKey(
+            name=exact.for_engine(Path(f"/dev/fd/{descriptor}")),
+            engine=PKCS11_ENGINE,
+            environment={"PKCS11_MODULE_PATH": uri.module()},
+            descriptors=(descriptor,),
+        )
+
+
+def open_pkcs11(rest: str) -> Pkcs11Key:
+    """Find the key pair that the URI (`rest` is what stands after `pkcs11:`) names."""
+    uri = parse(rest)
+    try:
+        import pkcs11
+    except ModuleNotFoundError:
+        raise KeyUnavailable(
+            "the Python module for PKCS#11 is not installed.", cure="pip install 'zymkey-iot[pkcs11]'"
+        ) from None
+    module = uri.module()
+    try:
+        library = pkcs11.lib(module)
+    except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
+        raise KeyUnavailable(
+            f"the PKCS#11 module {module} cannot be loaded: {error}.", cure="check module-path in the key's URI"
+        ) from None
+    token = _find_token(library, uri)
+    criteria: dict[Any, Any] = {
+        pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PUBLIC_KEY,
+        pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC,
+    }
+    if uri.object is not None:
+        criteria[pkcs11.Attribute.LABEL] = uri.object
+    if uri.id is not None:
+        criteria[pkcs11.Attribute.ID] = uri.id
+    with explained(token.label):
+        try:
+            public_object = _only_one(token.open(), criteria, uri)
+        except KeyUnavailable:
+            # Some tokens show public keys only to those who have logged in.
+            public_object = _only_one(log_in(token, uri), criteria, uri)
+        return Pkcs11Key(uri, token, public_object, _point(public_object, uri))
+
+
+def log_in(token: Any, uri: Pkcs11Uri) -> Any:
+    """A session that may use private keys."""
+    return token.open(user_pin=find_pin(uri.pin_source, token.label))
+
+
+def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
+    import pkcs11
+
+    with explained(uri.token or "wanted"):
+        present = list(library.get_slots(token_present=True))
+        tokens = [
+            token
+            for slot in present
+            for token in [slot.get_token()]
+            if pkcs11.TokenFlag.TOKEN_INITIALIZED in token.flags
+            and uri.slot_id in (None, slot.slot_id)
+            and uri.token in (None, token.label)
+            and uri.serial in (None, token.serial.decode("ascii", "replace"))
+            and uri.model in (None, token.model)
+            and uri.manufacturer in (None, token.manufacturer_id)
+        ]
+        if len(tokens) == 1:
+            return tokens[0]
+        labels = ", ".join(sorted(slot.get_token().label or "(without a label)" for slot in present))
+    if not tokens:
+        raise KeyUnavailable(
+            f"there is no token that fits {uri}.", cure=f"the tokens that are there: {labels or 'none'}"
+        )
+    raise KeyUnavailable(f"{len(tokens)} tokens fit {uri}.", cure=f"name one with token=: {labels}")
+
+
+def _only_one(session: Any, criteria: dict[Any, Any], uri: Pkcs11Uri) -> Any:
+    found = list(session.get_objects(criteria))
+    if len(found) == 1:
+        return found[0]
+    kind = "elliptic curve key"
+    if not found:
+        raise KeyUnavailable(f"the token has no {kind} that fits {uri}.", cure="check object= and id= in the URI")
+    labels = ", ".join(sorted(f"object={key.label}" for key in found))
+    raise KeyUnavailable(f"{len(found)} keys fit {uri}.", cure=f"name one: {labels}")
+
+
+def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
+    """The public key from CKA_EC_POINT: an OCTET STRING around the uncompressed point."""
+    import pkcs11
+
+    octets = bytes(public_object[pkcs11.Attribute.EC_POINT])
+    point = octets[2:] if len(octets) == 67 and octets[:2] == b"\x04\x41" else octets
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        raise KeyUnavailable(
+            f"the key that {uri} names is not on P-256, which AWS IoT asks for.", cure="name another key"
+        ) from None
+
+
+@contextmanager
+def explained(token: str) -> Iterator[None]:
+    """Turn what python-pkcs11 raises into cause and cure."""
+    import pkcs11
+
+    try:
+        yield
+    except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid):
+        raise KeyUnavailable(
+            f"the PIN of the token {token} is wrong.", cure="check it at once: a few wrong ones lock the token"
+        ) from None
+    except pkcs11.PinLocked:
+        raise KeyUnavailable(
+            f"the token {token} is locked after too many wrong PINs.", cure="unlock it with its SO PIN: pkcs11-tool"
+        ) from None
+    except (pkcs11.TokenNotPresent, pkcs11.DeviceRemoved):
+        raise KeyUnavailable(f"the token {token} is not there any more.", cure="put it back") from None
+    except pkcs11.PKCS11Error as error:
+        raise KeyUnavailable(
+            f"the token {token} failed: {type(error).__name__}.", cure="pkcs11-tool --test --login shows more"
+        ) from None
