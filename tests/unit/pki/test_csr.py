@@ -1,6 +1,8 @@
 """A CSR is read however it is wrapped, and refused for what it says."""
 
 import base64
+import hashlib
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -16,6 +18,7 @@ from pki.csr import CsrError, read_csr
 from pki.fingerprint import is_key_fingerprint, key_fingerprint
 
 KEY = ec.generate_private_key(ec.SECP256R1())
+WEAK_RSA = rsa.generate_private_key(65537, 1024)  # noqa: S505  to be refused
 
 
 def make_csr(key=KEY, *names: str, hash_algorithm=None) -> x509.CertificateSigningRequest:
@@ -87,7 +90,7 @@ def tampered(csr: x509.CertificateSigningRequest) -> bytes:
         (base64.b64encode(tampered(CSR)), "does not verify"),
         (base64.b64encode(raw_signature(CSR)), "does not verify"),
         (make_csr(KEY, "pi-1", "pi-2").public_bytes(Encoding.PEM), "2 common names"),
-        (make_csr(rsa.generate_private_key(65537, 1024), "pi-1").public_bytes(Encoding.PEM), "RSA-1024"),
+        (make_csr(WEAK_RSA, "pi-1").public_bytes(Encoding.PEM), "RSA-1024"),
         (make_csr(ec.generate_private_key(ec.SECP224R1()), "pi-1").public_bytes(Encoding.PEM), "secp224r1"),
         (make_csr(ec.generate_private_key(ec.SECP256K1()), "pi-1").public_bytes(Encoding.PEM), "secp256k1"),
         (make_csr(ed25519.Ed25519PrivateKey.generate(), "pi-1").public_bytes(Encoding.PEM), "Ed25519"),
@@ -119,16 +122,15 @@ def test_a_csr_with_one_byte_changed_never_passes_for_another_key_or_name(positi
     assert (csr.common_name, csr.fingerprint) == ("pi-1", key_fingerprint(KEY.public_key()))
 
 
-def test_a_fingerprint_is_the_one_that_openssl_computes(tmp_path):
-    import hashlib
-    import subprocess
+def openssl(*arguments, stdin: bytes | None = None) -> bytes:
+    return subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, check=True).stdout
 
+
+def test_a_fingerprint_is_the_one_that_openssl_computes(tmp_path):
     path = tmp_path / "csr.pem"
     path.write_bytes(PEM)
-    public = subprocess.run(["openssl", "req", "-in", path, "-noout", "-pubkey"], capture_output=True, check=True).stdout
-    der = subprocess.run(
-        ["openssl", "pkey", "-pubin", "-outform", "DER"], input=public, capture_output=True, check=True
-    ).stdout
+    public = openssl("req", "-in", path, "-noout", "-pubkey")
+    der = openssl("pkey", "-pubin", "-outform", "DER", stdin=public)
     expected = "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
     assert key_fingerprint(KEY.public_key()) == expected
     assert is_key_fingerprint(expected)
