@@ -6,6 +6,7 @@ tell. API Gateway bounds how fast they may come.
 
 import json
 
+from aws_cdk import Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_lambda as lambda_
@@ -60,7 +61,11 @@ class EnrollmentApi(Construct):
         super().__init__(scope, construct_id)
 
         self.api = apigateway.HttpApi(
-            self, "Api", description="Enrollment over Secure Transport", create_default_stage=False
+            self,
+            "Api",
+            api_name=Stack.of(self).stack_name,
+            description="Enrollment over Secure Transport",
+            create_default_stage=False,
         )
         self.url = self.api.api_endpoint
         access_log = LogGroup(self, "AccessLog", retention_days=log_retention_days).group

@@ -1,0 +1,107 @@
+"""The app's templates as CloudFormation gets them, synthesized once for each choice of settings."""
+
+import functools
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App
+from aws_cdk.cx_api import CloudAssembly
+
+from infra.bundle import Bundle
+from infra.deployment import add_stacks
+from infra.settings import CONTEXT_KEY, Settings
+
+ROOT = Path(__file__).parents[2]
+ISSUERS = ("kms", "aws", "external")
+
+EXTERNAL_CA = {
+    "certificate": str(ROOT / "tests/template/external_ca/ca.pem"),
+    "verificationCertificate": str(ROOT / "tests/template/external_ca/verification.pem"),
+}
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """One stack's template."""
+
+    stack: str
+    body: dict[str, Any]
+
+    def resources(self, kind: str = "") -> dict[str, Resource]:
+        """By logical id, those of one type or all."""
+        found: dict[str, Resource] = self.body["Resources"]
+        return {name: resource for name, resource in found.items() if kind in ("", resource["Type"])}
+
+    def only(self, kind: str) -> Resource:
+        """The properties of the one resource of this type."""
+        (resource,) = self.resources(kind).values()
+        properties: Resource = resource["Properties"]
+        return properties
+
+    def function(self, handler: str) -> tuple[str, Resource]:
+        """Logical id and properties of the function with this handler."""
+        ((name, resource),) = (
+            (name, resource)
+            for name, resource in self.resources("AWS::Lambda::Function").items()
+            if resource["Properties"]["Handler"] == handler
+        )
+        return name, resource["Properties"]
+
+    def statements_of_role(self, role: str) -> Iterator[dict[str, Any]]:
+        """The statements of all policies of a role, by its logical id."""
+        for policy in self.resources("AWS::IAM::Policy").values():
+            if {"Ref": role} in policy["Properties"]["Roles"]:
+                yield from policy["Properties"]["PolicyDocument"]["Statement"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Templates:
+    trust: Template
+    enrollment: Template
+
+
+def context(**overrides: Any) -> dict[str, Any]:
+    """cdk.json's context with settings replaced, with the test's CA for the issuer ``external``."""
+    whole: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    if overrides.get("issuer") == "external":
+        overrides = {"externalCertificateAuthority": EXTERNAL_CA} | overrides
+    return whole | {CONTEXT_KEY: whole[CONTEXT_KEY] | overrides}
+
+
+def add_app_stacks(app: App) -> None:
+    """What app.py does, with an empty bundle: the functions' code is no part of a template."""
+    add_stacks(
+        app,
+        settings=Settings.from_context(app.node.get_all_context()),
+        bundle=Bundle(directory=_empty_bundle(), digest="0" * 64),
+    )
+
+
+def synthesize(**overrides: Any) -> Templates:
+    """The templates for cdk.json's settings with these replaced. Values must not be changed by the caller."""
+    return _synthesize(json.dumps(overrides, sort_keys=True))
+
+
+@functools.cache
+def _synthesize(overrides: str) -> Templates:
+    app = App(context=context(**json.loads(overrides)), builtin_cloud_formation_validation=False)
+    add_app_stacks(app)
+    assembly: CloudAssembly = app.synth()
+    trust, enrollment = sorted(assembly.stacks, key=lambda stack: "-Enrollment" in stack.stack_name)
+    return Templates(
+        trust=Template(stack=trust.stack_name, body=trust.template),
+        enrollment=Template(stack=enrollment.stack_name, body=enrollment.template),
+    )
+
+
+@functools.cache
+def _empty_bundle() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="bundle-"))
+    (directory / "empty.py").touch()
+    return directory

@@ -1,0 +1,222 @@
+"""The stack that can be replaced: its doors, who may knock, and what the functions are told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.functions.deployment import Choices
+from tests.template.synthesis import ISSUERS, Template, synthesize
+
+HTTP_API = "infra.functions.http_api.handler"
+FIRST_CONNECTION = "infra.functions.first_connection.handler"
+
+EST = "/.well-known/est"
+ROUTES = {
+    *(f"GET {EST}/cacerts", f"POST {EST}/simpleenroll", f"POST {EST}/simplereenroll"),
+    *(f"GET {EST}/{{label}}/cacerts", f"POST {EST}/{{label}}/simpleenroll", f"POST {EST}/{{label}}/simplereenroll"),
+    "GET /configuration",
+}
+
+
+def enrollment(**settings: object) -> Template:
+    return synthesize(**settings).enrollment
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_it_holds_no_state(issuer: str) -> None:
+    types = {resource["Type"] for resource in enrollment(issuer=issuer).resources().values()}
+    assert types <= {
+        *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+        *("AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"),
+        *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IoT::TopicRule", "AWS::Lambda::Function"),
+        *("AWS::Lambda::Permission", "AWS::Logs::LogGroup"),
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_destroying_it_leaves_nothing_behind(issuer: str) -> None:
+    for resource in enrollment(issuer=issuer).resources().values():
+        assert resource.get("DeletionPolicy", "Delete") == "Delete"
+
+
+def test_the_api_has_the_routes_of_est_and_the_configuration_and_no_others() -> None:
+    for issuer in ("kms", "aws"):
+        routes = enrollment(issuer=issuer).resources("AWS::ApiGatewayV2::Route").values()
+        assert {route["Properties"]["RouteKey"] for route in routes} == ROUTES
+
+
+def test_finished_certificates_can_be_uploaded_when_the_ca_is_elsewhere() -> None:
+    routes = enrollment(issuer="external").resources("AWS::ApiGatewayV2::Route").values()
+    assert {route["Properties"]["RouteKey"] for route in routes} == ROUTES | {"POST /certificates"}
+
+
+def test_the_api_is_throttled_and_deploys_its_changes() -> None:
+    stage = enrollment().only("AWS::ApiGatewayV2::Stage")
+    assert stage["StageName"] == "$default"
+    assert stage["AutoDeploy"] is True
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+
+
+def test_the_access_log_has_no_header_but_the_user_agent_and_no_body() -> None:
+    settings = enrollment().only("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
+    assert set(json.loads(settings["Format"]).values()) == {
+        *("$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.identity.userAgent"),
+        *("$context.routeKey", "$context.status", "$context.responseLength", "$context.responseLatency"),
+        *("$context.error.message", "$context.integrationErrorMessage"),
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_every_log_is_kept_as_long_as_the_settings_say(issuer: str) -> None:
+    for template in (
+        synthesize(issuer=issuer, logRetentionDays=30).trust,
+        enrollment(issuer=issuer, logRetentionDays=30),
+    ):
+        groups = template.resources("AWS::Logs::LogGroup").values()
+        assert all(group["Properties"]["RetentionInDays"] == 30 for group in groups)
+        assert len(groups) >= len(template.resources("AWS::Lambda::Function"))
+        for function in template.resources("AWS::Lambda::Function").values():
+            group = function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+            assert group in template.resources("AWS::Logs::LogGroup")
+
+
+def test_only_this_api_may_invoke_the_enroll_function() -> None:
+    template = enrollment()
+    function, _ = template.function(HTTP_API)
+    ((api, _),) = template.resources("AWS::ApiGatewayV2::Api").items()
+    permission = template.only("AWS::Lambda::Permission")
+    account = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}, ":"]
+    assert permission == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
+        "Principal": "apigateway.amazonaws.com",
+        "SourceArn": {
+            "Fn::Join": [
+                "",
+                ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", *account, {"Ref": api}, "/*/*/*"],
+            ]
+        },
+    }
+
+
+def test_only_the_cas_rule_may_invoke_the_first_connection_function() -> None:
+    template = enrollment(issuer="external")
+    function, _ = template.function(FIRST_CONNECTION)
+    ((rule, _),) = template.resources("AWS::IoT::TopicRule").items()
+    permissions = [
+        permission["Properties"]
+        for permission in template.resources("AWS::Lambda::Permission").values()
+        if permission["Properties"]["FunctionName"] == {"Fn::GetAtt": [function, "Arn"]}
+    ]
+    assert permissions == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
+            "Principal": "iot.amazonaws.com",
+            "SourceAccount": {"Ref": "AWS::AccountId"},
+            "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
+        }
+    ]
+
+
+def test_the_rule_listens_to_the_events_of_this_ca_alone() -> None:
+    rule = enrollment(issuer="external").only("AWS::IoT::TopicRule")["TopicRulePayload"]
+    separator, (select, ca, end) = rule["Sql"]["Fn::Join"]
+    assert (separator, select, end) == ("", "SELECT * FROM '$aws/events/certificates/registered/", "'")
+    assert ca["Fn::GetStackOutput"]["StackName"] == "zymkey-Trust"
+    assert rule["AwsIotSqlVersion"] == "2016-03-23"
+
+
+@pytest.mark.parametrize(("issuer", "first_connection"), [("kms", "any"), ("aws", "any"), ("external", "off")])
+def test_there_is_no_first_connection_function_without_first_connections(issuer: str, first_connection: str) -> None:
+    template = enrollment(issuer=issuer, firstConnection=first_connection)
+    assert len(template.resources("AWS::Lambda::Function")) == 1
+    assert not template.resources("AWS::IoT::TopicRule")
+
+
+def resolved(variables: dict[str, Any]) -> dict[str, str]:
+    """Environment variables as a function would see them, with a placeholder where another resource is named."""
+    return {
+        name: value if isinstance(value, str) else "" if name == "CA_CERTIFICATES" else f"<{name}>"
+        for name, value in variables.items()
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> None:
+    template = enrollment(
+        issuer=issuer,
+        fleet="greenhouse",
+        certificateSubject={"O": "Acme"},
+        certificateValidityDays=90,
+        uninvited="approve",
+        topics={"publish": ["{device}/up"], "subscribe": ["{device}/down"]},
+    )
+    for function in template.resources("AWS::Lambda::Function").values():
+        choices = Choices.read(resolved(function["Properties"]["Environment"]["Variables"]))
+        assert (choices.fleet, choices.issuer) == ("greenhouse", issuer)
+        assert (choices.subject, choices.validity_days) == ({"O": "Acme"}, 90)
+        assert choices.topics == {"publish": ["{device}/up"], "subscribe": ["{device}/down"]}
+        assert choices.uninvited == "approve"
+        assert (choices.ledger_table, choices.iot_policy) == ("<LEDGER_TABLE>", "<IOT_POLICY>")
+        assert choices.ca_key_arn == ("<CA_KEY_ARN>" if issuer == "kms" else "")
+        assert len(choices.ca_certificates) == (1 if issuer == "external" else 0)
+
+
+def test_the_first_connection_function_is_told_whom_to_let_in() -> None:
+    _, function = enrollment(issuer="external", firstConnection="any").function(FIRST_CONNECTION)
+    assert function["Environment"]["Variables"]["FIRST_CONNECTION"] == "any"
+
+
+def test_the_newest_ca_signs_and_devices_are_shown_both_oldest_first() -> None:
+    names = ("2026", "2036")
+    cas = [{"name": name, "commonName": "CA", "organization": "", "validityYears": 20} for name in names]
+    _, function = enrollment(certificateAuthorities=cas).function(HTTP_API)
+    variables = function["Environment"]["Variables"]
+    assert "CertificateAuthority2036Key" in variables["CA_KEY_ARN"]["Fn::GetStackOutput"]["OutputName"]
+    separator, certificates = variables["CA_CERTIFICATES"]["Fn::Join"]
+    old, newline, new = certificates
+    assert (separator, newline) == ("", "\n")
+    assert "CertificateAuthority2026Certificate" in old["Fn::GetStackOutput"]["OutputName"]
+    assert "CertificateAuthority2036Certificate" in new["Fn::GetStackOutput"]["OutputName"]
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_functions_run_on_the_architecture_of_the_settings(architecture: str) -> None:
+    both = synthesize(architecture=architecture)
+    for template in (both.trust, both.enrollment):
+        for function in template.resources("AWS::Lambda::Function").values():
+            if function["Properties"]["Handler"].startswith("infra."):
+                assert function["Properties"]["Architectures"] == [architecture]
+                assert function["Properties"]["Runtime"] == "python3.13"
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issuer: str) -> None:
+    outputs = enrollment(issuer=issuer).body["Outputs"]
+    assert set(outputs) == {"EnrollmentUrl", "LedgerTable", "IotPolicy", "OperatorPolicyArn", "Issuer", "Fleet"}
+    assert outputs["Issuer"] == {"Value": issuer}
+    assert outputs["Fleet"] == {"Value": "zymkey"}
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_each_function_and_the_api_raise_alarms(issuer: str) -> None:
+    template = enrollment(issuer=issuer)
+    watched = {
+        (alarm["Properties"]["MetricName"], json.dumps(alarm["Properties"]["Dimensions"]))
+        for alarm in template.resources("AWS::CloudWatch::Alarm").values()
+    }
+    ((api, _),) = template.resources("AWS::ApiGatewayV2::Api").items()
+    of_api = json.dumps([{"Name": "ApiId", "Value": {"Ref": api}}])
+    expected = {("5xx", of_api), ("Latency", of_api)}
+    for function in template.resources("AWS::Lambda::Function"):
+        of_function = json.dumps([{"Name": "FunctionName", "Value": {"Ref": function}}])
+        expected |= {("Errors", of_function), ("Throttles", of_function)}
+    assert watched == expected
+
+
+def test_two_fleets_in_one_account_share_no_name() -> None:
+    one, two = synthesize(fleet="one"), synthesize(fleet="two")
+    assert (one.trust.stack, one.enrollment.stack) == ("one-Trust", "one-Enrollment")
+    assert "one-" not in json.dumps(two.trust.body) + json.dumps(two.enrollment.body)

@@ -1,0 +1,156 @@
+"""The stack that lasts: nothing in it that a device depends on can be lost with it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ledger import LISTED_ATTRIBUTES
+from tests.template.synthesis import EXTERNAL_CA, ISSUERS, Template, synthesize
+
+KEPT = {
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IoT::CACertificate",
+    "AWS::IoT::Policy",
+    "AWS::KMS::Key",
+    "Custom::CertificateAuthority",
+}
+# What makes a CA, and is not needed once it is made.
+REPLACEABLE = {"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}
+
+TWO_CAS = [
+    {"name": "2026", "commonName": "zymkey fleet CA", "organization": "zymkey fleet", "validityYears": 20},
+    {"name": "2036", "commonName": "zymkey fleet CA", "organization": "zymkey fleet", "validityYears": 20},
+]
+
+
+def trust(**settings: object) -> Template:
+    return synthesize(**settings).trust
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_whatever_devices_depend_on_outlives_the_stack_and_its_updates(issuer: str) -> None:
+    for name, resource in trust(issuer=issuer).resources().items():
+        assert resource["Type"] in KEPT | REPLACEABLE, name
+        if resource["Type"] in KEPT:
+            assert resource["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate"), name
+            assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_nothing_that_is_kept_has_a_fixed_name_that_the_next_deployment_would_collide_with(issuer: str) -> None:
+    for resource in trust(issuer=issuer).resources().values():
+        if resource["Type"] in KEPT:
+            assert not {"TableName", "PolicyName", "ManagedPolicyName", "KeyId"} & set(resource["Properties"])
+
+
+def test_the_ledger_is_on_demand_recoverable_protected_and_forgets_expired_invitations() -> None:
+    table = trust().only("AWS::DynamoDB::Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+
+
+def test_the_listing_index_has_what_the_ledger_lists() -> None:
+    (index,) = trust().only("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "listing"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["listing", "pk"]
+    assert index["Projection"]["ProjectionType"] == "INCLUDE"
+    assert set(index["Projection"]["NonKeyAttributes"]) == set(LISTED_ATTRIBUTES)
+
+
+def test_the_cas_key_signs_in_kms_and_only_iam_of_this_account_says_who_may_use_it() -> None:
+    key = trust().only("AWS::KMS::Key")
+    assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+    (statement,) = key["KeyPolicy"]["Statement"]
+    account = ["arn:", {"Ref": "AWS::Partition"}, ":iam::", {"Ref": "AWS::AccountId"}, ":root"]
+    assert statement["Principal"] == {"AWS": {"Fn::Join": ["", account]}}
+
+
+def test_the_ca_is_made_by_the_custom_resource_and_registered_as_it_is() -> None:
+    template = trust()
+    ((certificate_id, certificate),) = template.resources("Custom::CertificateAuthority").items()
+    ((key_id, _),) = template.resources("AWS::KMS::Key").items()
+    assert {name: value for name, value in certificate["Properties"].items() if name != "ServiceToken"} == {
+        "Name": "2026",
+        "KeyArn": {"Fn::GetAtt": [key_id, "Arn"]},
+        "CommonName": "zymkey fleet CA",
+        "Organization": "zymkey fleet",
+        "ValidityYears": 20,
+    }
+    assert template.only("AWS::IoT::CACertificate") == {
+        "CACertificatePem": {"Fn::GetAtt": [certificate_id, "CertificatePem"]},
+        "VerificationCertificatePem": {"Fn::GetAtt": [certificate_id, "VerificationCertificatePem"]},
+        "CertificateMode": "DEFAULT",
+        "Status": "ACTIVE",
+        "AutoRegistrationStatus": "DISABLE",
+    }
+
+
+def test_cloudformation_calls_the_provider_framework_which_answers_for_a_handler_that_cannot_even_start() -> None:
+    template = trust()
+    (certificate,) = template.resources("Custom::CertificateAuthority").values()
+    framework_id, _ = template.function("framework.onEvent")
+    handler_id, _ = template.function("infra.functions.certificate_authority.handler")
+    assert certificate["Properties"]["ServiceToken"] == {"Fn::GetAtt": [framework_id, "Arn"]}
+    framework = template.resources()[framework_id]["Properties"]
+    assert framework["Environment"]["Variables"]["USER_ON_EVENT_FUNCTION_ARN"] == {"Fn::GetAtt": [handler_id, "Arn"]}
+
+
+def test_nobody_else_is_allowed_to_invoke_what_makes_cas() -> None:
+    assert trust().resources("AWS::Lambda::Permission") == {}
+    assert trust().resources("AWS::Lambda::Url") == {}
+
+
+def test_a_second_ca_leaves_the_first_as_it_is() -> None:
+    one, two = trust(), trust(certificateAuthorities=TWO_CAS)
+    for name, resource in one.resources().items():
+        if resource["Type"] in KEPT:
+            assert two.resources()[name] == resource
+    for kind in ("AWS::KMS::Key", "Custom::CertificateAuthority", "AWS::IoT::CACertificate"):
+        assert len(two.resources(kind)) == 2
+
+
+def test_with_amazons_issuer_there_is_no_ca_no_key_and_nothing_that_makes_one() -> None:
+    types = {resource["Type"] for resource in trust(issuer="aws").resources().values()}
+    assert types == {"AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IoT::Policy"}
+
+
+def test_a_ca_elsewhere_is_registered_with_its_proof_and_meets_devices_at_their_first_connection() -> None:
+    template = trust(issuer="external")
+    assert template.only("AWS::IoT::CACertificate") == {
+        "CACertificatePem": Path(EXTERNAL_CA["certificate"]).read_text(),
+        "VerificationCertificatePem": Path(EXTERNAL_CA["verificationCertificate"]).read_text(),
+        "CertificateMode": "DEFAULT",
+        "Status": "ACTIVE",
+        "AutoRegistrationStatus": "ENABLE",
+    }
+    assert not template.resources("AWS::KMS::Key")
+    assert not template.resources("AWS::Lambda::Function")
+
+
+def test_a_ca_elsewhere_without_proof_is_registered_for_sni_only() -> None:
+    ca = {"certificate": EXTERNAL_CA["certificate"], "verificationCertificate": None}
+    registration = trust(issuer="external", externalCertificateAuthority=ca).only("AWS::IoT::CACertificate")
+    assert registration["CertificateMode"] == "SNI_ONLY"
+    assert "VerificationCertificatePem" not in registration
+
+
+def test_without_first_connection_an_unknown_certificate_is_not_registered_by_itself() -> None:
+    template = trust(issuer="external", firstConnection="off")
+    assert template.only("AWS::IoT::CACertificate")["AutoRegistrationStatus"] == "DISABLE"
+
+
+def test_the_iot_policy_is_the_documents_of_the_settings_topics() -> None:
+    template = trust(topics={"publish": ["plant/{device}/up"], "subscribe": ["plant/{device}/down/*"]})
+    document = json.dumps(template.only("AWS::IoT::Policy")["PolicyDocument"])
+    assert ":topic/plant/${iot:Connection.Thing.ThingName}/up" in document
+    assert ":topic/plant/${iot:Certificate.Subject.CommonName}/up" in document
+    assert ":topicfilter/plant/${iot:Connection.Thing.ThingName}/down/*" in document
+    assert "devices/" not in document
