@@ -7,6 +7,7 @@ inherits; it goes when the process goes, however it ends.
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -21,10 +22,14 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundProcess:
-    """A named process with its lock file (`<name>.pid`) and its log (`<name>.log`) in `directory`."""
+    """A named process with its lock file (`<name>.pid`) and its log (`<name>.log`) in `directory`.
+
+    `version` stands for what it is made from: a process that runs with another one is out of date.
+    """
 
     name: str
     directory: Path
+    version: str
 
     @property
     def log(self) -> Path:
@@ -54,7 +59,7 @@ class BackgroundProcess:
                 pass_fds=[descriptor],
             )
             lock.truncate()
-            lock.write(f"{process.pid}\n")
+            lock.write(f"{process.pid} {self.version}\n")
 
     def is_running(self) -> bool:
         try:
@@ -68,6 +73,10 @@ class BackgroundProcess:
                 return True
             return False
 
+    def is_current(self) -> bool:
+        """Whether it runs, and was started from this version."""
+        return self.is_running() and self._recorded()[1] == self.version
+
     def stop(self) -> bool:
         """End the process and all that it started; say whether there was one.
 
@@ -76,7 +85,7 @@ class BackgroundProcess:
         """
         if not self.is_running():
             return False
-        group = int(self._lock_file.read_text())
+        group = int(self._recorded()[0])
         with contextlib.suppress(ProcessLookupError):
             os.kill(group, signal.SIGTERM)
         deadline = time.monotonic() + TERMINATE_SECONDS
@@ -88,11 +97,24 @@ class BackgroundProcess:
             time.sleep(POLL_SECONDS)
         return True
 
+    def _recorded(self) -> tuple[str, str]:
+        """Process id and version of the process that was started last."""
+        identifier, version = self._lock_file.read_text().split()
+        return identifier, version
+
     def last_lines(self, count: int = 8) -> str:
         """The end of the log, for a message that says why something did not start."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def version_of(*parts: object) -> str:
+    """A short digest of everything that a process is made from: settings, and the content of files."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
+    return digest.hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ from .environment import sourced
 from .errors import SandboxError
 from .zymkey.device import SimulatedZymkey
 
-REPORT = REPOSITORY / "build" / "demo.json"
 TOPIC_DENIED = 10  # zymkey-iot's exit code
 
 STEPS = {
@@ -55,15 +54,19 @@ class DemoDevice:
 
 
 def run_demo(addresses: Addresses, issuer: str) -> bool:
-    """Run the demonstration, print its table, write build/demo.json; say whether all went as it must."""
+    """Run the demonstration and print its table; say whether all went as it must.
+
+    Writes demo.json beside the sandbox's folder: build/demo.json.
+    """
     report = Report(titles=STEPS, facts={"issuer": issuer})
     try:
         _tell(report, addresses, issuer)
     except (UnexpectedError, SandboxError) as failure:
         print(f"\nThe demonstration ends here: {failure}")
     report.print_table()
-    report.write(REPORT)
-    print(f"\n{'All went as it must.' if report.ok else 'Not all went as it must.'} Written to {REPORT}.")
+    written = addresses.directory.parent / "demo.json"
+    report.write(written)
+    print(f"\n{'All went as it must.' if report.ok else 'Not all went as it must.'} Written to {written}.")
     return report.ok
 
 

@@ -10,13 +10,12 @@ import socket
 import ssl
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 from .addresses import ACCOUNT, REGION, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
-from .background import BackgroundProcess
+from .background import BackgroundProcess, version_of
 from .certificates import ServerCertificates
 from .errors import SandboxError
 
@@ -24,8 +23,12 @@ READY_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
 
-def emulator_process(directory: Path) -> BackgroundProcess:
-    return BackgroundProcess(name="emulator", directory=directory)
+def emulator_process(addresses: Addresses) -> BackgroundProcess:
+    return BackgroundProcess(
+        name="emulator",
+        directory=addresses.directory,
+        version=version_of(metadata.version("ministack"), emulator_environment(addresses)),
+    )
 
 
 def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> bool:
@@ -33,40 +36,32 @@ def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> b
 
     Raises SandboxError when a port belongs to another program or the emulator does not come up.
     """
-    process = emulator_process(addresses.directory)
-    if process.is_running() and is_healthy(addresses, certificates):
+    process = emulator_process(addresses)
+    if process.is_current() and is_healthy(addresses, certificates):
         return False
     process.stop()
     require_free_ports(addresses.gateway_port, addresses.mqtt_port)
 
     # The emulator leaves its code copies and a pid file in TMPDIR; each run begins with an empty one.
-    temporary = addresses.directory / "tmp"
+    temporary = _temporary(addresses)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    process.start(
-        [sys.executable, "-m", "ministack"],
-        emulator_environment(addresses, certificates, temporary),
-        folder=temporary,
-    )
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **emulator_environment(addresses)}
+    process.start([sys.executable, "-m", "ministack"], environment, folder=temporary)
     _wait_until_healthy(addresses, certificates, process)
     return True
 
 
-def emulator_environment(
-    addresses: Addresses,
-    certificates: ServerCertificates,
-    temporary: Path,
-    inherited: Mapping[str, str] = os.environ,
-) -> dict[str, str]:
-    """Functions inherit the emulator's environment, so it holds nothing of the caller's but PATH.
+def emulator_environment(addresses: Addresses) -> dict[str, str]:
+    """Functions inherit the emulator's environment, so it holds nothing of the caller's (but PATH).
 
     In particular no CA variable: with one of them set, the emulator would not give functions its own.
     """
+    certificates = ServerCertificates.in_directory(addresses.directory)
     return {
-        "PATH": inherited.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
-        "HOME": str(temporary),
-        "TMPDIR": str(temporary),
+        "HOME": str(_temporary(addresses)),
+        "TMPDIR": str(_temporary(addresses)),
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificates.chain),
@@ -81,6 +76,10 @@ def emulator_environment(
         "AWS_SECRET_ACCESS_KEY": ROOT_SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def _temporary(addresses: Addresses) -> Path:
+    return addresses.directory / "tmp"
 
 
 def is_healthy(addresses: Addresses, certificates: ServerCertificates) -> bool:

@@ -69,8 +69,8 @@ def stop(addresses: Addresses) -> bool:
     """End all that runs; say whether anything did. Certificates and logs stay, what was deployed is gone."""
     with exclusively(addresses.directory):
         ended = [
-            data_endpoint_process(addresses.directory).stop(),
-            emulator_process(addresses.directory).stop(),
+            data_endpoint_process(addresses).stop(),
+            emulator_process(addresses).stop(),
         ]
         forget_deployment(addresses.directory)
         addresses.environment_file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..addresses import DATA_ENDPOINT_HOST, REPOSITORY, Addresses
-from ..background import BackgroundProcess
+from ..background import BackgroundProcess, version_of
 from ..certificates import ServerCertificates
 from ..emulator import require_free_ports
 from ..errors import SandboxError
@@ -17,8 +17,11 @@ READY_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
 
-def data_endpoint_process(directory: Path) -> BackgroundProcess:
-    return BackgroundProcess(name="data-endpoint", directory=directory)
+def data_endpoint_process(addresses: Addresses) -> BackgroundProcess:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return BackgroundProcess(
+        name="data-endpoint", directory=addresses.directory, version=version_of(addresses, *sources)
+    )
 
 
 def ensure_data_endpoint(
@@ -29,8 +32,8 @@ def ensure_data_endpoint(
     `environment` holds the AWS_* variables that lead to the emulator. Raises SandboxError when the port belongs
     to another program or the endpoint does not come up.
     """
-    process = data_endpoint_process(addresses.directory)
-    if process.is_running() and is_serving(addresses, certificates):
+    process = data_endpoint_process(addresses)
+    if process.is_current() and is_serving(addresses, certificates):
         return False
     process.stop()
     require_free_ports(addresses.https_port)
