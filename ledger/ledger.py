@@ -10,7 +10,7 @@ device#NAME           certificate#ID     each certificate that was ever issued t
 device#NAME           event#TIME         its history; outlives the device
 key#FINGERPRINT       key                which device has this key: what makes keys unique
 requests              FINGERPRINT        a key that nobody invited, waiting for approval; expires
-certificate-          certificate-       a CA made in KMS, made once and never changed
+certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
 ====================  =================  ==================================================================
 
@@ -565,13 +565,17 @@ class Ledger:
         item = self._table.get(*_authority_key(key_arn))
         return _read(CertificateAuthority, item) if item else None
 
+    def certificate_authorities(self) -> list[CertificateAuthority]:
+        """All CAs that were ever made in KMS, in no order."""
+        arns = (item["pk"].partition("#")[2] for item in self._table.listing("certificate-authority"))
+        return [authority for arn in arns if (authority := self.certificate_authority(arn)) is not None]
+
     def keep_certificate_authority(self, authority: CertificateAuthority) -> CertificateAuthority:
         """Keep a new CA, unless its key has one: the first one stays. Returns the one that is kept."""
         pk, sk = _authority_key(authority.key_arn)
+        item = {"pk": pk, "sk": sk, "listing": "certificate-authority"} | _fields(authority)
         try:
-            self._table.write(
-                self._table.put({"pk": pk, "sk": sk} | _fields(authority), condition="attribute_not_exists(#pk)")
-            )
+            self._table.write(self._table.put(item, condition="attribute_not_exists(#pk)"))
         except ConditionFailed:
             kept = self.certificate_authority(authority.key_arn)
             if kept is None:

@@ -225,6 +225,8 @@ def test_a_ca_is_kept_once_for_its_key(ledger):
     assert ledger.keep_certificate_authority(second) == first
     assert ledger.keep_certificate_authority(other_key) == other_key
     assert ledger.certificate_authority("arn:1") == first
+    assert {each.key_arn: each for each in ledger.certificate_authorities()} == {"arn:1": first, "arn:2": other_key}
+    assert list(ledger.devices()) == []
 
 
 def test_an_unknown_key_waits_for_approval_and_asking_again_changes_nothing(ledger, items):
