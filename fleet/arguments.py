@@ -6,7 +6,10 @@ The functions are ``type=`` functions of argparse: what they raise becomes a usa
 import argparse
 import os
 import re
+from typing import Any
 
+from pki.certificates import SUBJECT_ATTRIBUTES
+from pki.fingerprint import is_key_fingerprint
 from pki.names import DEVICE_NAME_RULE, is_device_name
 
 DEFAULT_FLEET = "zymkey"
@@ -23,6 +26,15 @@ def deployment_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
         help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
     )
+    _place(group)
+
+
+def place_options(parser: argparse.ArgumentParser) -> None:
+    """Which account and Region, for commands that come before any deployment."""
+    _place(parser.add_argument_group("which account"))
+
+
+def _place(group: Any) -> None:
     group.add_argument("--region", help="AWS Region (default: the profile's, or $AWS_REGION)")
     group.add_argument("--profile", help="a profile of ~/.aws/config (default: $AWS_PROFILE)")
 
@@ -33,6 +45,21 @@ def json_option(parser: argparse.ArgumentParser) -> None:
 
 def device_argument(parser: argparse.ArgumentParser, metavar: str = "NAME") -> None:
     parser.add_argument("name", metavar=metavar, type=device_name, help=f"the device's name: {DEVICE_NAME_RULE}")
+
+
+def fingerprint_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "fingerprint",
+        metavar="FINGERPRINT",
+        type=fingerprint,
+        help="the key's, SHA256:… as `zymkey-fleet pending` and the device show it",
+    )
+
+
+def fingerprint(text: str) -> str:
+    if not is_key_fingerprint(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fingerprint; it takes SHA256: and 43 characters")
+    return text
 
 
 def device_name(text: str) -> str:
@@ -48,3 +75,16 @@ def duration(text: str) -> int:
     if not 0 < seconds <= _MAX_DURATION:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time from 1m to 365d, such as 90m, 24h or 7d")
     return seconds
+
+
+def positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 99999")
+    return int(text)
+
+
+def subject_attribute(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if name not in SUBJECT_ATTRIBUTES or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ATTRIBUTE=VALUE with one of {', '.join(SUBJECT_ATTRIBUTES)}")
+    return name, value

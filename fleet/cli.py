@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 from fleet.errors import FleetError
@@ -16,9 +17,18 @@ COMMANDS = {
     "invite": "let a new device in with a one-time token",
     "allow": "let a known key in, without any secret",
     "list": "all devices",
+    "show": "one device, with each certificate that it ever had",
+    "history": "what happened to one device",
     "block": "keep a device out, and switch its certificates off",
     "unblock": "let a blocked device in again",
     "remove": "forget a device, so that its name and key are free again",
+    "pending": "who waits for an approval or a signature",
+    "approve": "let in a key that nobody invited",
+    "reject": "refuse a key that nobody invited",
+    "export": "write the CSRs that wait for a signature into a folder",
+    "sign": "sign the CSRs that wait with your own CA, and register the certificates",
+    "import": "register certificates that were signed elsewhere",
+    "ca": "your own CA: make, prove, check and retire one",
 }
 
 DESCRIPTION = "Let devices into a fleet on AWS IoT, keep them out, and see what became of them."
@@ -101,7 +111,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self._module is not None:
-            module = import_module(f"fleet.commands.{self._module}")
+            # A module cannot be called by a word of the language: `import` is in import_.py.
+            name = f"{self._module}_" if iskeyword(self._module) else self._module
+            module = import_module(f"fleet.commands.{name}")
             module.arguments(self)
             if hasattr(module, "run"):
                 self.set_defaults(run=module.run)

@@ -19,6 +19,8 @@ from ledger import Ledger
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
+    from fleet.enrollment_api import EnrollmentApi
+
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3},
     connect_timeout=10,
@@ -63,6 +65,24 @@ class Deployment:
         return self.session.client("iot", config=_CONFIG)
 
     @cached_property
+    def api(self) -> EnrollmentApi:
+        # Not at the top: most commands do without it, and it takes a tenth of a second to load.
+        from fleet.enrollment_api import EnrollmentApi
+
+        return EnrollmentApi(self.url)
+
+    def require_issuer(self, issuer: str) -> None:
+        """
+        Raises:
+            NoDeployment: somebody else signs this deployment's certificates.
+        """
+        if self.outputs.issuer != issuer:
+            raise NoDeployment(
+                f"The deployment {self.outputs.fleet!r} has the issuer {self.outputs.issuer}; this command is for one "
+                f"with {issuer}."
+            )
+
+    @cached_property
     def operator(self) -> str:
         """Who asks, for the ledger's history: the end of the caller's ARN, such as ``user/alice``."""
         arn = self.session.client("sts", config=_CONFIG).get_caller_identity()["Arn"]
@@ -80,6 +100,12 @@ def open_deployment(options: argparse.Namespace) -> Deployment:
     """
     session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
     return Deployment(outputs=_outputs(session, options.fleet), session=session)
+
+
+def iot_client(options: argparse.Namespace) -> IoTClient:
+    """AWS IoT of the account that the options of ``fleet.arguments.place_options`` name."""
+    session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
+    return session.client("iot", config=_CONFIG)
 
 
 def _outputs(session: boto3.session.Session, fleet: str) -> Outputs:

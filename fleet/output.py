@@ -3,14 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
     """Print columns, aligned by spaces; an empty cell is a hyphen, so that every row has as many words.
 
     The heads are bold on a terminal, and nothing is coloured anywhere (https://no-color.org).
@@ -20,6 +20,14 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for number, line in enumerate(lines):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         print(f"{_BOLD}{text}{_PLAIN}" if number == 0 and _is_terminal() else text)
+
+
+def print_record(record: Mapping[str, str | None]) -> None:
+    """Print one thing, an attribute a line, those without a value left out."""
+    width = max(map(len, record)) + 2
+    for name, value in record.items():
+        if value is not None:
+            print(f"{name + ':':{width}}{value}")
 
 
 def print_json(value: Any) -> None:

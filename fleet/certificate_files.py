@@ -1,0 +1,88 @@
+"""The certificates in a folder, and for which device each is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from fleet.errors import Refused
+from fleet.files import read
+from ledger import CertificateState, Device, Ledger, State
+from pki.fingerprint import certificate_id, key_fingerprint
+from pki.issued_certificate_checks import CertificateError, check_issued_certificate, read_leaf
+
+_ENDINGS = {".pem", ".crt", ".cer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A certificate that may be registered for a device."""
+
+    certificate: x509.Certificate
+    device: str
+
+
+def certificate_files(folder: Path) -> list[Path]:
+    """The files of a folder that could hold certificates, by name.
+
+    Raises:
+        Refused: the folder cannot be read, or has none.
+    """
+    try:
+        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS and each.is_file())
+    except OSError as error:
+        raise Refused(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from None
+    if not files:
+        raise Refused(f"The folder {str(folder)!r} has no certificates: no files that end in .pem, .crt or .cer.")
+    return files
+
+
+def check_file(path: Path, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
+    """Read one certificate and find its device.
+
+    Raises:
+        Refused: why it may not be registered.
+    """
+    try:
+        leaf = read_leaf(read(path, "file"))
+        return check(leaf, authorities=authorities, ledger=ledger)
+    except CertificateError as error:
+        raise Refused(str(error)) from None
+
+
+def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
+    """Find a certificate's device, by its name or else by its key, and check it for that device.
+
+    Raises:
+        CertificateError, Refused: why it may not be registered.
+    """
+    device = _device(leaf, ledger)
+    if device.fingerprint is None:
+        raise Refused(f"Device {device.name!r} is invited and has not shown its key yet.")
+    if device.state is State.BLOCKED:
+        raise Refused(f"Device {device.name!r} is blocked.")
+    check_issued_certificate(
+        leaf,
+        authorities=authorities,
+        public_key_fingerprint=device.fingerprint,
+        device=device.name,
+        now=datetime.now(UTC),
+    )
+    known = ledger.certificate(device.name, certificate_id(leaf))
+    if known is not None and known.state is not CertificateState.RECORDED:
+        raise Refused(f"This certificate is already registered for device {device.name!r}, and is {known.state}.")
+    return Checked(certificate=leaf, device=device.name)
+
+
+def _device(leaf: x509.Certificate, ledger: Ledger) -> Device:
+    names = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    fingerprint = key_fingerprint(leaf.public_key())
+    device = ledger.device(names[0]) if names else None
+    device = device or ledger.device_of_key(fingerprint)
+    if device is None:
+        shown = repr(names[0]) if names else "nobody"
+        raise Refused(f"No device of this fleet has this certificate's name ({shown}) or its key ({fingerprint}).")
+    return device

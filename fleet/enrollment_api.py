@@ -1,0 +1,129 @@
+"""The deployment's HTTP API as the operator's command uses it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import time
+from typing import Any
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from fleet.errors import FleetError, Refused, Unreachable
+
+_TIMEOUT_SECONDS = 30
+_ATTEMPTS = 6
+_MAX_WAIT_SECONDS = 30
+# "Not yet", "too many", "later": the reply says after how many seconds (RFC 9110 section 10.2.3).
+_TRY_AGAIN = {202, 429, 502, 503, 504}
+
+
+class EnrollmentApi:
+    """HTTPS to the enrollment URL. The server is verified against the file in ``$CA_BUNDLE``, or the usual roots."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "zymkey-fleet"
+        self._verify: bool | str = os.environ.get("CA_BUNDLE") or True
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One request, one reply, whatever its status.
+
+        Raises:
+            Unreachable: there was no reply.
+        """
+        try:
+            # Per request, not per session: the latter gives way to REQUESTS_CA_BUNDLE.
+            return self._session.request(
+                method, self.url + path, timeout=_TIMEOUT_SECONDS, verify=self._verify, **options
+            )
+        except requests.RequestException as error:
+            raise Unreachable(f"No answer from {self.url}: {_cause(error)}.") from None
+
+    def ca_certificates(self) -> list[x509.Certificate]:
+        """The CA certificates of the fleet (EST, RFC 7030 section 4.1), in no order.
+
+        Raises:
+            Unreachable, FleetError: there was no reply, or an unexpected one.
+        """
+        reply = self.send("GET", "/.well-known/est/cacerts")
+        if reply.status_code != 200:
+            raise _unexpected(reply)
+        return read_certificates(reply)
+
+    def configuration(self) -> dict[str, Any]:
+        """``GET /configuration``: the data endpoint, its ports, the topics, the issuer."""
+        reply = self.send("GET", "/configuration")
+        if reply.status_code != 200:
+            raise _unexpected(reply)
+        content: dict[str, Any] = reply.json()
+        return content
+
+    def upload(self, certificate: x509.Certificate) -> str:
+        """Give a device a certificate that was signed elsewhere; returns the device's name.
+
+        A reply that was lost is asked for again: the same certificate cannot be registered twice.
+
+        Raises:
+            Refused: the endpoint's own sentence.
+            Unreachable: there was no reply, or no time for us.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            last = attempt == _ATTEMPTS
+            try:
+                reply = self.send(
+                    "POST",
+                    "/certificates",
+                    data=certificate.public_bytes(Encoding.PEM),
+                    headers={"Content-Type": "application/x-pem-file"},
+                )
+            except Unreachable:
+                if last:
+                    raise
+                time.sleep(attempt)
+                continue
+            if reply.status_code in _TRY_AGAIN and not last:
+                time.sleep(_retry_after(reply))
+                continue
+            break
+        if reply.status_code == 200:
+            name: str = reply.json()["device"]
+            return name
+        if reply.status_code in _TRY_AGAIN:
+            raise Unreachable(_sentence(reply))
+        if 400 <= reply.status_code < 500:
+            raise Refused(_sentence(reply))
+        raise _unexpected(reply)
+
+
+def read_certificates(reply: requests.Response) -> list[x509.Certificate]:
+    """The certificates of a reply in EST's form: base64 of a certs-only PKCS#7."""
+    try:
+        return pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.content))
+    except (binascii.Error, ValueError):
+        raise _unexpected(reply) from None
+
+
+def _retry_after(reply: requests.Response) -> int:
+    text = reply.headers.get("Retry-After", "")
+    return min(int(text), _MAX_WAIT_SECONDS) if text.isdigit() else 1
+
+
+def _sentence(reply: requests.Response) -> str:
+    return " ".join(reply.text.split())[:500] or f"HTTP {reply.status_code}."
+
+
+def _unexpected(reply: requests.Response) -> FleetError:
+    return FleetError(f"{reply.url} answered {reply.status_code}, which is unexpected: {_sentence(reply)}")
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost reason, which is the readable one."""
+    reason: BaseException = error
+    while (inner := reason.__cause__ or reason.__context__) is not None:
+        reason = inner
+    return " ".join(str(reason).split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,47 @@
+"""Files that the command reads and writes, and what to say when that fails."""
+
+import os
+from pathlib import Path
+
+from fleet.errors import Refused
+
+
+def read(path: Path, what: str) -> bytes:
+    """The content of ``what`` the user named.
+
+    Raises:
+        Refused: the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(f"The {what} {str(path)!r} cannot be read: {error.strerror}.") from None
+
+
+def write_public(path: Path, content: bytes) -> None:
+    """Write a file that anybody may see; its folder is made, and what was there is replaced as a whole.
+
+    Raises:
+        Refused: the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise Refused(f"{str(path)!r} cannot be written: {error.strerror}.") from None
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner may read; one that exists is never replaced.
+
+    Raises:
+        Refused: it exists, or the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise Refused(f"{str(path)!r} cannot be written: {error.strerror}.") from None

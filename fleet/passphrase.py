@@ -1,0 +1,51 @@
+"""Passphrases and PINs: from a file, from the environment, or typed; never from the command line."""
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from fleet.errors import Refused
+from fleet.files import read
+
+VARIABLE = "ZYMKEY_FLEET_PASSPHRASE"
+
+
+def passphrase_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        type=Path,
+        help=f"its first line is the passphrase of the CA key (default: ${VARIABLE}, or it is asked for)",
+    )
+
+
+def passphrase(what: str, *, file: Path | None, variable: str = VARIABLE, repeat: bool = False) -> bytes:
+    """A secret from the file, else from the environment variable, else typed on the terminal.
+
+    Args:
+        what: what it opens, for the question.
+        repeat: it is a new one, so it is typed twice.
+
+    Raises:
+        Refused: it is empty, the two differ, or there is no terminal to type on.
+    """
+    if file is not None:
+        text = read(file, "passphrase file").split(b"\n")[0].rstrip(b"\r")
+    elif variable in os.environ:
+        text = os.environ[variable].encode()
+    else:
+        text = _typed(what, variable, repeat=repeat)
+    if not text:
+        raise Refused(f"The {what} is empty.")
+    return text
+
+
+def _typed(what: str, variable: str, *, repeat: bool) -> bytes:
+    if not sys.stdin.isatty():
+        raise Refused(f"The {what} is needed, and there is no terminal to ask on: set ${variable}, or give a file.")
+    typed = getpass.getpass(f"{what}: ")
+    if repeat and getpass.getpass(f"{what}, again: ") != typed:
+        raise Refused("The two are not the same.")
+    return typed.encode()

@@ -1,0 +1,148 @@
+"""A CA key in a PKCS#11 token, as a key of the ``cryptography`` package (as ``pki.kms_key`` is one in AWS KMS)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NoReturn
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from fleet.errors import Refused
+from fleet.passphrase import passphrase
+from fleet.pkcs11_uri import Pkcs11Uri
+from pki.certificates import Signer
+
+try:
+    import pkcs11
+    from pkcs11.exceptions import PKCS11Error
+except ImportError:
+    raise Refused("A key in a PKCS#11 token needs the Python package python-pkcs11.") from None
+
+MODULE_VARIABLE = "PKCS11_MODULE_PATH"
+PIN_VARIABLE = "ZYMKEY_FLEET_PIN"
+
+
+def open_pkcs11_key(uri: str, *, public_key: CertificatePublicKeyTypes) -> Signer:
+    """The private key that a URI names.
+
+    Args:
+        public_key: the CA's, from its certificate. Tokens often hold the private half alone.
+
+    Raises:
+        Refused: no such module, token or key, or a wrong PIN.
+    """
+    wanted = Pkcs11Uri.parse(uri)
+    module = wanted.module_path or os.environ.get(MODULE_VARIABLE)
+    if not module:
+        raise Refused(f"Which PKCS#11 module? Add ?module-path=/…/libX.so to the URI, or set ${MODULE_VARIABLE}.")
+    try:
+        token = pkcs11.lib(module).get_token(token_label=wanted.token, token_serial=_serial(wanted))
+        pin = passphrase("PIN of the token", file=wanted.pin_file, variable=PIN_VARIABLE)
+        session = token.open(user_pin=pin.decode())
+        key = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=wanted.object, id=wanted.id)
+    except (PKCS11Error, RuntimeError) as error:
+        raise Refused(f"The key {uri} cannot be opened: {_explain(error)}.") from None
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return _EcKey(key, public_key)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return _RsaKey(key, public_key)
+    raise Refused("The CA's key is neither an EC nor an RSA key; AWS IoT takes no other CA.")
+
+
+class _EcKey(ec.EllipticCurvePrivateKey):
+    def __init__(self, key: Any, public_key: ec.EllipticCurvePublicKey) -> None:
+        self._key = key
+        self._public_key = public_key
+
+    def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """Hash here, sign there. The token gives r and s side by side; X.509 wants them in DER."""
+        algorithm = signature_algorithm.algorithm
+        if not isinstance(algorithm, hashes.HashAlgorithm):
+            raise ValueError("this key hashes the data itself")
+        digest = hashes.Hash(algorithm)
+        digest.update(data)
+        raw = self._key.sign(digest.finalize(), mechanism=pkcs11.Mechanism.ECDSA)
+        half = len(raw) // 2
+        return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self._public_key
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        return self._public_key.curve
+
+    @property
+    def key_size(self) -> int:
+        return self._public_key.key_size
+
+    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
+        raise NotImplementedError("a signing key does not agree on keys")
+
+    def private_numbers(self) -> NoReturn:
+        raise NotImplementedError("the key cannot leave its token")
+
+    def private_bytes(self, *args: object, **kwargs: object) -> NoReturn:
+        raise NotImplementedError("the key cannot leave its token")
+
+    def __copy__(self) -> _EcKey:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _EcKey:
+        return self
+
+
+class _RsaKey(rsa.RSAPrivateKey):
+    def __init__(self, key: Any, public_key: rsa.RSAPublicKey) -> None:
+        self._key = key
+        self._public_key = public_key
+
+    def sign(self, data: Any, padding_: Any, algorithm: Any) -> bytes:
+        """PKCS#1 v1.5 with SHA-256, which is what certificates are signed with here."""
+        if not isinstance(padding_, padding.PKCS1v15) or not isinstance(algorithm, hashes.SHA256):
+            raise ValueError("this key signs with PKCS#1 v1.5 and SHA-256")
+        signature: bytes = self._key.sign(bytes(data), mechanism=pkcs11.Mechanism.SHA256_RSA_PKCS)
+        return signature
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return self._public_key
+
+    @property
+    def key_size(self) -> int:
+        return self._public_key.key_size
+
+    def decrypt(self, ciphertext: bytes, padding: Any) -> NoReturn:
+        raise NotImplementedError("a signing key does not decrypt")
+
+    def private_numbers(self) -> NoReturn:
+        raise NotImplementedError("the key cannot leave its token")
+
+    def private_bytes(self, *args: object, **kwargs: object) -> NoReturn:
+        raise NotImplementedError("the key cannot leave its token")
+
+    def __copy__(self) -> _RsaKey:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _RsaKey:
+        return self
+
+
+def _serial(uri: Pkcs11Uri) -> bytes | None:
+    return None if uri.serial is None else uri.serial.encode()
+
+
+def _explain(error: Exception) -> str:
+    """python-pkcs11 says what happened by the exception's class, and rarely with words."""
+    sentences = {
+        "NoSuchToken": "the module shows no such token",
+        "MultipleTokensReturned": "several tokens fit; name one with token= or serial=",
+        "NoSuchKey": "the token holds no such private key",
+        "MultipleObjectsReturned": "several keys fit; name one with object= or id=",
+        "PinIncorrect": "the PIN is wrong",
+        "PinLocked": "the PIN is locked after too many wrong ones",
+        "PinLenRange": "the PIN has a wrong length",
+    }
+    return sentences.get(type(error).__name__) or " ".join(str(error).split()) or type(error).__name__
