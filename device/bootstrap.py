@@ -18,6 +18,7 @@ from .configuration import Configuration
 from .csr import make_csr
 from .data_plane import DataPlane
 from .errors import CertificateRefused, DeviceError, Pending, TopicDenied, UsageError
+from .hooks import run_pending_hooks
 from .keys import DeviceKey, open_key
 from .report import Report
 from .settings import Settings
@@ -63,7 +64,8 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
         prove_over_https(device, report, give_up_after=SETTLING_TIME if enrolled else 0)
         if mqtt:
             prove_over_mqtt(device, report)
-        keep(state, certificate, settings, key, report)
+        keep(state, certificate, report)
+        run_pending_hooks(state, settings, certificate, report)
     return Outcome(settings.name, key, certificate, configuration, enrolled)
 
 
@@ -197,9 +199,7 @@ def test_message(name: str) -> bytes:
     return json.dumps({"device": name, "event": "bootstrap", "time": int(time.time())}).encode()
 
 
-def keep(
-    state: StateFolder, certificate: DeviceCertificate, settings: Settings, key: DeviceKey, report: Report
-) -> None:
+def keep(state: StateFolder, certificate: DeviceCertificate, report: Report) -> None:
     """Promote the certificate that has proved itself. Changes nothing when it is the one in use."""
     if state.certificate() == certificate.pem:
         if state.candidate() is not None:

@@ -13,6 +13,10 @@ from .errors import EXIT_CODES, DeviceError
 COMMANDS = {
     "bootstrap": "get a certificate for the HSM's key, prove it with a publish, keep it",
     "publish": "publish one message over mutual TLS",
+    "status": "show what the device has, whose it is, and until when",
+    "renew": "get a new certificate for the same key",
+    "wait": "keep asking until the operator has approved this device",
+    "explain": "print the openssl and curl commands that do the same by hand",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
 }
 
@@ -28,6 +32,7 @@ settings, first one wins: options, environment, /etc/zymkey-iot.toml, /boot/firm
 what the last bootstrap used
   ENROLLMENT_URL   ZYMKEY_IOT_NAME   ZYMKEY_IOT_TOKEN   ZYMKEY_IOT_KEY   ZYMKEY_IOT_STATE
   CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT   ZYMKEY_IOT_GIVE_UP_AFTER   ZYMKEY_IOT_TLS
+  ZYMKEY_IOT_ON_RENEW   ZYMKEY_IOT_PIN
   HTTPS_PROXY   NO_PROXY
 
 exit codes:

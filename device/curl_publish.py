@@ -29,9 +29,10 @@ from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .keys.command_line import CommandLineKey
 
-# Debian trixie's curl 8.14.1-2 to -2+deb13u4 was built without engines; deb13u5 has them again.
-BROKEN_CURL = (
-    "Debian 13's curl 8.14.1-2 to -2+deb13u4 is broken in this: sudo apt update && sudo apt install curl libcurl4t64"
+# Debian trixie's curl 8.14.1-2 to -2+deb13u4 cannot use engines; deb13u5 can again.
+NO_ENGINE = (
+    "`openssl engine {engine}` shows whether OpenSSL has it; if so it is curl, which Debian 13 had broken in"
+    " 8.14.1-2 to -2+deb13u4: sudo apt update && sudo apt install curl"
 )
 
 
@@ -82,7 +83,9 @@ class CurlPublisher:
         peer = f"{self._endpoint} port {self._port}"
         said = said.removeprefix(f"curl: ({code}) ").partition("\n")[0].rstrip(".")
         if code in (53, 54):
-            return KeyUnavailable(f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=BROKEN_CURL)
+            return KeyUnavailable(
+                f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=NO_ENGINE.format(engine=key.engine)
+            )
         if code == 58:
             return KeyUnavailable(
                 f"curl could not use the certificate with the key in the {self._key.title()}: {said}.",

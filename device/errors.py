@@ -22,6 +22,7 @@ EXIT_CODES = (
     (12, "the certificate: missing, expired, or not for the HSM's key"),
     (13, "nothing to do: the certificate is not due for renewal"),
     (14, "another zymkey-iot is at work on this device"),
+    (15, "the new certificate is in use, and a hook in on-renew.d failed"),
     (130, "interrupted"),
 )
 
@@ -159,6 +160,12 @@ class CertificateUnusable(DeviceError):
     """There is no certificate, or it is expired, or it belongs to another key."""
 
     exit_code = 12
+
+
+class HookFailed(DeviceError):
+    """There is a new certificate, and a program that should learn of it may not have."""
+
+    exit_code = 15
 
 
 class AlreadyRunning(DeviceError):

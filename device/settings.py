@@ -7,7 +7,7 @@
 5. device.json in the state folder: what the last bootstrap used
 
 The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `key`, `state`,
-`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`.
+`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`, `on-renew`.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from .store import StateFolder
 
 FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
 DEFAULT_STATE = Path("/var/lib/zymkey-iot")
+DEFAULT_ON_RENEW = Path("/etc/zymkey-iot/on-renew.d")
 DEFAULT_KEY = "zymkey:"
 DEFAULT_GIVE_UP_AFTER = 300.0
 TLS_WAYS = ("auto", "signer", "curl")
@@ -50,6 +51,7 @@ class Settings:
     mqtt_port: int | None
     give_up_after: float
     tls: str
+    on_renew: Path
     sources: Mapping[str, str]
 
 
@@ -75,6 +77,7 @@ def load(
         "https_port": _pick(layers, "https_port", None, _port),
         "mqtt_port": _pick(layers, "mqtt_port", None, _port),
         "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
+        "on_renew": _pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), Path),
         "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
         "token": _token(layers),
     }
@@ -100,6 +103,7 @@ _VARIABLES = {
     "mqtt_port": "IOT_MQTT_PORT",
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
     "tls": "ZYMKEY_IOT_TLS",
+    "on_renew": "ZYMKEY_IOT_ON_RENEW",
 }
 
 

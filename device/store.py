@@ -4,6 +4,7 @@
     certificate.pem.new   one that was issued and not yet tried
     configuration.json    what GET /configuration answered
     device.json           name, enrollment URL and key of the last bootstrap
+    on-renew.pending      there is a new certificate, and not every hook has been run for it yet
     lock                  held while a process changes something here
     key.pem               the software key of `file:`, if that is what is used
 
@@ -92,6 +93,7 @@ class StateFolder:
         self.candidate_path = path / "certificate.pem.new"
         self.configuration_path = path / "configuration.json"
         self.device_path = path / "device.json"
+        self.hooks_path = path / "on-renew.pending"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -153,9 +155,22 @@ class StateFolder:
             fsync_folder(self.path)
 
     def promote_candidate(self) -> None:
-        """The candidate has proved itself and becomes the certificate in use."""
+        """The candidate has proved itself and becomes the certificate in use.
+
+        That the hooks have to be run is noted before: a power cut in between must not leave a program with the
+        old certificate for ever.
+        """
+        self._write(self.hooks_path, b"")
         with storage_errors(self.certificate_path):
             self.candidate_path.replace(self.certificate_path)
+            fsync_folder(self.path)
+
+    def hooks_are_pending(self) -> bool:
+        return self._read(self.hooks_path) is not None
+
+    def hooks_are_done(self) -> None:
+        with storage_errors(self.hooks_path):
+            self.hooks_path.unlink(missing_ok=True)
             fsync_folder(self.path)
 
     def keep_configuration(self, document: bytes) -> None:

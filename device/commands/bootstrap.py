@@ -5,8 +5,14 @@ state folder lost, it gets the same certificate again.
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from . import options
+
+if TYPE_CHECKING:
+    from ..bootstrap import Outcome
+    from ..report import Report
+    from ..settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = Report(as_json=arguments.json)
     settings = load(arguments)
-    outcome = bootstrap(settings, report, mqtt=arguments.mqtt)
+    finish(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
+    return 0
+
+
+def finish(outcome: "Outcome", settings: "Settings", report: "Report") -> None:
+    """Say what the device has now."""
     certificate = outcome.certificate
+    times = "once" if outcome.key.signatures == 1 else f"{outcome.key.signatures} times"
     report.finish(
-        f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}."
-        f" The key signed {outcome.key.signatures} times.",
+        f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}. The key signed {times}.",
         name=outcome.name,
         fingerprint=outcome.key.fingerprint,
         key=outcome.key.uri,
@@ -52,4 +63,3 @@ def run(arguments: argparse.Namespace) -> int:
         enrolled=outcome.enrolled,
         signatures=outcome.key.signatures,
     )
-    return 0

@@ -8,7 +8,7 @@ say two things only: its public key, and the signature of a digest.
 import base64
 import hashlib
 from abc import abstractmethod
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 from cryptography import x509
@@ -58,8 +58,12 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
         """A few words for a report line, such as `Zymkey slot 0`."""
 
     @abstractmethod
+    def by_hand(self) -> CommandLineKey:
+        """The key as a person gives it to `openssl` and `curl`, who ask the person for a PIN if there is one."""
+
     def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
-        """The key as `openssl` and `curl` take it, for as long as the block lasts. Raises KeyUnavailable."""
+        """The same for a program to run, PIN included, as long as the block lasts. Raises KeyUnavailable."""
+        return nullcontext(self.by_hand())
 
     def request(self, subject: x509.Name) -> x509.CertificateSigningRequest:
         """A certificate signing request (RFC 2986) for this key. Costs one signature."""

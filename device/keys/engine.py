@@ -10,8 +10,7 @@ It needs no vendor's Python module, and it is the way when this Python's OpenSSL
 
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +20,7 @@ from ..errors import KeyUnavailable, UsageError
 from . import pkcs11_uri
 from .command_line import PKCS11_ENGINE, ZYMKEY_ENGINE, CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
+from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
 
@@ -54,31 +54,25 @@ class EngineKey(DeviceKey):
     def title(self) -> str:
         return f"OpenSSL engine {self._engine}"
 
-    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+    def by_hand(self) -> CommandLineKey:
         if self._engine == ZYMKEY_ENGINE:
-            return nullcontext(zymkey_on_command_line(_slot(self._rest)))
+            return zymkey_on_command_line(_slot(self._rest))
         if self._engine == PKCS11_ENGINE:
-            return self._pkcs11()
-        return nullcontext(CommandLineKey(name=self._rest or "key", engine=self._engine))
+            uri = pkcs11_uri.parse(self._rest)
+            return uri_by_hand(uri, uri.module())
+        return CommandLineKey(name=self._rest or "key", engine=self._engine)
 
-    @contextmanager
-    def _pkcs11(self) -> Iterator[CommandLineKey]:
-        from .pkcs11 import uri_on_command_line
-
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        if self._engine != PKCS11_ENGINE:
+            return super().on_command_line()
         uri = pkcs11_uri.parse(self._rest)
-        with uri_on_command_line(uri, uri, uri.token or "") as key:
-            yield key
+        return uri_on_command_line(uri, uri, uri.token or "")
 
     def _read_public_key(self) -> ec.EllipticCurvePublicKey:
-        if self._engine == PKCS11_ENGINE:
-            # This engine reads public keys too, without a PIN.
-            uri = pkcs11_uri.parse(self._rest)
-            environment = {"PKCS11_MODULE_PATH": uri.module()}
-            key = CommandLineKey(name=uri.for_engine(None), engine=self._engine, environment=environment)
-            pem = _openssl(["pkey", "-pubin", *key.openssl_in(), "-pubout"], key)
-        else:
-            with self.on_command_line() as key:
-                pem = _openssl(["pkey", *key.openssl_in(), "-pubout"], key)
+        key = self.by_hand()
+        # The engine pkcs11 reads public keys as such, without a PIN; Zymbit's knows the private key alone.
+        public = ["-pubin"] if self._engine == PKCS11_ENGINE else []
+        pem = _openssl(["pkey", *public, *key.openssl_in(), "-pubout"], key)
         public_key = serialization.load_pem_public_key(pem)
         if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
             return public_key

@@ -1,7 +1,6 @@
 """`file:` - a software key, for trying things out without hardware. It says so whenever it is used."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -35,8 +34,8 @@ class FileKey(DeviceKey):
     def title(self) -> str:
         return "software key"
 
-    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
-        return nullcontext(CommandLineKey(name=str(self._path)))
+    def by_hand(self) -> CommandLineKey:
+        return CommandLineKey(name=str(self._path))
 
 
 def open_file(path: Path, *, create: bool) -> FileKey:

@@ -5,7 +5,7 @@ first signature is, so showing the public key of a token that shows it needs non
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,19 @@ class Pkcs11Key(DeviceKey):
     def title(self) -> str:
         return f"PKCS#11 token {self._token.label}"
 
-    @contextmanager
-    def on_command_line(self) -> Iterator[CommandLineKey]:
-        exact = Pkcs11Uri(token=self._token.label, object=self._label or None, id=self._id or None)
-        with uri_on_command_line(exact, self._uri, self._token.label) as reference:
-            yield reference
+    def by_hand(self) -> CommandLineKey:
+        return uri_by_hand(self._exact(), self._uri.module())
+
+    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
+        return uri_on_command_line(self._exact(), self._uri, self._token.label)
+
+    def _exact(self) -> Pkcs11Uri:
+        return Pkcs11Uri(token=self._token.label, object=self._label or None, id=self._id or None)
+
+
+def uri_by_hand(uri: Pkcs11Uri, module: str) -> CommandLineKey:
+    """The key for OpenSSL's engine `pkcs11`, which asks for the PIN at the terminal."""
+    return CommandLineKey(name=uri.for_engine(None), engine=PKCS11_ENGINE, environment={"PKCS11_MODULE_PATH": module})
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -63,8 +63,8 @@ class ZymkeyKey(DeviceKey):
     def title(self) -> str:
         return f"Zymkey slot {self.slot}"
 
-    def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
-        return nullcontext(zymkey_on_command_line(self.slot))
+    def by_hand(self) -> CommandLineKey:
+        return zymkey_on_command_line(self.slot)
 
 
 class _Digest:

@@ -1,0 +1,53 @@
+"""Get a new certificate for the same key. The old one stays in use until the new one has proved itself.
+
+Exit code 0: renewed. 13: not due yet. Anything else: failed, and the old certificate is still in use.
+"""
+
+import argparse
+
+from . import options
+
+NOT_DUE = 13
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--if-due", action="store_true", help="ask only from two thirds of the certificate's life on, with jitter"
+    )
+    options.add_key(parser)
+    options.add_state(parser)
+    options.add_connection(parser)
+    options.add_give_up_after(parser)
+    options.add_json(parser)
+    options.add_examples(
+        parser,
+        "sudo zymkey-iot renew --if-due                  (what the timer runs)",
+        "sudo zymkey-iot renew                           (ask now; the cloud decides)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..certificate import DeviceCertificate
+    from ..device import kept_certificate
+    from ..renew import renew
+    from ..report import Report
+    from ..settings import load
+    from ..store import StateFolder
+
+    report = Report(as_json=arguments.json)
+    settings = load(arguments)
+    renewed = renew(settings, report, if_due=arguments.if_due)
+    certificate: DeviceCertificate = renewed or kept_certificate(StateFolder(settings.state))
+    until = f"{certificate.not_after:%Y-%m-%d}"
+    if renewed:
+        sentence = f"Renewed: {settings.name} is on AWS IoT until {until}."
+    else:
+        sentence = f"Not due before {certificate.due_at:%Y-%m-%d}; the certificate is valid until {until}."
+    report.finish(
+        sentence,
+        renewed=renewed is not None,
+        certificateId=certificate.certificate_id,
+        notAfter=certificate.not_after.isoformat(),
+        dueAt=certificate.due_at.isoformat(),
+    )
+    return 0 if renewed else NOT_DUE

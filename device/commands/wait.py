@@ -1,0 +1,32 @@
+"""Keep asking until the operator, or the CA, has approved this device; then finish its bootstrap.
+
+For a device whose bootstrap ended with "not yet" (exit code 7). Without --give-up-after it waits for ever.
+"""
+
+import argparse
+from dataclasses import replace
+
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_key(parser)
+    options.add_state(parser)
+    options.add_connection(parser)
+    options.add_give_up_after(parser)
+    options.add_json(parser)
+    options.add_examples(parser, "sudo zymkey-iot wait", "sudo zymkey-iot wait --give-up-after 8h")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..bootstrap import bootstrap
+    from ..report import Report
+    from ..settings import load
+    from .bootstrap import finish
+
+    report = Report(as_json=arguments.json)
+    settings = load(arguments)
+    if settings.sources["give_up_after"] == "default":
+        settings = replace(settings, give_up_after=float("inf"))
+    finish(bootstrap(settings, report), settings, report)
+    return 0

@@ -1,0 +1,89 @@
+"""What a bootstrap does, as commands for a person to paste into a shell."""
+
+import shlex
+
+from .bootstrap import kept_configuration
+from .configuration import PATH as CONFIGURATION_PATH
+from .configuration import Configuration
+from .device import kept_certificate
+from .errors import CertificateUnusable
+from .est import PATH as EST_PATH
+from .iot_https import publish_url
+from .keys import open_key
+from .keys.command_line import CommandLineKey
+from .settings import Settings
+from .store import StateFolder
+from .tls import roots
+
+
+def explain(settings: Settings) -> str:
+    """A shell script with comments. Asks the key nothing but its name, and shows no token and no PIN."""
+    key = open_key(settings.key, state=settings.state).by_hand()
+    url = settings.url or "https://ENROLLMENT-URL"
+    state = StateFolder(settings.state)
+    configuration = kept_configuration(state)
+    if configuration is not None:
+        configuration = configuration.as_set(settings)
+    parts = [
+        _environment(key),
+        _request(settings.name, key),
+        _enroll(settings, url),
+        _configuration(settings, url),
+        _publish(settings, state, key, configuration),
+    ]
+    return "\n".join(parts)
+
+
+def _environment(key: CommandLineKey) -> str:
+    lines = ["# In sh or bash. Files are made in the current folder."]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in key.environment.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _request(name: str, key: CommandLineKey) -> str:
+    request = ["openssl", "req", "-new", "-sha256", *key.openssl(), "-subj", f"/CN={name}", "-outform", "DER"]
+    return (
+        "# 1. A certificate signing request, signed by the key. EST takes it in base64 (RFC 8951).\n"
+        f"{shlex.join(request)} | openssl base64 -A > request.p10\n"
+    )
+
+
+def _enroll(settings: Settings, url: str) -> str:
+    request = ["curl", "--fail-with-body", *_trust(settings), "--header", "Content-Type: application/pkcs10"]
+    request += ["--data-binary", "@request.p10", f"{url}{EST_PATH}/simpleenroll"]
+    return (
+        "# 2. Enroll. With a token, add to curl:  --user " + settings.name + "  and paste the token when it asks.\n"
+        "#    202 means that the operator has not approved yet: the same command again, later.\n"
+        f"{shlex.join(request)} > certificate.p7\n"
+        "openssl base64 -d -A -in certificate.p7 | openssl pkcs7 -inform DER -print_certs | openssl x509"
+        " > certificate.pem\n"
+    )
+
+
+def _configuration(settings: Settings, url: str) -> str:
+    request = ["curl", "--fail-with-body", *_trust(settings), url + CONFIGURATION_PATH]
+    return f"# 3. Where to publish, and what.\n{shlex.join(request)}\n"
+
+
+def _publish(settings: Settings, state: StateFolder, key: CommandLineKey, configuration: Configuration | None) -> str:
+    endpoint, port, topic = "DATA-ENDPOINT", 8443, f"devices/{settings.name}/hello"
+    if configuration is not None:
+        endpoint, port = configuration.data_endpoint, configuration.https_port
+        topic = configuration.test_topic(_topic_name(settings, state)) or topic
+    request = ["curl", "--tlsv1.2", *_trust(settings), "--cert", "certificate.pem", *key.curl()]
+    request += ["--data", '{"hello": "world"}', publish_url(endpoint, port, topic)]
+    return (
+        '# 4. Publish over mutual TLS, signed by the key. {"message":"OK"} is what AWS IoT answers.\n'
+        f"{shlex.join(request)}\n"
+    )
+
+
+def _topic_name(settings: Settings, state: StateFolder) -> str:
+    try:
+        return kept_certificate(state).topic_name(settings.name)
+    except CertificateUnusable:
+        return settings.name
+
+
+def _trust(settings: Settings) -> list[str]:
+    return ["--cacert", str(roots(settings.ca_file))]

@@ -1,0 +1,94 @@
+"""Programs that use the certificate learn of a new one: the hooks in /etc/zymkey-iot/on-renew.d.
+
+Every executable file there is run in the order of names, with the paths in its environment:
+
+    ZYMKEY_IOT_CERTIFICATE      the certificate in use, PEM
+    ZYMKEY_IOT_CONFIGURATION    the cloud's configuration, JSON
+    ZYMKEY_IOT_CERTIFICATE_ID   AWS IoT's name for the certificate
+    ZYMKEY_IOT_NAME   ZYMKEY_IOT_KEY   ZYMKEY_IOT_STATE
+
+A hook that fails is run again by the next renew, which the timer starts, until it succeeds.
+"""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+from .certificate import DeviceCertificate
+from .errors import HookFailed
+from .report import Report
+from .settings import Settings
+from .store import StateFolder
+
+TIMEOUT = 300
+
+
+def run_pending_hooks(state: StateFolder, settings: Settings, certificate: DeviceCertificate, report: Report) -> None:
+    """Run the hooks if a certificate has become new since they last succeeded. Raises HookFailed."""
+    if not state.hooks_are_pending():
+        return
+    hooks = find_hooks(settings.on_renew, report)
+    environment = {
+        **os.environ,
+        "ZYMKEY_IOT_CERTIFICATE": str(state.certificate_path),
+        "ZYMKEY_IOT_CONFIGURATION": str(state.configuration_path),
+        "ZYMKEY_IOT_CERTIFICATE_ID": certificate.certificate_id,
+        "ZYMKEY_IOT_NAME": settings.name,
+        "ZYMKEY_IOT_KEY": settings.key,
+        "ZYMKEY_IOT_STATE": str(state.path),
+    }
+    # The token is spent by now, and no hook's business.
+    environment.pop("ZYMKEY_IOT_TOKEN", None)
+    failures = [failure for hook in hooks if (failure := _run(hook, environment, report))]
+    if failures:
+        raise HookFailed(
+            f"the new certificate is in use, and {' and '.join(failures)}.",
+            cure="mend the hook; the next `zymkey-iot renew --if-due` runs it again",
+        )
+    state.hooks_are_done()
+
+
+def find_hooks(folder: Path, report: Report) -> list[Path]:
+    """The executable files in `folder`, but none that others may have written."""
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    hooks = []
+    for path in files:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK):
+            continue
+        if status.st_mode & stat.S_IWOTH:
+            report.warn(f"{path} is not run: everyone may write it. chmod o-w {path}")
+            continue
+        hooks.append(path)
+    return hooks
+
+
+def _run(hook: Path, environment: dict[str, str], report: Report) -> str | None:
+    """Run one; return what went wrong, if something did."""
+    with report.step("hook") as step:
+        step.done = str(hook)
+        try:
+            result = subprocess.run(
+                [str(hook)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except OSError as error:
+            step.done += " did not start"
+            return f"the hook {hook} did not start ({error.strerror})"
+        except subprocess.TimeoutExpired:
+            step.done += " did not end"
+            return f"the hook {hook} did not end within {TIMEOUT} s"
+        if result.returncode == 0:
+            return None
+        step.done += f" ended with {result.returncode}"
+        said = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return f"the hook {hook} ended with {result.returncode}" + (f" ({said})" if said else "")

@@ -1,0 +1,84 @@
+"""A new certificate for the same key: asked for, tried, and only then in use. The old one serves until then."""
+
+import datetime
+import hashlib
+
+from .bootstrap import SETTLING_TIME, configure, enroll, keep, open_the_key, prove_over_https
+from .certificate import DeviceCertificate, now
+from .data_plane import DataPlane
+from .device import kept_certificate
+from .errors import CertificateUnusable, UsageError
+from .hooks import run_pending_hooks
+from .keys import DeviceKey
+from .report import Report
+from .settings import Settings
+from .store import StateFolder
+from .tls import client_context
+
+# How much of the time that is left when a renewal is due may pass before this device asks.
+SPREAD = 4
+
+
+def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertificate | None:
+    """Renew, and return the new certificate; None when the one in use is fresh. Raises DeviceError.
+
+    With `if_due` nothing is asked for before its time; without, the cloud decides, which answers a certificate
+    that is fresh with the same again.
+    """
+    if settings.url is None:
+        raise UsageError("this device has never been bootstrapped.", cure="zymkey-iot bootstrap https://…")
+    state = StateFolder(settings.state)
+    with state.locked():
+        current = kept_certificate(state)
+        key = open_the_key(settings, report)
+        check_same_key(current, key)
+        run_pending_hooks(state, settings, current, report)
+
+        candidate = untried_candidate(state, key, current)
+        if candidate is None and if_due and now() < renewal_time(current, key):
+            return None
+        context = client_context(settings.ca_file)
+        if candidate is None:
+            candidate = enroll(state, key, settings, context, report, operation="simplereenroll")
+        if candidate.der == current.der:
+            state.drop_candidate()
+            return None
+        configuration = configure(state, settings, context, report, refresh=True)
+        device = DataPlane(settings, configuration, candidate, key, context)
+        prove_over_https(device, report, give_up_after=SETTLING_TIME)
+        keep(state, candidate, report)
+        run_pending_hooks(state, settings, candidate, report)
+        return candidate
+
+
+def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.datetime:
+    """When this device asks: at two thirds of the life and a jitter, which its key decides.
+
+    A fleet that was enrolled in one afternoon is not to come back in one afternoon. The same key gets the same
+    jitter, so a timer that looks every day does not draw the lot every day.
+    """
+    lot = int.from_bytes(hashlib.sha256(key.fingerprint.encode()).digest()[:4], "big") / 2**32
+    return certificate.due_at + (certificate.not_after - certificate.due_at) / SPREAD * lot
+
+
+def check_same_key(certificate: DeviceCertificate, key: DeviceKey) -> None:
+    """Raises CertificateUnusable when the HSM was swapped or the slot is another."""
+    if not certificate.is_for(key.public_key()):
+        raise CertificateUnusable(
+            f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
+            " another. There is nothing to renew.",
+            cure="the old HSM or slot (--key); or, for a new device: sudo zymkey-iot bootstrap --name ANOTHER",
+        )
+
+
+def untried_candidate(state: StateFolder, key: DeviceKey, current: DeviceCertificate) -> DeviceCertificate | None:
+    """A certificate that an interrupted renewal left, if it is newer than the one in use."""
+    pem = state.candidate()
+    if pem is None:
+        return None
+    try:
+        candidate = DeviceCertificate.from_pem(pem, source=str(state.candidate_path))
+    except CertificateUnusable:
+        return None
+    newer = candidate.not_after > current.not_after
+    return candidate if newer and candidate.is_for(key.public_key()) else None

@@ -1,0 +1,121 @@
+"""What the device has, read from the state folder and the key, whatever is missing or wrong."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .certificate import DeviceCertificate, now
+from .device import BOOTSTRAP, kept_certificate
+from .errors import DeviceError
+from .keys import DeviceKey, open_key
+from .renew import renewal_time
+from .settings import Settings
+from .store import StateFolder
+
+UNUSABLE = 12
+
+
+@dataclass(frozen=True)
+class Status:
+    """The findings; an error stands where a finding should be."""
+
+    settings: Settings
+    certificate: DeviceCertificate | DeviceError
+    key: DeviceKey | DeviceError
+    untried: bool
+    """Whether a newer certificate waits for its trial: an interrupted run."""
+
+    @property
+    def state(self) -> str:
+        """One word or two: `valid`, `due`, `expired`, `not yet valid`, `other key`, `absent`."""
+        if isinstance(self.certificate, DeviceError):
+            return "absent"
+        if not isinstance(self.key, DeviceError) and not self.certificate.is_for(self.key.public_key()):
+            return "other key"
+        if now() > self.certificate.not_after:
+            return "expired"
+        if now() < self.certificate.not_before:
+            return "not yet valid"
+        return "due" if self.certificate.is_due(now()) else "valid"
+
+    @property
+    def exit_code(self) -> int:
+        if self.state not in ("valid", "due"):
+            return UNUSABLE
+        return self.key.exit_code if isinstance(self.key, DeviceError) else 0
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`: times in ISO 8601, null for what is not known."""
+        document: dict[str, Any] = {
+            "name": self.settings.name,
+            "url": self.settings.url,
+            "key": self.settings.key,
+            "state": self.state,
+            "untriedCertificate": self.untried,
+        }
+        if isinstance(self.key, DeviceError):
+            document |= {"fingerprint": None, "keyError": self.key.cause}
+        else:
+            document |= {"fingerprint": self.key.fingerprint}
+        if isinstance(self.certificate, DeviceError):
+            return document | {"certificateId": None, "notAfter": None}
+        certificate = self.certificate
+        return document | {
+            "certificateId": certificate.certificate_id,
+            "certificate": str(StateFolder(self.settings.state).certificate_path),
+            "subject": certificate.x509.subject.rfc4514_string(),
+            "issuer": certificate.x509.issuer.rfc4514_string(),
+            "serialNumber": f"{certificate.x509.serial_number:x}",
+            "notBefore": certificate.not_before.isoformat(),
+            "notAfter": certificate.not_after.isoformat(),
+            "dueAt": certificate.due_at.isoformat(),
+        }
+
+    def lines(self) -> list[tuple[str, str]]:
+        """For a person: labels and values."""
+        lines = [("name", self.settings.name), ("fleet", self.settings.url or "never bootstrapped")]
+        if isinstance(self.key, DeviceError):
+            lines.append(("key", f"{self.settings.key}: {self.key.cause}"))
+        else:
+            lines.append(("key", f"{self.key.title()}, {self.key.fingerprint}"))
+        if isinstance(self.certificate, DeviceError):
+            return [*lines, ("certificate", f"{self.certificate.cause} Try: {self.certificate.cure}")]
+        certificate = self.certificate
+        lines += [
+            ("certificate", certificate.certificate_id),
+            ("subject", certificate.x509.subject.rfc4514_string() or "(empty)"),
+            ("issuer", certificate.x509.issuer.rfc4514_string()),
+            ("valid", f"{certificate.not_before:%Y-%m-%d %H:%M} to {certificate.not_after:%Y-%m-%d %H:%M} UTC"),
+            ("state", self._sentence(certificate)),
+        ]
+        if self.untried:
+            lines.append(("untried", f"a newer certificate waits for its trial: {BOOTSTRAP}"))
+        return lines
+
+    def _sentence(self, certificate: DeviceCertificate) -> str:
+        days = (certificate.not_after - now()).days
+        if self.state == "other key":
+            return "the certificate is for another key: the HSM was swapped, or the slot is another"
+        if self.state == "expired":
+            return f"expired {-days} days ago. Try: {BOOTSTRAP}"
+        if self.state == "not yet valid":
+            return "not valid yet, by this clock. Try: timedatectl"
+        if isinstance(self.key, DeviceError):
+            return f"{self.state}, {days} days left"
+        when = renewal_time(certificate, self.key)
+        return f"{self.state}, {days} days left; renewed on {when:%Y-%m-%d} or at the next start of the timer after"
+
+
+def read_status(settings: Settings) -> Status:
+    """Read all that can be read. Raises StorageError when the state folder may not be read."""
+    state = StateFolder(settings.state)
+    certificate: DeviceCertificate | DeviceError
+    key: DeviceKey | DeviceError
+    try:
+        certificate = kept_certificate(state)
+    except DeviceError as error:
+        certificate = error
+    try:
+        key = open_key(settings.key, state=settings.state)
+    except DeviceError as error:
+        key = error
+    return Status(settings, certificate, key, untried=state.candidate() is not None)
