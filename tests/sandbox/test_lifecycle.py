@@ -1,0 +1,83 @@
+"""The sandbox's processes: started once, repaired when they died, out of others' way, and all gone afterwards."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import lifecycle
+from sandbox.addresses import Addresses
+from sandbox.certificates import ServerCertificates, ensure_server_certificates
+from sandbox.data_endpoint.process import ensure_data_endpoint
+from sandbox.emulator import emulator_process, ensure_emulator, is_healthy
+from sandbox.environment import aws_environment
+from sandbox.errors import SandboxError
+
+
+@pytest.fixture
+def addresses(tmp_path: Path) -> Iterator[Addresses]:
+    """A second sandbox, beside the one that other tests use."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for probe in (one, two, three):
+            probe.bind(("127.0.0.1", 0))
+        gateway_port, https_port, mqtt_port = (probe.getsockname()[1] for probe in (one, two, three))
+    addresses = Addresses(
+        gateway_port=gateway_port, https_port=https_port, mqtt_port=mqtt_port, directory=tmp_path / "sandbox"
+    )
+    yield addresses
+    lifecycle.stop(addresses)
+
+
+@pytest.fixture
+def certificates(addresses: Addresses) -> ServerCertificates:
+    return ensure_server_certificates(addresses.directory)
+
+
+def start(addresses: Addresses, certificates: ServerCertificates) -> tuple[bool, bool]:
+    """Start the processes, without a deployment; say which of the two had to be started."""
+    aws = {**aws_environment(addresses, certificates), **addresses.to_environment(), "PATH": os.environ["PATH"]}
+    return ensure_emulator(addresses, certificates), ensure_data_endpoint(addresses, certificates, aws)
+
+
+def test_what_runs_is_not_started_again_and_stops_when_told(
+    addresses: Addresses, certificates: ServerCertificates
+) -> None:
+    assert start(addresses, certificates) == (True, True)
+    assert start(addresses, certificates) == (False, False)
+    running = lifecycle.status(addresses)
+    assert running["emulator"]
+    assert running["data endpoint"]
+    assert lifecycle.stop(addresses)
+    assert not any(lifecycle.status(addresses).values())
+    assert not lifecycle.stop(addresses)
+
+
+def test_a_crashed_emulator_is_started_again(addresses: Addresses, certificates: ServerCertificates) -> None:
+    start(addresses, certificates)
+    record = addresses.directory / "emulator.pid"
+    os.kill(int(record.read_text().split()[0]), signal.SIGKILL)
+    while emulator_process(addresses).is_running():
+        pass
+    assert lifecycle.status(addresses)["emulator"] is None
+    assert start(addresses, certificates) == (True, False)
+    assert is_healthy(addresses, certificates)
+
+
+@pytest.mark.parametrize("port", ["gateway_port", "https_port", "mqtt_port"])
+def test_another_programs_port_is_left_alone_and_named(
+    addresses: Addresses, certificates: ServerCertificates, port: str
+) -> None:
+    number = getattr(addresses, port)
+    with socket.create_server(("127.0.0.1", number)) as other:
+        with pytest.raises(SandboxError, match=f"Port {number} is in use"):
+            start(addresses, certificates)
+        assert other.fileno() >= 0
+
+
+def test_an_emulator_that_cannot_start_says_why(addresses: Addresses, certificates: ServerCertificates) -> None:
+    certificates.key.write_text("not a key")
+    with pytest.raises(SandboxError, match=r"did not start\. The end of"):
+        ensure_emulator(addresses, certificates)
