@@ -42,7 +42,7 @@ class Pkcs11Key(DeviceKey):
                     pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC,
                 }
                 criteria |= {pkcs11.Attribute.ID: self._id} if self._id else {pkcs11.Attribute.LABEL: self._label}
-                self._private_object = _only_one(session, criteria, self._uri)
+                self._private_object = _only_one(list(session.get_objects(criteria)), self._uri)
             raw = self._private_object.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
@@ -115,12 +115,18 @@ def open_pkcs11(rest: str) -> Pkcs11Key:
     if uri.id is not None:
         criteria[pkcs11.Attribute.ID] = uri.id
     with explained(token.label):
-        try:
-            public_object = _only_one(token.open(), criteria, uri)
-        except KeyUnavailable:
-            # Some tokens show public keys only to those who have logged in.
-            public_object = _only_one(log_in(token, uri), criteria, uri)
+        found = list(token.open().get_objects(criteria)) or _after_login(token, uri, criteria)
+        public_object = _only_one(found, uri)
         return Pkcs11Key(uri, token, public_object, _point(public_object, uri))
+
+
+def _after_login(token: Any, uri: Pkcs11Uri, criteria: dict[Any, Any]) -> list[Any]:
+    """Some tokens show public keys only to those who have logged in."""
+    try:
+        session = log_in(token, uri)
+    except KeyUnavailable:
+        return []
+    return list(session.get_objects(criteria))
 
 
 def log_in(token: Any, uri: Pkcs11Uri) -> Any:
@@ -154,8 +160,7 @@ def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
     raise KeyUnavailable(f"{len(tokens)} tokens fit {uri}.", cure=f"name one with token=: {labels}")
 
 
-def _only_one(session: Any, criteria: dict[Any, Any], uri: Pkcs11Uri) -> Any:
-    found = list(session.get_objects(criteria))
+def _only_one(found: list[Any], uri: Pkcs11Uri) -> Any:
     if len(found) == 1:
         return found[0]
     kind = "elliptic curve key"

@@ -14,6 +14,7 @@ from sandbox.zymkey.device import SimulatedZymkey
 from tests.unit.device.authority import Authority
 from tests.unit.device.data_endpoint import DataEndpoint
 from tests.unit.device.est_server import EstServer
+from tests.unit.device.softhsm import SoftHsm
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -22,7 +23,9 @@ REPOSITORY = Path(__file__).parents[3]
 def _no_settings_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's settings are not the tests'."""
     for variable in list(os.environ):
-        if variable.startswith(("ZYMKEY_IOT_", "IOT_")) or variable in ("ENROLLMENT_URL", "CA_BUNDLE"):
+        if variable.startswith(("ZYMKEY_", "IOT_")) or variable in (
+            *("ENROLLMENT_URL", "CA_BUNDLE", "OPENSSL_ENGINES", "OPENSSL_CONF", "SOFTHSM2_CONF"),
+        ):
             monkeypatch.delenv(variable)
         if variable.lower().endswith("_proxy"):
             monkeypatch.delenv(variable, raising=False)
@@ -108,6 +111,29 @@ def pi(tmp_path: Path, pki: Path, est: EstServer) -> Pi:
 @pytest.fixture(scope="session")
 def _simulated_zymkey_library() -> None:
     build()
+
+
+@pytest.fixture
+def softhsm(tmp_path: Path) -> SoftHsm:
+    """A PKCS#11 token with one P-256 key pair."""
+    return SoftHsm(tmp_path / "softhsm")
+
+
+KINDS_OF_KEY = ("zymkey", "pkcs11", "engine:zymkey_ssl", "engine:pkcs11", "file")
+
+
+@pytest.fixture(params=KINDS_OF_KEY)
+def any_pi(request: pytest.FixtureRequest, pi: Pi) -> Pi:
+    """The same device with each kind of key in turn."""
+    kind = request.param
+    if "zymkey" in kind:
+        pi.environment |= request.getfixturevalue("zymkey").environment()
+        pi.environment["ZYMKEY_IOT_KEY"] = "zymkey:" if kind == "zymkey" else kind
+    elif "pkcs11" in kind:
+        softhsm: SoftHsm = request.getfixturevalue("softhsm")
+        pi.environment |= softhsm.environment()
+        pi.environment["ZYMKEY_IOT_KEY"] = softhsm.uri if kind == "pkcs11" else f"engine:{softhsm.uri}"
+    return pi
 
 
 @pytest.fixture

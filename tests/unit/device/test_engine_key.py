@@ -1,0 +1,69 @@
+"""`engine:` through the openssl and curl commands, healthy and broken."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.zymkey.device import SimulatedZymkey
+from tests.unit.device.conftest import Pi
+
+
+@pytest.fixture
+def engine_pi(zymkey_pi: Pi) -> Pi:
+    zymkey_pi.environment["ZYMKEY_IOT_KEY"] = "engine:zymkey_ssl"
+    return zymkey_pi
+
+
+def test_the_engine_and_the_vendors_module_show_the_same_key(zymkey_pi: Pi) -> None:
+    for slot in (0, 2):
+        by_engine = zymkey_pi.run("key", "--json", "--key", f"engine:zymkey_ssl:slot={slot}").stdout
+        by_module = zymkey_pi.run("key", "--json", "--key", f"zymkey:slot={slot}").stdout
+        assert by_engine.partition('"fingerprint"')[2][:60] == by_module.partition('"fingerprint"')[2][:60] != ""
+
+
+def test_the_hsm_counts_two_signatures_too(engine_pi: Pi, zymkey: SimulatedZymkey) -> None:
+    assert engine_pi.run("bootstrap").returncode == 0
+    assert zymkey.signatures() == 2
+    assert {signature.caller for signature in zymkey.record()} == {"openssl", "curl"}
+
+
+def test_the_configured_slot_signs(engine_pi: Pi, zymkey: SimulatedZymkey) -> None:
+    assert engine_pi.run("bootstrap", "--key", "engine:zymkey_ssl:slot=1").returncode == 0
+    assert [signature.slot for signature in zymkey.record()] == [1, 1]
+
+
+def test_a_missing_engine_is_named(engine_pi: Pi, tmp_path: Path) -> None:
+    result = engine_pi.run("key", OPENSSL_ENGINES=str(tmp_path))
+
+    assert result.returncode == 3
+    assert "OpenSSL has no engine zymkey_ssl" in result.stderr
+
+
+def test_curls_missing_engine_names_the_broken_debian_versions(zymkey_pi: Pi, tmp_path: Path) -> None:
+    assert zymkey_pi.run("bootstrap").returncode == 0
+    result = zymkey_pi.run("publish", "devices/pi-7/t", "x", "--tls", "curl", OPENSSL_ENGINES=str(tmp_path))
+
+    assert result.returncode == 3
+    assert "curl cannot use the OpenSSL engine zymkey_ssl" in result.stderr
+    assert "8.14.1-2 to -2+deb13u4" in result.stderr
+
+
+def test_a_failing_device_is_told_in_the_engines_own_words(engine_pi: Pi, zymkey: SimulatedZymkey) -> None:
+    zymkey.absent()
+
+    result = engine_pi.run("key")
+
+    assert result.returncode == 3
+    assert "no device" in result.stderr.lower()
+
+
+@pytest.mark.parametrize("uri", ["engine:", "engine:a b", "engine:zymkey_ssl:slot=x"])
+def test_an_engine_that_is_no_name_is_wrong_use(engine_pi: Pi, uri: str) -> None:
+    assert engine_pi.run("key", "--key", uri).returncode == 2
+
+
+def test_commands_that_are_not_installed_are_named(engine_pi: Pi, tmp_path: Path) -> None:
+    result = engine_pi.run("key", PATH=str(tmp_path))
+
+    assert result.returncode == 3
+    assert "no openssl command" in result.stderr
