@@ -58,7 +58,7 @@ class FaultProxy:
             fired = {event["rule_id"] for event in self.fired()}
             assert fired == identifiers, f"these faults never happened: {identifiers - fired}"
         finally:
-            self._call("DELETE", "rules")
+            self._call("POST", "rules", [])
 
     def fired(self) -> list[dict[str, Any]]:
         """What happened under the current rules: service, operation and action of each fault, oldest first."""
