@@ -14,7 +14,11 @@ from sandbox.zymkey.device import SimulatedZymkey
 from tests.unit.device.authority import Authority
 from tests.unit.device.data_endpoint import DataEndpoint
 from tests.unit.device.est_server import EstServer
+from tests.unit.device.preload import kill_at_write, wrong_clock
 from tests.unit.device.softhsm import SoftHsm
+
+pytest_plugins = ()
+__all__ = ["kill_at_write", "wrong_clock"]
 
 REPOSITORY = Path(__file__).parents[3]
 
