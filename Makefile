@@ -10,6 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest -q
+# Part of `make lint`, so not run again with the other template tests.
+TEMPLATE_LINT := tests/template/test_findings.py tests/template/test_snapshots.py
+# The CDK warns at length of Node 20, which is what Debian has and what this is tested with.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 comma := ,
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -19,7 +23,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.ready node_modules/.ready ## Install everything that the project needs, here
+setup: $(VENV)/.ready node_modules/.ready build/.function-packages ## Install everything that the project needs, here
 
 # System packages first: the virtual environment needs one of them.
 build/.system-packages: bin/system-packages
@@ -32,6 +36,11 @@ $(VENV)/.ready: build/.system-packages requirements/development.txt requirements
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/development.txt requirements/uv.txt
+	@touch $@
+
+# So that `cdk deploy` needs no package index: the packages are in the installer's cache from here on.
+build/.function-packages: $(VENV)/.ready requirements/functions.txt
+	@$(BIN)/python -m infra.bundle
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
@@ -57,17 +66,27 @@ test: setup lint ## Everything from nothing: lint, unit, template and end-to-end
 	$(call say,Unit tests)
 	@$(PYTEST) tests/unit
 	$(call say,Template tests: what the synthesized CloudFormation promises)
-	@$(PYTEST) tests/template
+	@$(PYTEST) tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
 	@$(PYTEST) tests/sandbox
 	$(call say,All passed)
 	@echo "Lint, unit, template and end-to-end tests passed. What they hold is in tests/; the whole story to look at: make demo"
 
 .PHONY: lint
-lint: setup ## ruff, mypy
+lint: setup ## ruff, mypy; cdk-nag, cfn-lint and snapshots of the templates
 	$(call say,Lint)
 	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet && echo "ruff: nothing to say"
 	@$(BIN)/mypy
+	@$(PYTEST) $(TEMPLATE_LINT)
+
+.PHONY: snapshot
+snapshot: setup ## Renew the committed snapshots of the templates: look at the difference before you commit it
+	@$(BIN)/python -m tests.template.snapshots
+	@git status --short tests/template/snapshots
+
+.PHONY: synth
+synth: setup ## Write the templates to cdk.out, as `cdk synth` does
+	@node_modules/.bin/cdk synth --quiet
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/

@@ -16,7 +16,7 @@ class OperatorPolicy(Construct):
 
         stack = Stack.of(self)
         iot = f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"
-        policy = iam.ManagedPolicy(self, "Policy", description="What the command zymkey-fleet does")
+        policy = iam.ManagedPolicy(self, "Policy")
         ledger.grant(policy, "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
         ledger.grant_listing(policy)
         policy.add_statements(

@@ -1,0 +1,143 @@
+"""The functions' code asset: complete, for the right machine, and built only when it has to be."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.bundle import Bundle, bundle
+from tests.template.synthesis import ISSUERS, ROOT, synthesize
+
+# Imports one handler where nothing is to be found but the bundle and Python itself, and says what it loaded.
+IMPORT = """
+import importlib, json, sys
+bundle, module, name = sys.argv[1:]
+sys.path.insert(0, bundle)
+assert callable(getattr(importlib.import_module(module), name))
+files = [each.__file__ for each in list(sys.modules.values()) if getattr(each, "__file__", None)]
+print(json.dumps(files))
+"""
+
+PLACEHOLDERS = {"LEDGER_TABLE": "table", "IOT_POLICY": "policy", "CA_CERTIFICATES": "", "CA_KEY_ARN": "arn"}
+
+
+def handlers() -> dict[str, dict[str, str]]:
+    """Every handler of ours that a template names, with its environment."""
+    found: dict[str, dict[str, str]] = {}
+    for issuer in ISSUERS:
+        templates = synthesize(issuer=issuer)
+        for template in (templates.trust, templates.enrollment):
+            for function in template.resources("AWS::Lambda::Function").values():
+                properties = function["Properties"]
+                if properties["Runtime"].startswith("python"):
+                    found[properties["Handler"]] = resolved(properties["Environment"]["Variables"])
+    return found
+
+
+def resolved(variables: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else PLACEHOLDERS[name] for name, value in variables.items()}
+
+
+@pytest.fixture(scope="module")
+def host_bundle() -> Bundle:
+    return bundle(bundle_for="host", architecture="arm64")
+
+
+def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle: Bundle) -> None:
+    found = handlers()
+    assert set(found) == {
+        "infra.functions.certificate_authority.handler",
+        "infra.functions.first_connection.handler",
+        "infra.functions.http_api.handler",
+    }
+    standard_library = Path(os.__file__).parent
+    for handler, variables in found.items():
+        module, name = handler.rsplit(".", 1)
+        # The interpreter that the virtual environment was made from, isolated, without its site-packages.
+        command = [sys._base_executable, "-I", "-S", "-B", "-c", IMPORT, host_bundle.directory, module, name]
+        lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "function", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        done = subprocess.run(command, env=variables | lambdas, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{handler}:\n{done.stderr}"
+        for path in map(Path, json.loads(done.stdout)):
+            inside = path.is_relative_to(host_bundle.directory)
+            assert inside or (path.is_relative_to(standard_library) and "site-packages" not in path.parts), path
+
+
+@pytest.mark.parametrize(("architecture", "machine"), [("arm64", 183), ("x86_64", 62)])
+def test_binaries_are_for_lambdas_machine_and_python(architecture: str, machine: int) -> None:
+    """ELF header: e_machine is the little-endian number at byte 18 (183 is AArch64, 62 x86-64)."""
+    directory = bundle(bundle_for="lambda", architecture=architecture).directory
+    binaries = [path for path in directory.rglob("*.so*") if path.is_file()]
+    assert any("cryptography" in path.parts for path in binaries)
+    for path in binaries:
+        header = path.read_bytes()[:20]
+        assert (header[:4], int.from_bytes(header[18:20], "little")) == (b"\x7fELF", machine), path
+        assert ".abi3." in path.name or ".cpython-313-" in path.name, path
+
+
+def test_the_bundle_has_what_runs_and_little_else(host_bundle: Bundle) -> None:
+    directory = host_bundle.directory
+    assert {path.name for path in (directory / "botocore/data").iterdir() if path.is_dir()} == {
+        "dynamodb",
+        "iot",
+        "kms",
+    }
+    assert not any(directory.rglob("__pycache__"))
+    assert not (directory / "aws_cdk").exists()
+    assert {path.name for path in (directory / "infra").iterdir()} == {"__init__.py", "functions"}
+    assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 40_000_000
+
+
+@pytest.fixture
+def copy_of_the_sources(tmp_path: Path) -> Path:
+    for folder in ("infra", "ledger", "pki"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "requirements").mkdir()
+    shutil.copy(ROOT / "requirements/functions.txt", tmp_path / "requirements")
+    shutil.copy(ROOT / "cdk.json", tmp_path)
+    return tmp_path
+
+
+def build(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infra.bundle"]
+    given = os.environ | {"UV_OFFLINE": "1"} | environment
+    return subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, check=False)
+
+
+def bundles(root: Path) -> set[str]:
+    return {path.name for path in (root / "build/bundle").iterdir()}
+
+
+def test_it_is_built_once_without_network_and_again_only_when_an_input_changes(copy_of_the_sources: Path) -> None:
+    root = copy_of_the_sources
+    first = build(root)
+    assert (first.returncode, first.stderr.count("Building the functions' code")) == (0, 2), first.stderr
+    built = bundles(root)
+    assert built >= {bundle(bundle_for="lambda", architecture="arm64").digest}, "another folder, another hash"
+
+    (root / "infra/settings.py").touch()
+    (root / "infra/trust_stack.py").write_text("# no function runs this")
+    again = build(root)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert bundles(root) == built
+
+    (root / "ledger/errors.py").open("a").write("\n")
+    changed = build(root)
+    assert changed.stderr.count("Building the functions' code") == 2
+    assert len(bundles(root) - built) == 2
+
+
+def test_a_build_that_fails_says_what_to_do_and_leaves_nothing_half_made(
+    copy_of_the_sources: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = copy_of_the_sources
+    failed = build(root, UV_CACHE_DIR=str(tmp_path_factory.mktemp("empty-cache")))
+    assert failed.returncode == 1
+    assert "run `make setup`, after which no network is needed" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert bundles(root) == set()

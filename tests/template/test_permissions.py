@@ -1,0 +1,160 @@
+"""What each role may do, word for word: the emulator runs with IAM enforced, so nothing here can be missing either."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.template.service_authorization import fits, resource_types
+from tests.template.synthesis import ISSUERS, Template, synthesize
+
+IOT = "arn:<Partition>:iot:<Region>:<AccountId>"
+WRITE_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ACTIVATE = {
+    ("iot:AttachPolicy", f"{IOT}:cert/*"),
+    ("iot:AttachThingPrincipal", f"{IOT}:cert/*"),
+    ("iot:AttachThingPrincipal", f"{IOT}:thing/*"),
+    ("iot:CreateThing", f"{IOT}:thing/*"),
+    ("iot:DescribeCertificate", f"{IOT}:cert/*"),
+    ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+}
+USE_LEDGER = {(f"dynamodb:{action}", "<table>") for action in ("GetItem", "PutItem", "Query", "UpdateItem")}
+ENROLL = {
+    "kms": {("iot:RegisterCertificate", "*"), ("kms:Sign", "<key>")},
+    "aws": {("iot:CreateCertificateFromCsr", "*")},
+    "external": {("iot:RegisterCertificate", "*")},
+}
+
+
+def shown(value: Any) -> str:
+    """A resource as one string: an ARN with <…> for what CloudFormation fills in."""
+    match value:
+        case str():
+            return value
+        case {"Ref": name}:
+            return f"<{name.removeprefix('AWS::')}>"
+        case {"Fn::Join": ["", parts]}:
+            return "".join(shown(part) for part in parts)
+        case {"Fn::GetAtt": [name, "Arn"]} | {"Fn::GetStackOutput": {"OutputName": name}}:
+            kinds = {"LedgerTable": "<table>", "Key": "<key>", "Logs": "<logs>", "Handler": "<handler>"}
+            return next(kind for part, kind in kinds.items() if part in name)
+        case _:
+            raise AssertionError(f"no resource that is known here: {json.dumps(value)}")
+
+
+def allowed(statements: Iterator[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Pairs of action and resource."""
+    pairs = set()
+    for statement in statements:
+        assert statement["Effect"] == "Allow"
+        assert "Condition" not in statement
+        actions, resources = (
+            value if isinstance(value, list) else [value] for value in (statement["Action"], statement["Resource"])
+        )
+        pairs |= {(action, shown(resource)) for action in actions for resource in resources}
+    return pairs
+
+
+def of_function(template: Template, handler: str) -> set[tuple[str, str]]:
+    """What the function may do beside writing its own log."""
+    name, function = template.function(handler)
+    pairs = allowed(template.statements_of_role(function["Role"]["Fn::GetAtt"][0]))
+    log_pairs = {pair for pair in pairs if pair[0].startswith("logs:")}
+    assert log_pairs == {(action, "<logs>") for action in WRITE_LOG}, name
+    return pairs - log_pairs
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_the_enroll_function_may_do_what_its_issuer_calls(issuer: str) -> None:
+    assert of_function(synthesize(issuer=issuer).enrollment, "infra.functions.http_api.handler") == (
+        USE_LEDGER | ACTIVATE | {("iot:DescribeEndpoint", "*")} | ENROLL[issuer]
+    )
+
+
+def test_the_first_connection_function_may_neither_sign_nor_register() -> None:
+    template = synthesize(issuer="external").enrollment
+    assert of_function(template, "infra.functions.first_connection.handler") == USE_LEDGER | ACTIVATE
+
+
+def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:
+    names = ("2026", "2036")
+    cas = [{"name": name, "commonName": "CA", "organization": "", "validityYears": 20} for name in names]
+    template = synthesize(certificateAuthorities=cas).enrollment
+    _, function = template.function("infra.functions.http_api.handler")
+    (sign,) = (
+        statement
+        for statement in template.statements_of_role(function["Role"]["Fn::GetAtt"][0])
+        if statement["Action"] == "kms:Sign"
+    )
+    assert "CertificateAuthority2036Key" in sign["Resource"]["Fn::GetStackOutput"]["OutputName"]
+
+
+def test_what_makes_the_ca_may_sign_remember_and_ask_for_the_registration_code() -> None:
+    assert of_function(synthesize().trust, "infra.functions.certificate_authority.handler") == {
+        ("dynamodb:GetItem", "<table>"),
+        ("dynamodb:PutItem", "<table>"),
+        ("iot:GetRegistrationCode", "*"),
+        ("kms:GetPublicKey", "<key>"),
+        ("kms:Sign", "<key>"),
+    }
+
+
+def test_the_provider_framework_may_call_the_one_handler() -> None:
+    assert of_function(synthesize().trust, "framework.onEvent") == {
+        ("lambda:GetFunction", "<handler>"),
+        ("lambda:InvokeFunction", "<handler>"),
+        ("lambda:InvokeFunction", "<handler>:*"),
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_no_role_has_a_managed_policy_or_can_be_taken_by_anything_but_lambda(issuer: str) -> None:
+    for template in (synthesize(issuer=issuer).trust, synthesize(issuer=issuer).enrollment):
+        for role in template.resources("AWS::IAM::Role").values():
+            assert set(role["Properties"]) == {"AssumeRolePolicyDocument"}
+            (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+            assert statement["Action"] == "sts:AssumeRole"
+
+
+def every_statement(issuer: str) -> Iterator[dict[str, Any]]:
+    for template in (synthesize(issuer=issuer).trust, synthesize(issuer=issuer).enrollment):
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            for policy in template.resources(kind).values():
+                yield from policy["Properties"]["PolicyDocument"]["Statement"]
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_everything_is_allowed_only_where_aws_allows_nothing_narrower(issuer: str) -> None:
+    for action, resource in allowed(every_statement(issuer)):
+        assert "*" not in action
+        if resource == "*":
+            assert resource_types(action) == set(), f"{action} can be limited to resources"
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_an_iot_permission_names_a_kind_of_resource_that_its_action_knows(issuer: str) -> None:
+    """A permission on the wrong kind of resource is one that the function does not have."""
+    pairs = {pair for pair in allowed(every_statement(issuer)) if pair[0].startswith("iot:") and pair[1] != "*"}
+    by_action: dict[str, list[str]] = {}
+    for action, resource in pairs:
+        by_action.setdefault(action, []).append(resource)
+    assert by_action
+    for action, resources in by_action.items():
+        assert any(fits(action, resource) for resource in resources), action
+
+
+def test_operators_may_do_what_their_command_does() -> None:
+    policy = synthesize().trust.only("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
+    assert allowed(iter(policy)) == {
+        *((f"dynamodb:{action}", "<table>") for action in ("ConditionCheckItem", "DeleteItem", "GetItem")),
+        *((f"dynamodb:{action}", "<table>") for action in ("PutItem", "Query", "UpdateItem")),
+        ("dynamodb:Query", "<table>/index/listing"),
+        (
+            "cloudformation:DescribeStacks",
+            "arn:<Partition>:cloudformation:<Region>:<AccountId>:stack/zymkey-Enrollment/*",
+        ),
+        ("iot:DescribeCertificate", f"{IOT}:cert/*"),
+        ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+    }

@@ -1,0 +1,90 @@
+"""Changing a live deployment: what becomes of each resource, above all of those that devices depend on."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from tests.template.synthesis import ISSUERS, Template, synthesize
+
+MAKES_CAS = {
+    *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
+}
+
+
+def changes(old: Template, new: Template) -> tuple[set[str], set[str], set[str]]:
+    """Logical ids that are removed, added and changed."""
+    before, after = old.resources(), new.resources()
+    changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    return before.keys() - after.keys(), after.keys() - before.keys(), changed
+
+
+def types(template: Template, names: set[str]) -> set[str]:
+    return {template.resources()[name]["Type"] for name in names}
+
+
+CA_TYPES = {"AWS::KMS::Key", "Custom::CertificateAuthority", "AWS::IoT::CACertificate"}
+OF_ISSUER = {"kms": CA_TYPES | MAKES_CAS, "aws": set(), "external": {"AWS::IoT::CACertificate"}}
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(ISSUERS, 2)))
+def test_another_issuer_takes_its_cas_place_and_changes_nothing_that_devices_use(before: str, after: str) -> None:
+    old, new = synthesize(issuer=before).trust, synthesize(issuer=after).trust
+    removed, added, changed = changes(old, new)
+
+    assert types(old, removed) == OF_ISSUER[before]
+    assert types(new, added) == OF_ISSUER[after]
+    assert changed == set()
+    for name in removed:
+        resource = old.resources()[name]
+        if resource["Type"] in CA_TYPES:
+            assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(ISSUERS, 2)))
+def test_another_issuer_keeps_the_apis_address(before: str, after: str) -> None:
+    old, new = synthesize(issuer=before).enrollment, synthesize(issuer=after).enrollment
+    assert old.resources("AWS::ApiGatewayV2::Api") == new.resources("AWS::ApiGatewayV2::Api")
+    assert old.body["Outputs"]["EnrollmentUrl"] == new.body["Outputs"]["EnrollmentUrl"]
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_nothing_is_exported_that_could_hold_an_update_up(issuer: str) -> None:
+    """CloudFormation refuses to change an export in use, which would make Trust wait for Enrollment for ever."""
+    templates = synthesize(issuer=issuer)
+    assert all("Export" not in output for output in templates.trust.body["Outputs"].values())
+    assert "Fn::ImportValue" not in str(templates.enrollment.body)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "setting"),
+    [
+        ("kms", {"topics": {"publish": ["other/{device}/*"], "subscribe": []}}),
+        ("external", {"firstConnection": "off"}),
+        ("kms", {"logRetentionDays": 7}),
+        ("kms", {"architecture": "x86_64"}),
+        ("external", {"certificateValidityDays": 30, "certificateSubject": {"O": "Acme"}, "uninvited": "approve"}),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else value,
+)
+def test_no_setting_but_the_issuer_and_the_ca_replaces_what_devices_use(issuer: str, setting: dict[str, Any]) -> None:
+    old, new = synthesize(issuer=issuer).trust, synthesize(issuer=issuer, **setting).trust
+    removed, added, changed = changes(old, new)
+    assert removed == added == set()
+    for name in changed:
+        resource, other = old.resources()[name], new.resources()[name]
+        assert resource["Type"] != "Custom::CertificateAuthority"
+        for replacing in replacing_properties(resource["Type"]):
+            assert resource["Properties"].get(replacing) == other["Properties"].get(replacing), (name, replacing)
+
+
+def replacing_properties(kind: str) -> list[str]:
+    """The properties whose change makes CloudFormation put another resource in the old one's place."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    return [path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])]
+
+
+def test_another_ca_elsewhere_keeps_the_old_one_registered() -> None:
+    resource = synthesize(issuer="external").trust.resources("AWS::IoT::CACertificate").values()
+    assert [each["UpdateReplacePolicy"] for each in resource] == ["Retain"]
