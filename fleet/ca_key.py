@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fleet.errors import Refused
@@ -46,9 +47,25 @@ def open_ca(options: argparse.Namespace) -> tuple[x509.Certificate, Signer]:
         signer = open_pkcs11_key(options.ca_key, public_key=certificate.public_key())
     else:
         signer = _read_key(Path(options.ca_key), options.passphrase_file)
-    if signer.public_key() != certificate.public_key():
+    if not _belongs_to(certificate, signer):
         raise Refused(f"The key {options.ca_key} is not the one of the certificate {options.ca_cert}.")
     return certificate, signer
+
+
+def _belongs_to(certificate: x509.Certificate, signer: Signer) -> bool:
+    """Shown by a signature: a token may not even hold the public half."""
+    probe, key = b"zymkey-fleet: is this the CA's key?", certificate.public_key()
+    try:
+        if isinstance(signer, ec.EllipticCurvePrivateKey) and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signer.sign(probe, ec.ECDSA(hashes.SHA256())), probe, ec.ECDSA(hashes.SHA256()))
+        elif isinstance(signer, rsa.RSAPrivateKey) and isinstance(key, rsa.RSAPublicKey):
+            signature = signer.sign(probe, padding.PKCS1v15(), hashes.SHA256())
+            key.verify(signature, probe, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _read_key(path: Path, passphrase_file: Path | None) -> Signer:

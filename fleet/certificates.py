@@ -14,7 +14,7 @@ def deactivate(certificate: Certificate, deployment: Deployment) -> None:
 
     Calls iot:UpdateCertificate.
     """
-    _set_status(certificate.certificate_id, "INACTIVE", deployment)
+    switch_off(certificate.certificate_id, deployment)
     deployment.ledger.deactivated(
         certificate.device, certificate.certificate_id, by=deployment.operator, now=int(time.time())
     )
@@ -39,8 +39,13 @@ def reactivate(certificate: Certificate, deployment: Deployment) -> None:
             certificate.device, certificate.certificate_id, by=deployment.operator, now=int(time.time())
         )
     except Blocked:
-        _set_status(certificate.certificate_id, "INACTIVE", deployment)
+        switch_off(certificate.certificate_id, deployment)
         raise
+
+
+def switch_off(certificate_id: str, deployment: Deployment) -> None:
+    """Make a certificate INACTIVE, and write nothing down. One that AWS IoT does not know is off already."""
+    _set_status(certificate_id, "INACTIVE", deployment)
 
 
 def _set_status(certificate_id: str, status: str, deployment: Deployment) -> bool:

@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "write the CSRs that wait for a signature into a folder",
     "sign": "sign the CSRs that wait with your own CA, and register the certificates",
     "import": "register certificates that were signed elsewhere",
+    "audit": "find, and mend, where the ledger and AWS IoT do not agree",
     "ca": "your own CA: make, prove, check and retire one",
 }
 

@@ -101,7 +101,6 @@ def _sign(
             validity_days=options.days,
             now=datetime.now(UTC),
         )
-        # Also shows that the key that signed is the one of the CA's certificate: a token does not say so itself.
         check(certificate, authorities=authorities, ledger=deployment.ledger)
         deployment.api.upload(certificate)
     except (FleetError, CertificateError) as error:

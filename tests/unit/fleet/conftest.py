@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from fleet.cli import main
 from ledger import Certificate, CertificateState, Ledger
@@ -36,6 +36,7 @@ class Cloud:
     """What a test needs of a deployment, beside the command."""
 
     fleet: str
+    table: str
     ledger: Ledger
     iot: object
     policy: str
@@ -94,7 +95,9 @@ def deploy(aws, monkeypatch, issuer):
         ),
     )
     monkeypatch.setenv("ZYMKEY_FLEET", fleet)
-    return Cloud(fleet=fleet, ledger=Ledger(client=aws("dynamodb"), table=table), iot=aws("iot"), policy=fleet)
+    return Cloud(
+        fleet=fleet, table=table, ledger=Ledger(client=aws("dynamodb"), table=table), iot=aws("iot"), policy=fleet
+    )
 
 
 CA_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -152,3 +155,27 @@ def status(cloud, certificate):
     """What AWS IoT says of a certificate."""
     reply = cloud.iot.describe_certificate(certificateId=certificate.certificate_id)
     return reply["certificateDescription"]["status"]
+
+
+def issue(key, name="pi-1", **changes):
+    """A certificate of the fleet's CA, signed without anybody's asking."""
+    values = {
+        "signer": CA_KEY,
+        "ca": CA,
+        "key": key.public_key(),
+        "device": name,
+        "subject": {},
+        "validity_days": 30,
+        "now": datetime.now(UTC),
+    }
+    return device_certificate(**values | changes)
+
+
+@pytest.fixture
+def ca_files(tmp_path, monkeypatch):
+    """The options that name the CA: its certificate, its encrypted key, the passphrase in the environment."""
+    certificate, key = tmp_path / "ca.crt", tmp_path / "ca.key"
+    certificate.write_bytes(CA.public_bytes(Encoding.PEM))
+    key.write_bytes(CA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame")))
+    monkeypatch.setenv("ZYMKEY_FLEET_PASSPHRASE", "open sesame")
+    return "--ca-cert", certificate, "--ca-key", key

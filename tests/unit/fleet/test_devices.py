@@ -57,8 +57,7 @@ def test_invite_as_json_gives_name_token_expiry_and_command(run, cloud):
 
 def test_the_token_is_nowhere_in_the_ledger(run, cloud, aws):
     token = run("invite", "pi-1", "--json").json["token"]
-    table = cloud.ledger._table._name
-    assert token not in str(aws("dynamodb").scan(TableName=table))
+    assert token not in str(aws("dynamodb").scan(TableName=cloud.table))
 
 
 def test_inviting_again_makes_the_first_token_worthless(run, cloud):

@@ -1,0 +1,67 @@
+"""The deployment's HTTP API on loopback: its own function, behind a server that makes the events API Gateway makes."""
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from infra.functions import http_api
+from infra.functions.deployment import Choices, Deployment
+
+
+def deployment(cloud, *, issuer, ca_certificates=(), uninvited="refuse"):
+    """What the function is given; CA certificates oldest first."""
+    choices = Choices(
+        fleet=cloud.fleet,
+        issuer=issuer,
+        ledger_table=cloud.table,
+        iot_policy=cloud.policy,
+        ca_certificates=tuple(ca_certificates),
+        ca_key_arn="",
+        subject={},
+        validity_days=365,
+        topics={"publish": ["devices/{device}/*"], "subscribe": ["devices/{device}/*"]},
+        uninvited=uninvited,
+    )
+    return Deployment(choices=choices, ledger=cloud.ledger, iot=cloud.iot, iot_once=cloud.iot, kms=None)
+
+
+@contextmanager
+def serving(deployment):
+    """Serve one deployment; yields its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._answer("GET")
+
+        def do_POST(self):
+            self._answer("POST")
+
+        def log_message(self, *_):
+            pass
+
+        def _answer(self, method):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            event = {
+                "version": "2.0",
+                "routeKey": f"{method} {self.path}",
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "body": body.decode(),
+                "isBase64Encoded": False,
+                "requestContext": {"requestId": "request-1"},
+            }
+            reply = http_api.answer(event, deployment)
+            self.send_response(reply["statusCode"])
+            for name, value in reply["headers"].items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply["body"].encode())
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
