@@ -17,7 +17,7 @@ from typing import Any
 from . import lifecycle
 from .addresses import REPOSITORY, Addresses
 from .demo_report import Report, Step, UnexpectedError
-from .environment import sourced
+from .environment import as_operator, sourced
 from .errors import SandboxError
 from .zymkey.device import SimulatedZymkey
 
@@ -78,7 +78,7 @@ def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
     report.facts |= {"device": device.name, "key": device.key_uri}
 
     with report.step("invite") as step:
-        invitation = _run(["zymkey-fleet", "invite", device.name, "--json"], sandbox_environment(sandbox))
+        invitation = _run(["zymkey-fleet", "invite", device.name, "--json"], as_operator(device.environment))
         step.result = f"{device.name}, until {invitation['expires']}"
 
     with report.step("bootstrap") as step:

@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .addresses import ACCOUNT, REGION, REPOSITORY, Addresses
 from .errors import SandboxError
+from .example_authority import ExampleAuthority
 
 CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 
@@ -24,10 +25,12 @@ SOURCES = ["app.py", "cdk.json", "infra", "ledger", "pki", "requirements/functio
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What is deployed: the stacks' outputs by name, and a digest of all that it was made from."""
+    """What is deployed: a digest of all that it was made from, the stacks' outputs by name, and the credentials
+    of its operator as AWS SDK variables."""
 
     digest: str
     outputs: Mapping[str, str]
+    operator: Mapping[str, str]
 
     @property
     def issuer(self) -> str:
@@ -41,10 +44,14 @@ class Deployment:
 def current_deployment(directory: Path) -> Deployment | None:
     """The last one that succeeded in this emulator, or None."""
     try:
-        recorded = json.loads(_record(directory).read_text())
-    except FileNotFoundError:
+        return Deployment(**json.loads(_record(directory).read_text()))
+    except (FileNotFoundError, TypeError):
         return None
-    return Deployment(digest=recorded["digest"], outputs=recorded["outputs"])
+
+
+def record_deployment(directory: Path, deployment: Deployment) -> None:
+    """Remember a deployment that is complete."""
+    _record(directory).write_text(json.dumps(asdict(deployment), indent=2))
 
 
 def forget_deployment(directory: Path) -> None:
@@ -52,24 +59,28 @@ def forget_deployment(directory: Path) -> None:
     _record(directory).unlink(missing_ok=True)
 
 
-def settings_for(issuer: str) -> dict[str, str]:
+def settings_for(issuer: str, authority: ExampleAuthority | None) -> dict[str, str]:
     """cdk.json settings that the sandbox overrides, by their dotted names."""
-    return {"issuer": issuer, "bundleFor": "host"}
+    settings = {"issuer": issuer, "bundleFor": "host"}
+    if authority is not None:
+        settings["externalCertificateAuthority"] = authority.settings()
+    return settings
 
 
 def deployment_digest(settings: Mapping[str, str]) -> str:
-    """Changes with the sources and with the overridden settings."""
+    """Changes with the sources, with the overridden settings and with the files that these name."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in _source_files():
-        digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0")
+    named = json.loads(settings.get("externalCertificateAuthority", "{}")).values()
+    for path in [*_source_files(), *map(Path, named)]:
+        digest.update(str(path).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str]) -> Deployment:
+def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """`cdk bootstrap`, then `cdk deploy` of all stacks; the CLI's words go to deploy.log.
 
-    Raises SandboxError with the end of that log when the CLI fails.
+    Returns the stacks' outputs by name. Raises SandboxError with the end of that log when the CLI fails.
     """
     directory = addresses.directory
     forget_deployment(directory)
@@ -79,7 +90,8 @@ def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, 
     log.unlink(missing_ok=True)
     overrides = [f"--context=zymkey-fleet.{name}={value}" for name, value in settings.items()]
     assembly = f"--output={directory / 'cdk.out'}"
-    _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices", assembly, *overrides], environment, log)
+    # Away from cdk.json, or the CLI would run the app first, for nothing.
+    _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices"], environment, log, folder=directory)
     _cdk(
         [
             "deploy",
@@ -93,20 +105,18 @@ def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, 
         ],
         environment,
         log,
+        folder=REPOSITORY,
     )
     stacks: dict[str, dict[str, str]] = json.loads(outputs_file.read_text())
-    outputs = {name: value for stack in stacks.values() for name, value in stack.items()}
-    deployment = Deployment(digest=deployment_digest(settings), outputs=outputs)
-    _record(directory).write_text(json.dumps({"digest": deployment.digest, "outputs": outputs}, indent=2))
-    return deployment
+    return {name: value for stack in stacks.values() for name, value in stack.items()}
 
 
-def _cdk(arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+def _cdk(arguments: list[str], environment: Mapping[str, str], log: Path, *, folder: Path) -> None:
     if not CDK.exists():
         raise SandboxError("The CDK command line is not installed; `make setup` installs it.")
     with log.open("ab") as output:
         done = subprocess.run(
-            [CDK, *arguments], cwd=REPOSITORY, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+            [CDK, *arguments], cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
     if done.returncode != 0:
         # The rollback's progress would hide what it was for.
@@ -124,7 +134,6 @@ def _cdk_environment(directory: Path, aws: Mapping[str, str]) -> dict[str, str]:
         # The CLI remembers which account an access key belongs to; ours must not meet a real one's memory.
         "CDK_HOME": str(directory / "cdk"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "true",
         "VIRTUAL_ENV": sys.prefix,
     }
 

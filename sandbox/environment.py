@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from .addresses import DATA_ENDPOINT_HOST, REGION, REPOSITORY, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
 from .certificates import ServerCertificates
 
+# Before the names of the operator's credentials in the environment file; the root's are there under their own.
+OPERATOR_PREFIX = "OPERATOR_"
+
 
 def aws_environment(addresses: Addresses, certificates: ServerCertificates) -> dict[str, str]:
     """AWS SDK and CDK variables: the emulator's address, its certificate, its root credentials."""
@@ -49,6 +52,16 @@ def device_environment(addresses: Addresses, *, enrollment_url: str, roots: Path
         "CA_BUNDLE": str(roots),
         "OPENSSL_ENGINES": str(engines),
     }
+
+
+def as_operator(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with the operator's credentials in place of the root's, for `zymkey-fleet`."""
+    operator = {
+        name.removeprefix(OPERATOR_PREFIX): value
+        for name, value in environment.items()
+        if name.startswith(OPERATOR_PREFIX)
+    }
+    return {**environment, **operator}
 
 
 def reachable_enrollment_url(addresses: Addresses, deployed: str) -> str:

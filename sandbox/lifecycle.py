@@ -18,16 +18,20 @@ from .deployment import (
     deploy,
     deployment_digest,
     forget_deployment,
+    record_deployment,
     settings_for,
 )
 from .emulator import emulator_process, ensure_emulator, is_healthy, mqtt_root_certificate
 from .environment import (
+    OPERATOR_PREFIX,
     aws_environment,
     device_environment,
     reachable_enrollment_url,
     sdk_connection,
     write_environment_file,
 )
+from .example_authority import ExampleAuthority, ensure_example_authority
+from .operator import ensure_operator
 from .permissions import adapt_roles
 from .zymkey.build import OUTPUT as ZYMKEY_ENGINES
 from .zymkey.build import CannotBuild, build
@@ -129,19 +133,31 @@ def _data_endpoint_environment(addresses: Addresses, aws: Mapping[str, str]) -> 
 
 def _ensure_deployment(addresses: Addresses, aws: Mapping[str, str], issuer: str, say: Say) -> Deployment:
     began = time.monotonic()
-    settings = settings_for(issuer)
+    settings = settings_for(issuer, _example_authority(addresses, aws) if issuer == "external" else None)
     deployment = current_deployment(addresses.directory)
     if deployment is not None and deployment.digest == deployment_digest(settings):
         say(f"deployment: is up to date, issuer {issuer}")
         return deployment
     say(f"deployment: `cdk deploy --all`, issuer {issuer} ...")
-    deployment = deploy(addresses, aws, settings)
+    outputs = deploy(addresses, aws, settings)
     connection = sdk_connection(aws)
-    adapt_roles(
-        boto3.client("iam", **connection), boto3.client("cloudformation", **connection), deployment.enrollment_stack
+    iam = boto3.client("iam", **connection)
+    deployment = Deployment(
+        digest=deployment_digest(settings),
+        outputs=outputs,
+        operator=ensure_operator(iam, outputs["OperatorPolicyArn"]),
     )
+    adapt_roles(iam, boto3.client("cloudformation", **connection), deployment.enrollment_stack)
+    record_deployment(addresses.directory, deployment)
     say(f"deployment: {_done('deployed', began)}")
     return deployment
+
+
+def _example_authority(addresses: Addresses, aws: Mapping[str, str]) -> ExampleAuthority:
+    code = boto3.client("iot", **sdk_connection(aws)).get_registration_code()["registrationCode"]
+    return ensure_example_authority(
+        addresses.directory / "external-ca", {"PATH": os.environ.get("PATH", os.defpath), **aws}, code
+    )
 
 
 def _write_environment(addresses: Addresses, certificates: ServerCertificates, deployment: Deployment) -> None:
@@ -154,7 +170,9 @@ def _write_environment(addresses: Addresses, certificates: ServerCertificates, d
         roots=roots,
         engines=ZYMKEY_ENGINES,
     )
-    write_environment_file(addresses.environment_file, {**aws_environment(addresses, certificates), **device})
+    operator = {f"{OPERATOR_PREFIX}{name}": value for name, value in deployment.operator.items()}
+    aws = aws_environment(addresses, certificates)
+    write_environment_file(addresses.environment_file, {**aws, **device, **operator})
 
 
 def _done(what: str, began: float) -> str:

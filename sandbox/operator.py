@@ -1,0 +1,25 @@
+"""The operator of the sandbox's fleet: a user who is no administrator and may what the fleet's policy lets her.
+
+`zymkey-fleet` runs as her, so that a permission that is missing from the template shows here and not on AWS.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+USER = "operator"
+
+
+def ensure_operator(iam: "IAMClient", policy_arn: str) -> dict[str, str]:
+    """Give the user the policy, no other, and new credentials; return these as AWS SDK variables."""
+    try:
+        iam.create_user(UserName=USER)
+    except iam.exceptions.EntityAlreadyExistsException:
+        for attached in iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]:
+            iam.detach_user_policy(UserName=USER, PolicyArn=attached["PolicyArn"])
+        for old in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=USER, AccessKeyId=old["AccessKeyId"])
+    iam.attach_user_policy(UserName=USER, PolicyArn=policy_arn)
+    key = iam.create_access_key(UserName=USER)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
