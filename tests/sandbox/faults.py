@@ -19,12 +19,14 @@ class Faults:
 
     Attributes:
         position: which call breaks, from 0; None for none.
+        operation: the first call of this operation breaks.
         kind: ``refused`` (a 500 before anything happens), ``throttled``, ``lost`` (it happens, the reply does not
             come), ``killed`` (it happens, and the process is gone).
         calls: the operations that were called so far, broken ones included.
     """
 
     position: int | None = None
+    operation: str | None = None
     kind: str = "refused"
     calls: list[str] = field(default_factory=list)
     fired: bool = False
@@ -41,7 +43,7 @@ class Faults:
             raise Killed
         operation = event_name.rsplit(".", 1)[1]
         self.calls.append(operation)
-        if self.position != len(self.calls) - 1:
+        if self.fired or not (self.position == len(self.calls) - 1 or self.operation == operation):
             return None
         self.fired = True
         if self.kind == "refused":

@@ -1,25 +1,19 @@
 """Whatever breaks while the function works, the next request of the same key repairs it: exactly one certificate.
 
-The function's own code runs here, in this process, against the deployment's table, KMS key and AWS IoT, with the
-SDK's own retries off: they would hide each fault that happens once.
+The function's own code runs here, in this process (``function.py``); ``test_deployed_faults`` breaks the deployed one.
 """
 
-import base64
 import itertools
 import time
 
 import pytest
-from botocore.config import Config
 
-from infra.functions import http_api
-from infra.functions.deployment import Choices, Deployment
 from infra.functions.enroll import LEASE_SECONDS
-from ledger import Ledger
 from pki.fingerprint import certificate_id
 from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, issued_by_function
 from tests.sandbox.faults import Faults, Killed
+from tests.sandbox.function import choices_of, connect, enroll
 
-ONCE = Config(retries={"total_max_attempts": 1})
 READS = {"GetItem", "DescribeCertificate"}
 # A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
 _CLAIM, _RECORD, _DONE = ["TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
@@ -45,44 +39,13 @@ def cloud(sandbox):
     return Cloud(sandbox)
 
 
-@pytest.fixture(scope="module")
-def choices(sandbox, cloud) -> Choices:
-    """What the deployed function was told."""
-    functions = sandbox.boto("lambda").list_functions()["Functions"]
-    (environment,) = (
-        function["Environment"]["Variables"]
-        for function in functions
-        if function["Handler"] == "infra.functions.http_api.handler"
-        and function["Environment"]["Variables"]["LEDGER_TABLE"] == cloud.outputs["LedgerTable"]
-    )
-    return Choices.read(environment)
-
-
 @pytest.fixture
-def function(sandbox, choices):
-    """Calls the function's code with some faults, as a request of a candidate."""
+def function(sandbox):
+    """Answers a candidate's request, with some faults, or some time from now."""
+    choices = choices_of(sandbox)
 
     def call(candidate: Candidate, faults: Faults | None = None, *, later: int = 0) -> dict:
-        iot, kms, dynamodb = (sandbox.boto(service, config=ONCE) for service in ("iot", "kms", "dynamodb"))
-        (faults or Faults()).watch(iot, kms, dynamodb)
-        deployment = Deployment(
-            choices=choices,
-            ledger=Ledger(client=dynamodb, table=choices.ledger_table),
-            iot=iot,
-            iot_once=iot,
-            kms=kms,
-        )
-        credentials = base64.b64encode(f"{candidate.name}:{candidate.token}".encode()).decode()
-        event = {
-            "routeKey": "POST /.well-known/est/simpleenroll",
-            "headers": {"authorization": f"Basic {credentials}"},
-            "body": candidate.csr.decode(),
-            "isBase64Encoded": False,
-            "requestContext": {"requestId": "test"},
-        }
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(http_api, "_now", lambda: int(time.time()) + later)
-            return http_api.answer(event, deployment)
+        return enroll(candidate, connect(sandbox, choices, faults), later=later)
 
     return call
 
@@ -182,7 +145,7 @@ def test_a_device_that_is_blocked_while_its_request_runs_gets_nothing_that_works
 
 def test_an_unfinished_certificate_that_nobody_wants_any_more_is_given_up_for_a_new_one(cloud, function):
     candidate = cloud.invite(Candidate())
-    faults = Faults(position=position_of(function, cloud, "CreateThing"), kind="refused")
+    faults = Faults(operation="CreateThing", kind="refused")
     assert function(candidate, faults)["statusCode"] == 503
     unfinished = cloud.ledger.device(candidate.name).unfinished
     assert unfinished
@@ -191,13 +154,6 @@ def test_an_unfinished_certificate_that_nobody_wants_any_more_is_given_up_for_a_
     assert certificate_id(second) != unfinished
     assert cloud.ledger.certificate(candidate.name, unfinished).state == "abandoned"
     assert cloud.ledger.device(candidate.name).unfinished is None
-
-
-def position_of(function, cloud, operation: str) -> int:
-    """The position of an operation among all the calls of an enrollment."""
-    faults = Faults()
-    function(cloud.invite(Candidate()), faults)
-    return faults.calls.index(operation)
 
 
 def life_of(certificate) -> float:
