@@ -16,6 +16,9 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# Of one transaction (DynamoDB quota).
+MAX_WRITES = 100
+
 Value = str | int | bool
 Item = dict[str, Any]
 

@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ledger.dynamodb import ConditionFailed, Item, Table, Write
+from ledger.dynamodb import MAX_WRITES, ConditionFailed, Item, Table, Write
 from ledger.errors import (
     Blocked,
     Busy,
@@ -252,6 +252,23 @@ class Ledger:
             )
         except ConditionFailed:
             raise WrongState(f"Device {name!r} is {device.state}; block it first.") from None
+
+    def erase(self, name: str) -> None:
+        """Forget all about a device, its certificates and its history as well. For devices made to be thrown away.
+
+        Doing it twice is doing it once.
+        """
+        device = self.device(name)
+        key = [self._table.delete(*_key_key(device.fingerprint))] if device and device.fingerprint else []
+        # The device comes first, and with its key: what an interruption leaves is found under its name again.
+        rest = [item["sk"] for item in self._table.query(f"device#{name}") if item["sk"] != "device"]
+        writes = [
+            *key,
+            self._table.delete(*_device_key(name)),
+            *(self._table.delete(f"device#{name}", sk) for sk in rest),
+        ]
+        for start in range(0, len(writes), MAX_WRITES):
+            self._table.write(*writes[start : start + MAX_WRITES])
 
     # Keys that nobody invited
 
