@@ -40,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
         if holders:
             more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
             raise Refused(
-                f"{len(holders)} device{'s' * (len(holders) > 1)} still hold certificates of the CA {options.name!r}: "
-                f"{', '.join(holders[:_SHOWN])}{more}."
+                f"Certificates of the CA {options.name!r} are still held by {', '.join(holders[:_SHOWN])}{more}."
             )
     for identifier in retired:
         _deactivate(identifier, deployment)

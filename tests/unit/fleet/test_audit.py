@@ -1,0 +1,260 @@
+"""What an audit finds, what it mends, and what it never touches."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from fleet.audit import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
+from fleet.commands import audit as command
+from ledger import Certificate, CertificateState, Device, State
+from tests.unit.fleet.conftest import deploy, enroll, fingerprint, new_key, renew, status
+from tests.unit.fleet.test_external_ca import csr
+
+NOW = 1_800_000_000
+DEVICE = Device(name="pi-1", state=State.ENROLLED, updated_at=NOW)
+CERTIFICATE = Certificate(
+    device="pi-1",
+    certificate_id="c" * 64,
+    pem="PEM",
+    fingerprint="SHA256:" + "a" * 43,
+    serial="1",
+    not_before=NOW,
+    not_after=NOW + 1000,
+    issued_by="aws",
+    state=CertificateState.ACTIVE,
+    updated_at=NOW,
+)
+REGISTERED = Registered(certificate_id="c" * 64, arn="arn:cert", status="ACTIVE", created_at=NOW)
+INACTIVE = replace(REGISTERED, status="INACTIVE")
+BLOCKED = replace(DEVICE, state=State.BLOCKED)
+
+
+@pytest.mark.parametrize(
+    ("state", "device", "registered", "is_permitted", "kind"),
+    [
+        ("active", DEVICE, REGISTERED, True, None),
+        ("active", DEVICE, REGISTERED, False, Kind.NOT_PERMITTED),
+        ("active", DEVICE, INACTIVE, True, Kind.SWITCHED_OFF),
+        ("active", DEVICE, None, False, Kind.MISSING),
+        ("active", BLOCKED, REGISTERED, True, Kind.SHOULD_BE_OFF),
+        ("active", BLOCKED, INACTIVE, True, Kind.SWITCHED_OFF),
+        ("active", None, REGISTERED, True, Kind.SHOULD_BE_OFF),
+        ("recorded", DEVICE, REGISTERED, False, None),
+        ("recorded", DEVICE, None, False, None),
+        ("recorded", BLOCKED, REGISTERED, False, Kind.SHOULD_BE_OFF),
+        ("superseded", DEVICE, REGISTERED, True, None),
+        ("superseded", DEVICE, INACTIVE, True, None),
+        ("deactivated", DEVICE, REGISTERED, True, Kind.SHOULD_BE_OFF),
+        ("deactivated", DEVICE, INACTIVE, True, None),
+        ("deactivated", BLOCKED, None, False, None),
+        ("abandoned", DEVICE, REGISTERED, False, Kind.SHOULD_BE_OFF),
+        ("abandoned", DEVICE, None, False, None),
+    ],
+)
+def test_each_combination_of_ledger_and_aws_iot_is_judged(state, device, registered, is_permitted, kind):
+    certificate = replace(CERTIFICATE, state=CertificateState(state))
+    assert (
+        judge(
+            certificate,
+            device=device,
+            registered=registered,
+            is_permitted=is_permitted,
+            grace_seconds=100,
+            now=NOW,
+        )
+        is kind
+    )
+
+
+@pytest.mark.parametrize(("age", "kind"), [(99, None), (100, Kind.SUPERSEDED)])
+def test_a_superseded_certificate_is_a_finding_when_its_grace_is_over(age, kind):
+    certificate = replace(CERTIFICATE, state=CertificateState.SUPERSEDED)
+    found = judge(
+        certificate, device=DEVICE, registered=REGISTERED, is_permitted=True, grace_seconds=100, now=NOW + age
+    )
+    assert found is kind
+
+
+@pytest.mark.parametrize(("age", "expected"), [(MIN_AGE_SECONDS - 1, []), (MIN_AGE_SECONDS, [REGISTERED])])
+def test_a_certificate_that_was_only_just_made_is_left_in_peace(age, expected):
+    found = unknown_and_powerless(known=set(), registered={"c" * 64: REGISTERED}, permitted=set(), now=NOW + age)
+    assert list(found) == expected
+
+
+def audit(run, *words):
+    answer = run("audit", "--json", *words)
+    return answer.code, [(each["kind"], each["device"], each["certificateId"], each["fixed"]) for each in answer.json]
+
+
+def test_a_fleet_in_order_has_no_findings(run, cloud):
+    key = new_key()
+    enroll(cloud, "pi-1", key)
+    renew(cloud, "pi-1", key)
+    enroll(cloud, "pi-2")
+    run("block", "pi-2")
+    run("invite", "pi-3")
+    assert audit(run) == (0, [])
+    assert run("audit").out == "The ledger and AWS IoT agree.\n"
+
+
+def test_the_certificates_of_others_are_none_of_its_business(run, cloud, monkeypatch):
+    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+    foreign = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
+    enroll(cloud, "pi-1")
+    assert audit(run, "--fix") == (0, [])
+    assert cloud.iot.describe_certificate(certificateId=foreign["certificateId"])["certificateDescription"]["status"]
+
+
+@pytest.mark.parametrize("words", [[], ["--fix"]])
+def test_a_certificate_that_somebody_switched_off_is_reported_and_written_down(run, cloud, words):
+    certificate = enroll(cloud)
+    cloud.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
+    assert audit(run, *words) == (
+        0 if words else 1,
+        [("switched-off", "pi-1", certificate.certificate_id, bool(words))],
+    )
+    assert cloud.ledger.certificates("pi-1")[0].state == ("deactivated" if words else "active")
+    assert audit(run)[0] == (0 if words else 1)
+
+
+def test_after_that_unblock_switches_it_on_again(run, cloud):
+    certificate = enroll(cloud)
+    cloud.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
+    run("audit", "--fix")
+    run("unblock", "pi-1")
+    assert status(cloud, certificate) == "ACTIVE"
+    assert audit(run) == (0, [])
+
+
+def test_a_certificate_that_is_missing_in_aws_iot(run, cloud):
+    certificate = enroll(cloud, registered=False)
+    assert audit(run) == (1, [("missing", "pi-1", certificate.certificate_id, False)])
+    assert audit(run, "--fix") == (0, [("missing", "pi-1", certificate.certificate_id, True)])
+    assert audit(run) == (0, [])
+
+
+def test_a_certificate_without_the_policy_takes_a_person(run, cloud):
+    certificate = enroll(cloud, permitted=False)
+    expected = (1, [("not-permitted", "pi-1", certificate.certificate_id, False)])
+    assert audit(run) == expected
+    assert audit(run, "--fix") == expected
+    assert "not-permitted: in use, but without the fleet's policy" in run("audit").err
+
+
+def test_a_superseded_certificate_is_switched_off_after_its_grace(run, cloud):
+    key = new_key()
+    first = enroll(cloud, "pi-1", key)
+    renew(cloud, "pi-1", key)
+    assert audit(run, "--grace", "1m") == (0, [])
+    answer = judge_after_an_hour(run, cloud)
+    assert answer == (0, [("superseded", "pi-1", first.certificate_id, True)])
+    assert status(cloud, first) == "INACTIVE"
+    assert cloud.ledger.device("pi-1").superseded is None
+
+
+def judge_after_an_hour(run, cloud):
+    """The same, an hour later."""
+    with pytest.MonkeyPatch.context() as clock:
+        later = time.time() + 3600
+        clock.setattr("fleet.commands.audit.time", type("Clock", (), {"time": staticmethod(lambda: later)}))
+        return audit(run, "--grace", "30m", "--fix")
+
+
+def test_a_block_that_was_interrupted_is_found_and_completed(run, cloud):
+    certificate = enroll(cloud)
+    cloud.ledger.block("pi-1", by="alice", now=int(time.time()))
+    assert audit(run, "--fix") == (0, [("should-be-off", "pi-1", certificate.certificate_id, True)])
+    assert status(cloud, certificate) == "INACTIVE"
+
+
+def test_a_certificate_of_a_removed_device_that_somebody_switched_on_again(run, cloud):
+    certificate = enroll(cloud)
+    run("block", "pi-1")
+    run("remove", "pi-1")
+    assert audit(run) == (0, [])
+    cloud.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="ACTIVE")
+    assert audit(run, "--fix") == (0, [("should-be-off", "pi-1", certificate.certificate_id, True)])
+    assert status(cloud, certificate) == "INACTIVE"
+
+
+def test_a_stranger_with_the_fleets_policy_is_reported_and_left_for_a_person(run, cloud):
+    stranger = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
+    cloud.iot.attach_policy(policyName=cloud.policy, target=stranger["certificateArn"])
+    expected = (1, [("unknown", None, stranger["certificateId"], False)])
+    assert audit(run) == expected
+    assert audit(run, "--fix") == expected
+
+
+@pytest.fixture
+def amazon(aws, operator_environment, monkeypatch):
+    """A deployment whose certificates Amazon signs, and which is not made to wait for a quarter of an hour."""
+    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+    return deploy(aws, monkeypatch, "aws")
+
+
+def unfinished(cloud, key):
+    """A certificate whose making was reported to nobody: the reply was lost."""
+    reply = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(key), setAsActive=True)
+    return reply["certificateId"]
+
+
+def exists(cloud, certificate_id):
+    try:
+        cloud.iot.describe_certificate(certificateId=certificate_id)
+    except cloud.iot.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def test_an_unfinished_certificate_of_amazons_is_found_by_its_key_and_deleted(run, amazon):
+    key = new_key()
+    amazon.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
+    lost = unfinished(amazon, key)
+    strangers = unfinished(amazon, new_key())
+    assert audit(run) == (1, [("unfinished", "pi-1", lost, False)])
+    assert audit(run, "--fix") == (0, [("unfinished", "pi-1", lost, True)])
+    assert (exists(amazon, lost), exists(amazon, strangers)) == (False, True)
+    assert audit(run) == (0, [])
+
+
+def test_an_unfinished_certificate_that_can_do_anything_is_no_unfinished_one(run, amazon):
+    keys = [new_key(), new_key()]
+    for number, key in enumerate(keys):
+        amazon.ledger.allow(f"pi-{number}", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
+    with_policy, with_thing = (unfinished(amazon, key) for key in keys)
+    arns = {
+        each: amazon.iot.describe_certificate(certificateId=each)["certificateDescription"]["certificateArn"]
+        for each in (with_policy, with_thing)
+    }
+    amazon.iot.create_policy(policyName=f"{amazon.fleet}-other", policyDocument='{"Statement": []}')
+    amazon.iot.attach_policy(policyName=f"{amazon.fleet}-other", target=arns[with_policy])
+    amazon.iot.create_thing(thingName=f"{amazon.fleet}-thing")
+    amazon.iot.attach_thing_principal(thingName=f"{amazon.fleet}-thing", principal=arns[with_thing])
+    assert audit(run, "--fix") == (0, [])
+    assert exists(amazon, with_policy)
+    assert exists(amazon, with_thing)
+
+
+def test_every_kind_of_finding_is_explained(run):
+    text = run("audit", "--help").out
+    assert all(kind in text and meaning in text for kind, (meaning, _) in MEANINGS.items())
+
+
+def test_a_finding_that_has_mended_itself_meanwhile_is_none(run, cloud, monkeypatch):
+    """Two lists are compared, one older than the other: what was enrolled in between is in one of them only."""
+    key = new_key()
+    cloud.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
+    listed = []
+
+    def list_and_then_enroll(original):
+        def listing(deployment):
+            listed.extend(original(deployment))
+            renew(cloud, "pi-1", key)
+            return iter(listed)
+
+        return listing
+
+    monkeypatch.setattr(command, "_registered", list_and_then_enroll(command._registered))
+    assert audit(run, "--fix") == (0, [])
+    assert cloud.ledger.certificates("pi-1")[0].state == "active"

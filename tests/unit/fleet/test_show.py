@@ -1,0 +1,130 @@
+"""What the ledger tells of one device, and the retirement of a CA."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ledger import CertificateAuthority
+from pki.certificates import ca_certificate, verification_certificate
+from pki.fingerprint import certificate_id
+from tests.unit.fleet.conftest import CA, CA_KEY, deploy, enroll, fingerprint, new_key, renew
+
+
+def test_show_has_each_certificate_that_was_ever_issued_and_what_became_of_it(run, cloud):
+    key = new_key()
+    first, second = enroll(cloud, "pi-1", key), renew(cloud, "pi-1", key)
+    shown = run("show", "pi-1", "--json").json
+    assert (shown["name"], shown["state"], shown["fingerprint"]) == ("pi-1", "enrolled", fingerprint(key))
+    assert sorted((each["certificateId"], each["state"], each["pem"]) for each in shown["certificates"]) == sorted(
+        [(first.certificate_id, "superseded", first.pem), (second.certificate_id, "active", second.pem)]
+    )
+    text = run("show", "pi-1").out
+    assert "state:" in text
+    assert all(each.certificate_id in text for each in (first, second))
+
+
+def test_show_and_history_remember_a_removed_device(run, cloud):
+    certificate = enroll(cloud)
+    run("block", "pi-1")
+    run("remove", "pi-1")
+    shown = run("show", "pi-1", "--json").json
+    assert (shown["state"], [each["state"] for each in shown["certificates"]]) == ("removed", ["deactivated"])
+    history = run("history", "pi-1", "--json").json
+    assert [each["what"] for each in history] == [
+        *("allowed", "certificate signed", "enrolled", "blocked", "certificate deactivated", "removed"),
+    ]
+    assert history[2]["detail"] == certificate.certificate_id
+    assert run("history", "pi-1").out.splitlines()[0].split() == ["TIME", "WHAT", "BY", "DETAIL"]
+
+
+@pytest.mark.parametrize("command", ["show", "history"])
+def test_a_name_that_was_never_used_is_said_to_be_unknown(run, cloud, command):
+    answer = run(command, "pi-7")
+    assert (answer.code, answer.out) == (1, "")
+    assert "There is no device 'pi-7'" in answer.err
+
+
+@pytest.fixture
+def rotated(aws, operator_environment, monkeypatch):
+    """A deployment with two CAs: 2026, whose certificates are in the field, and 2027, which issues."""
+    cloud = deploy(aws, monkeypatch, "kms")
+    newer_key = new_key()
+    newer = ca_certificate(
+        signer=newer_key,
+        common_name="newer",
+        organization="",
+        validity_years=10,
+        now=datetime.now(UTC) + timedelta(minutes=1),
+    )
+    for name, ca, key in (("2026", CA, CA_KEY), ("2027", newer, newer_key)):
+        pem = ca.public_bytes(Encoding.PEM).decode()
+        code = cloud.iot.get_registration_code()["registrationCode"]
+        proof = verification_certificate(signer=key, ca=ca, registration_code=code, now=datetime.now(UTC))
+        proof_pem = proof.public_bytes(Encoding.PEM).decode()
+        cloud.iot.register_ca_certificate(caCertificate=pem, verificationCertificate=proof_pem, setAsActive=True)
+        cloud.ledger.keep_certificate_authority(
+            CertificateAuthority(
+                name=name,
+                key_arn=f"arn:{name}",
+                subject=ca.subject.rfc4514_string(),
+                certificate_pem=pem,
+                verification_pem=proof_pem,
+                validity_years=10,
+            )
+        )
+    yield cloud
+    for ca in (CA, newer):
+        cloud.iot.update_ca_certificate(certificateId=certificate_id(ca), newStatus="INACTIVE")
+        cloud.iot.delete_ca_certificate(certificateId=certificate_id(ca))
+
+
+def ca_status(cloud):
+    description = cloud.iot.describe_ca_certificate(certificateId=certificate_id(CA))["certificateDescription"]
+    return description["status"]
+
+
+def test_an_older_ca_is_retired_when_nobody_holds_its_certificates(run, rotated):
+    answer = run("ca", "retire", "2026", "--json")
+    assert answer.json == {"name": "2026", "certificateIds": [certificate_id(CA)], "retired": True}
+    assert ca_status(rotated) == "INACTIVE"
+    assert run("ca", "retire", "2026").code == 0
+
+
+def test_a_ca_is_not_retired_while_a_device_holds_its_certificate(run, rotated):
+    enroll(rotated, "pi-1")
+    answer = run("ca", "retire", "2026")
+    assert (answer.code, ca_status(rotated)) == (1, "ACTIVE")
+    assert "Certificates of the CA '2026' are still held by pi-1." in answer.err
+
+
+def test_a_certificate_that_is_being_registered_counts_as_held(run, rotated):
+    key, now = new_key(), int(time.time())
+    rotated.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=now)
+    issued = enroll(rotated, "pi-2", registered=False)
+    run("block", "pi-2")
+    rotated.ledger.begin("pi-1", fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
+    unfinished = type(issued)(**vars(issued) | {"device": "pi-1", "fingerprint": fingerprint(key)})
+    rotated.ledger.record(unfinished, lease="mine", now=now)
+    answer = run("ca", "retire", "2026")
+    assert (answer.code, ca_status(rotated)) == (1, "ACTIVE")
+    assert "pi-1" in answer.err
+
+
+def test_blocked_devices_do_not_keep_a_ca(run, rotated):
+    enroll(rotated, "pi-1")
+    run("block", "pi-1")
+    assert run("ca", "retire", "2026").code == 0
+
+
+def test_the_ca_that_issues_is_never_retired(run, rotated):
+    answer = run("ca", "retire", "2027")
+    assert answer.code == 1
+    assert "is the newest, which issues" in answer.err
+
+
+def test_a_ca_that_does_not_exist_is_said_to_be_unknown_with_those_that_do(run, rotated):
+    answer = run("ca", "retire", "1999")
+    assert answer.code == 1
+    assert "There is no CA '1999'; there are 2026, 2027." in answer.err
