@@ -23,6 +23,7 @@ EXIT_CODES = (
     (13, "nothing to do: the certificate is not due for renewal"),
     (14, "another zymkey-iot is at work on this device"),
     (15, "the new certificate is in use, and a hook in on-renew.d failed"),
+    (16, "doctor: warnings, and nothing that failed"),
     (130, "interrupted"),
 )
 
@@ -57,9 +58,21 @@ class UsageError(DeviceError):
 
 
 class KeyUnavailable(DeviceError):
-    """The key cannot be opened or does not sign."""
+    """The key cannot be opened or does not sign. The subclasses tell how far it went."""
 
     exit_code = 3
+
+
+class LibraryUnusable(KeyUnavailable):
+    """What lies between this program and the HSM (module, library, engine) is missing or does not fit."""
+
+
+class HsmNotAnswering(KeyUnavailable):
+    """The library is there, and no HSM answers, or not to this user."""
+
+
+class SlotUnusable(KeyUnavailable):
+    """The HSM answers, and what the key's URI names there is not a P-256 key."""
 
 
 class SignerUnsupported(KeyUnavailable):
@@ -148,6 +161,10 @@ class TopicDenied(DeviceError):
 
     exit_code = 10
     transient = True
+
+
+class ConnectDenied(TopicDenied):
+    """No attached IoT policy lets the device even connect."""
 
 
 class StorageError(DeviceError):

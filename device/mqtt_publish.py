@@ -9,7 +9,7 @@ from typing import Any
 
 from . import https
 from .certificate import DeviceCertificate
-from .errors import CertificateRefused, DeviceError, HungUp, NoAnswer, TopicDenied
+from .errors import CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
 from .keys import DeviceKey
 from .tls import present
 
@@ -91,7 +91,8 @@ class MqttRoundTrip:
             "subscribe": f"subscribe to {self._topic}",
             "publish": f"publish to {self._topic}",
         }.get(self._state, f"receive from {self._topic}")
-        return TopicDenied(
+        denied = ConnectDenied if self._state == "connect" else TopicDenied
+        return denied(
             f"MQTT: the IoT policy does not let this device {deed}.",
             cure="the topics that are allowed are in configuration.json; a change of policy takes minutes",
         )

@@ -16,13 +16,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..errors import KeyUnavailable, UsageError
+from ..errors import KeyUnavailable, LibraryUnusable, SlotUnusable, UsageError
 from . import pkcs11_uri
 from .command_line import PKCS11_ENGINE, ZYMKEY_ENGINE, CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
 from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
+
+# Without such an engine; and, from OpenSSL 4 on, without any: then the command and the option are gone.
+_NO_ENGINE = re.compile(
+    r"could not load the shared library|no such engine|invalid engine|Engine .* not found"
+    r"|Invalid command 'engine'|Unknown option.*: -?engine",
+    re.IGNORECASE,
+)
 
 
 class EngineKey(DeviceKey):
@@ -76,7 +83,7 @@ class EngineKey(DeviceKey):
         public_key = serialization.load_pem_public_key(pem)
         if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
             return public_key
-        raise KeyUnavailable(
+        raise SlotUnusable(
             f"the key behind the engine {self._engine} is not on P-256, which AWS IoT asks for.",
             cure="another slot or another key: zymkey-iot key --help",
         )
@@ -87,6 +94,11 @@ def _slot(rest: str) -> int:
     if not match:
         raise UsageError(f"the key engine:zymkey_ssl:{rest} is not understood.", cure="--key engine:zymkey_ssl:slot=1")
     return int(match.group(1) or 0)
+
+
+def find_engine(engine: str) -> str:
+    """What OpenSSL says of an engine that it has, `(zymkey_ssl) …`. Raises LibraryUnusable when it has not."""
+    return _openssl(["engine", engine], CommandLineKey(name="", engine=engine)).decode("utf-8", "replace").strip()
 
 
 def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None = None) -> bytes:
@@ -103,7 +115,7 @@ def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None =
             check=False,
         )
     except FileNotFoundError:
-        raise KeyUnavailable("there is no openssl command.", cure="sudo apt install openssl") from None
+        raise LibraryUnusable("there is no openssl command.", cure="sudo apt install openssl") from None
     except subprocess.TimeoutExpired:
         raise KeyUnavailable(f"openssl did not end within {TIMEOUT} s with the engine {key.engine}.") from None
     if result.returncode == 0 and result.stdout:
@@ -112,8 +124,8 @@ def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None =
 
 
 def _explained(said: str, key: CommandLineKey) -> KeyUnavailable:
-    if re.search(r"could not load the shared library|no such engine|invalid engine|Engine .* not found", said, re.I):
-        return KeyUnavailable(
+    if _NO_ENGINE.search(said):
+        return LibraryUnusable(
             f"OpenSSL has no engine {key.engine}.",
             cure="openssl version -e shows where engines are, $OPENSSL_ENGINES names another place; Zymbit's host"
             " software brings zymkey_ssl, and libengine-pkcs11-openssl brings pkcs11 (OpenSSL 4 has no engines)",

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from ..errors import KeyUnavailable
+from ..errors import HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusable
 from .command_line import PKCS11_ENGINE, CommandLineKey
 from .device_key import DeviceKey
 from .pin import find_pin, pin_descriptor
@@ -95,14 +95,14 @@ def open_pkcs11(rest: str) -> Pkcs11Key:
     try:
         import pkcs11
     except ModuleNotFoundError:
-        raise KeyUnavailable(
+        raise LibraryUnusable(
             "the Python module for PKCS#11 is not installed.", cure="pip install 'zymkey-iot[pkcs11]'"
         ) from None
     module = uri.module()
     try:
         library = pkcs11.lib(module)
     except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
-        raise KeyUnavailable(
+        raise LibraryUnusable(
             f"the PKCS#11 module {module} cannot be loaded: {error}.", cure="check module-path in the key's URI"
         ) from None
     token = _find_token(library, uri)
@@ -154,7 +154,7 @@ def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
             return tokens[0]
         labels = ", ".join(sorted(slot.get_token().label or "(without a label)" for slot in present))
     if not tokens:
-        raise KeyUnavailable(
+        raise HsmNotAnswering(
             f"there is no token that fits {uri}.", cure=f"the tokens that are there: {labels or 'none'}"
         )
     raise KeyUnavailable(f"{len(tokens)} tokens fit {uri}.", cure=f"name one with token=: {labels}")
@@ -165,9 +165,9 @@ def _only_one(found: list[Any], uri: Pkcs11Uri) -> Any:
         return found[0]
     kind = "elliptic curve key"
     if not found:
-        raise KeyUnavailable(f"the token has no {kind} that fits {uri}.", cure="check object= and id= in the URI")
+        raise SlotUnusable(f"the token has no {kind} that fits {uri}.", cure="check object= and id= in the URI")
     labels = ", ".join(sorted(f"object={key.label}" for key in found))
-    raise KeyUnavailable(f"{len(found)} keys fit {uri}.", cure=f"name one: {labels}")
+    raise SlotUnusable(f"{len(found)} keys fit {uri}.", cure=f"name one: {labels}")
 
 
 def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
@@ -179,7 +179,7 @@ def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError:
-        raise KeyUnavailable(
+        raise SlotUnusable(
             f"the key that {uri} names is not on P-256, which AWS IoT asks for.", cure="name another key"
         ) from None
 
@@ -200,7 +200,7 @@ def explained(token: str) -> Iterator[None]:
             f"the token {token} is locked after too many wrong PINs.", cure="unlock it with its SO PIN: pkcs11-tool"
         ) from None
     except (pkcs11.TokenNotPresent, pkcs11.DeviceRemoved):
-        raise KeyUnavailable(f"the token {token} is not there any more.", cure="put it back") from None
+        raise HsmNotAnswering(f"the token {token} is not there any more.", cure="put it back") from None
     except pkcs11.PKCS11Error as error:
         raise KeyUnavailable(
             f"the token {token} failed: {type(error).__name__}.", cure="pkcs11-tool --test --login shows more"

@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from ..errors import KeyUnavailable, UsageError
+from ..errors import HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusable, UsageError
 from .command_line import CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
 
@@ -44,7 +44,7 @@ class ZymkeyKey(DeviceKey):
         with _said_plainly("sign", self.slot):
             raw = bytes(self._client.sign_digest(_Digest(digest), slot=self.slot))
         if len(raw) != 2 * COORDINATE_SIZE:
-            raise KeyUnavailable(
+            raise SlotUnusable(
                 f"the Zymkey's signature has {len(raw)} bytes and not 64: slot {self.slot} is not a P-256 key.",
                 cure=f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}",
             )
@@ -104,7 +104,7 @@ def _point(raw: bytes, slot: int) -> ec.EllipticCurvePublicKey:
             return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
         except ValueError:
             wrong = "a key on another curve than P-256 (secp256k1, most likely)"
-    raise KeyUnavailable(
+    raise SlotUnusable(
         f"slot {slot} of the Zymkey holds {wrong}, which AWS IoT does not accept.",
         cure=f"a slot with a P-256 key: --key zymkey:slot=N. {FACTORY_SLOTS}",
     )
@@ -116,20 +116,20 @@ def _client() -> Any:
         with _distutils(), _quiet_destructor():
             import zymkey
     except ModuleNotFoundError as missing:
-        raise KeyUnavailable(
+        raise LibraryUnusable(
             f"the vendor's Python module cannot be imported: there is no module {missing.name!r}.",
             cure="pip install zku, or try without hardware: --key file:",
         ) from None
     except Exception as error:
         # ZymkeyLibraryError, by name: its module is part of what failed to be imported.
         if type(error).__name__ == "ZymkeyLibraryError":
-            raise KeyUnavailable(
+            raise LibraryUnusable(
                 f"the Zymkey's library is not installed: {error}.",
                 cure=f"install Zymbit's host software: {INSTALL_HOST_SOFTWARE}",
             ) from None
         # OSError: made for another processor. AttributeError: older than the module.
         if isinstance(error, OSError | AttributeError):
-            raise KeyUnavailable(
+            raise LibraryUnusable(
                 f"the Zymkey's library does not fit this system or this module: {error}.",
                 cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
             ) from None
@@ -139,7 +139,7 @@ def _client() -> Any:
     return zymkey.client
 
 
-def _not_opened(module: Any) -> KeyUnavailable:
+def _not_opened(module: Any) -> HsmNotAnswering:
     """The module swallows the return code of opening the device; opening it once more tells."""
     with _quiet_destructor():
         try:
@@ -147,11 +147,11 @@ def _not_opened(module: Any) -> KeyUnavailable:
         except AssertionError as error:
             number = _return_code(error)
             if number == errno.EACCES:
-                return KeyUnavailable(
+                return HsmNotAnswering(
                     "this user may not use the Zymkey.", cure="sudo, or the groups that own the bus: i2c and gpio"
                 )
-            return KeyUnavailable(f"the library is there and no Zymkey answers: {_meaning(error)}.", cure=ON_THE_BENCH)
-    return KeyUnavailable("the Zymkey did not answer at first, and now it does.", cure="the same command again")
+            return HsmNotAnswering(f"the library is there and no Zymkey answers: {_meaning(error)}.", cure=ON_THE_BENCH)
+    return HsmNotAnswering("the Zymkey did not answer at first, and now it does.", cure="the same command again")
 
 
 @contextmanager
@@ -181,16 +181,18 @@ def _said_plainly(deed: str, slot: int) -> Iterator[None]:
         yield
     except AssertionError as error:
         number = _return_code(error)
+        kind: type[KeyUnavailable] = HsmNotAnswering
         if number == errno.EINVAL:
+            kind = SlotUnusable
             cure = f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}"
         elif number == errno.ETIMEDOUT:
             cure = f"it did not answer over i2c in time: {ON_THE_BENCH}; then power the Pi off and on"
         else:
             cure = ON_THE_BENCH
-        raise KeyUnavailable(f"the Zymkey did not {deed} (slot {slot}): {_meaning(error)}.", cure=cure) from None
+        raise kind(f"the Zymkey did not {deed} (slot {slot}): {_meaning(error)}.", cure=cure) from None
     except AttributeError as error:
         # Functions that an older library lacks stay unbound in the module, without a word.
-        raise KeyUnavailable(
+        raise LibraryUnusable(
             f"the Zymkey's library is older than the Python module: {error}.",
             cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
         ) from None
