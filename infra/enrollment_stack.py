@@ -9,13 +9,14 @@ from infra.bundled_function import BundledFunction, FunctionCode
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
 from infra.first_connection import FirstConnection
 from infra.monitoring import Monitoring
-from infra.registration_access import grant_activation, grant_creation
+from infra.registration_access import grant_activation, grant_creation, grant_switching
 from infra.settings import Settings
+from infra.superseded_sweep import SupersededSweep
 from infra.trust_stack import TrustStack
 
 
 class EnrollmentStack(Stack):
-    """HTTP API, enroll function, monitoring; with a CA elsewhere, just-in-time registration."""
+    """HTTP API and enroll function, daily sweep, monitoring; with a CA elsewhere, just-in-time registration."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, code: FunctionCode
@@ -40,7 +41,10 @@ class EnrollmentStack(Stack):
             routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == "external" else [])),
             log_retention_days=code.log_retention_days,
         )
-        functions = {"Enroll": enroll.function}
+        superseded = SupersededSweep(
+            self, "Superseded", code=code, environment=environment, grace_days=settings.renewal_grace_days
+        )
+        functions = {"Enroll": enroll.function, "Superseded": superseded.sweep.function}
 
         trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
         if trust.signing_key is not None:
@@ -48,21 +52,22 @@ class EnrollmentStack(Stack):
         grant_creation(enroll.role, issuer=settings.issuer)
         grant_activation(enroll.role)
 
+        trust.ledger.grant(superseded.sweep.role, "GetItem", "PutItem", "UpdateItem")
+        trust.ledger.grant_listing(superseded.sweep.role)
+        grant_switching(superseded.sweep.role)
+
         if trust.external_ca_id is not None and settings.first_connection != "off":
-            first_connection = FirstConnection(
+            first = FirstConnection(
                 self,
                 "FirstConnection",
                 code=code,
+                environment=environment,
                 certificate_authority_id=trust.external_ca_id,
-                environment={
-                    **environment,
-                    "POWERTOOLS_SERVICE_NAME": "first-connection",
-                    "FIRST_CONNECTION": settings.first_connection,
-                },
+                whom=settings.first_connection,
             )
-            functions["FirstConnection"] = first_connection.activate.function
-            trust.ledger.grant(first_connection.activate.role, "GetItem", "PutItem", "Query", "UpdateItem")
-            grant_activation(first_connection.activate.role)
+            functions["FirstConnection"] = first.activate.function
+            trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "UpdateItem")
+            grant_activation(first.activate.role)
 
         Monitoring(self, "Monitoring", api=api.api, functions=functions)
 

@@ -15,7 +15,7 @@ from infra.bundled_function import BundledFunction, FunctionCode
 
 
 class FirstConnection(Construct):
-    """A rule on the CA's events, and the function that it calls."""
+    """A rule on the CA's events, and the function that it calls; ``whom`` is the setting ``firstConnection``."""
 
     def __init__(
         self,
@@ -23,8 +23,9 @@ class FirstConnection(Construct):
         construct_id: str,
         *,
         code: FunctionCode,
-        certificate_authority_id: str,
         environment: Mapping[str, str],
+        certificate_authority_id: str,
+        whom: str,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -34,7 +35,7 @@ class FirstConnection(Construct):
             code=code,
             handler="infra.functions.first_connection.handler",
             description="Lets in a device whose certificate AWS IoT sees for the first time",
-            environment=environment,
+            environment={**environment, "POWERTOOLS_SERVICE_NAME": "first-connection", "FIRST_CONNECTION": whom},
             timeout=Duration.seconds(20),
         )
         rule = iot.CfnTopicRule(

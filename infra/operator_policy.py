@@ -6,39 +6,56 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.ledger_table import LedgerTable
+from infra.registration_access import SHOWN_ARN, iot_arn
+
+# What `zymkey-fleet verify` calls its throw-away devices.
+_VERIFY_THINGS = "thing/zymkey-fleet-verify-*"
 
 
 class OperatorPolicy(Construct):
     """A managed policy to attach to people's roles. Retained: IAM does not delete a policy that is attached."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, ledger: LedgerTable, enrollment_stack: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, ledger: LedgerTable, device_policy: str, enrollment_stack: str
+    ) -> None:
         super().__init__(scope, construct_id)
 
-        stack = Stack.of(self)
-        iot = f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"
         policy = iam.ManagedPolicy(self, "Policy")
         ledger.grant(policy, "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
         ledger.grant_listing(policy)
-        policy.add_statements(
-            iam.PolicyStatement(
-                actions=["cloudformation:DescribeStacks"],
-                resources=[
-                    stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{enrollment_stack}/*")
-                ],
-            ),
-            iam.PolicyStatement(
-                actions=["iot:DescribeCertificate", "iot:UpdateCertificate"], resources=[f"{iot}:cert/*"]
-            ),
+
+        iot = iot_arn(self)
+        stack = Stack.of(self).format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{enrollment_stack}/*"
         )
+        for actions, resources in (
+            (["cloudformation:DescribeStacks"], [stack]),
+            (  # block, unblock, remove; audit, which also deletes what an enrollment left unfinished; verify
+                ["iot:DeleteCertificate", "iot:DescribeCertificate", "iot:DetachPolicy", "iot:UpdateCertificate"],
+                [f"{iot}:cert/*"],
+            ),
+            (["iot:ListPrincipalThings"], [f"{iot}:cert/*"]),
+            (["iot:ListTargetsForPolicy"], [f"{iot}:policy/{device_policy}"]),
+            (["iot:DescribeCACertificate", "iot:UpdateCACertificate"], [f"{iot}:cacert/*"]),
+            (["iot:DetachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:{_VERIFY_THINGS}"]),
+            (["iot:DeleteThing"], [f"{iot}:{_VERIFY_THINGS}"]),
+            # No resource types: nothing else than * is possible.
+            (["iot:GetRegistrationCode", "iot:ListAttachedPolicies", "iot:ListCertificates"], ["*"]),
+        ):
+            policy.add_statements(iam.PolicyStatement(actions=actions, resources=resources))
         policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.policy_arn = policy.managed_policy_arn
+
+        shown_stack = SHOWN_ARN.replace(":iot:", ":cloudformation:") + f":stack/{enrollment_stack}/*"
         acknowledge(
             policy,
             {
-                "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>"
-                f":stack/{enrollment_stack}/*]": "The id of a stack changes when it is made again.",
-                "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>:cert/*]": (
-                    "Certificates get their ids when they are made."
+                f"AwsSolutions-IAM5[Resource::{shown_stack}]": "A stack that is made again has another id.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cert/*]": "Certificates get their ids when they are made.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cacert/*]": "A CA that is retired has left the settings.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{_VERIFY_THINGS}]": "Each verification names its own thing.",
+                "AwsSolutions-IAM5[Resource::*]": (
+                    "GetRegistrationCode, ListAttachedPolicies and ListCertificates have no resource type."
                 ),
             },
         )

@@ -66,6 +66,7 @@ class Settings:
     )
     external_certificate_authority: ExternalCertificateAuthority | None = None
     certificate_validity_days: int = 365
+    renewal_grace_days: int = 7
     certificate_subject: Mapping[str, str] = field(default_factory=dict)
     topics: Topics = field(default_factory=Topics)
     uninvited: str = "refuse"
@@ -127,6 +128,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "certificateAuthorities": ("certificate_authorities", _certificate_authorities),
                 "externalCertificateAuthority": ("external_certificate_authority", _external_certificate_authority),
                 "certificateValidityDays": ("certificate_validity_days", _whole_number(1, 3650)),
+                "renewalGraceDays": ("renewal_grace_days", _whole_number(1, 365)),
                 "certificateSubject": ("certificate_subject", _subject),
                 "topics": ("topics", _topics),
                 "uninvited": ("uninvited", _choice("refuse", "approve")),

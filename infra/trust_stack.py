@@ -40,7 +40,11 @@ class TrustStack(Stack):
         self.ledger = LedgerTable(self, "Ledger")
         self.device_policy = DevicePolicy(self, "DevicePolicy", topics=settings.topics)
         self.operator_policy = OperatorPolicy(
-            self, "OperatorPolicy", ledger=self.ledger, enrollment_stack=enrollment_stack
+            self,
+            "OperatorPolicy",
+            ledger=self.ledger,
+            device_policy=self.device_policy.policy_name,
+            enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []
         self.signing_key: kms.Key | None = None

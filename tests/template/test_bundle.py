@@ -54,6 +54,7 @@ def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle
         "infra.functions.certificate_authority.handler",
         "infra.functions.first_connection.handler",
         "infra.functions.http_api.handler",
+        "infra.functions.superseded.handler",
     }
     standard_library = Path(os.__file__).parent
     for handler, variables in found.items():

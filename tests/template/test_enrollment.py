@@ -9,6 +9,7 @@ from infra.functions.deployment import Choices
 from tests.template.synthesis import ISSUERS, Template, synthesize
 
 HTTP_API = "infra.functions.http_api.handler"
+SUPERSEDED = "infra.functions.superseded.handler"
 FIRST_CONNECTION = "infra.functions.first_connection.handler"
 
 EST = "/.well-known/est"
@@ -29,6 +30,7 @@ def test_it_holds_no_state(issuer: str) -> None:
     assert types <= {
         *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
         *("AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"),
+        "AWS::Events::Rule",
         *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IoT::TopicRule", "AWS::Lambda::Function"),
         *("AWS::Lambda::Permission", "AWS::Logs::LogGroup"),
     }
@@ -85,7 +87,7 @@ def test_only_this_api_may_invoke_the_enroll_function() -> None:
     template = enrollment()
     function, _ = template.function(HTTP_API)
     ((api, _),) = template.resources("AWS::ApiGatewayV2::Api").items()
-    permission = template.only("AWS::Lambda::Permission")
+    (permission,) = permissions(template, function)
     account = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}, ":"]
     assert permission == {
         "Action": "lambda:InvokeFunction",
@@ -104,12 +106,7 @@ def test_only_the_cas_rule_may_invoke_the_first_connection_function() -> None:
     template = enrollment(issuer="external")
     function, _ = template.function(FIRST_CONNECTION)
     ((rule, _),) = template.resources("AWS::IoT::TopicRule").items()
-    permissions = [
-        permission["Properties"]
-        for permission in template.resources("AWS::Lambda::Permission").values()
-        if permission["Properties"]["FunctionName"] == {"Fn::GetAtt": [function, "Arn"]}
-    ]
-    assert permissions == [
+    assert permissions(template, function) == [
         {
             "Action": "lambda:InvokeFunction",
             "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
@@ -117,6 +114,31 @@ def test_only_the_cas_rule_may_invoke_the_first_connection_function() -> None:
             "SourceAccount": {"Ref": "AWS::AccountId"},
             "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
         }
+    ]
+
+
+def test_only_the_schedule_may_invoke_the_daily_sweep() -> None:
+    template = enrollment()
+    function, _ = template.function(SUPERSEDED)
+    ((rule, schedule),) = template.resources("AWS::Events::Rule").items()
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 day)"
+    assert [target["Arn"] for target in schedule["Properties"]["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
+    assert permissions(template, function) == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
+            "Principal": "events.amazonaws.com",
+            "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
+        }
+    ]
+
+
+def permissions(template: Template, function: str) -> list[dict[str, Any]]:
+    """Who may invoke a function, by its logical id."""
+    return [
+        permission["Properties"]
+        for permission in template.resources("AWS::Lambda::Permission").values()
+        if permission["Properties"]["FunctionName"] == {"Fn::GetAtt": [function, "Arn"]}
     ]
 
 
@@ -131,7 +153,8 @@ def test_the_rule_listens_to_the_events_of_this_ca_alone() -> None:
 @pytest.mark.parametrize(("issuer", "first_connection"), [("kms", "any"), ("aws", "any"), ("external", "off")])
 def test_there_is_no_first_connection_function_without_first_connections(issuer: str, first_connection: str) -> None:
     template = enrollment(issuer=issuer, firstConnection=first_connection)
-    assert len(template.resources("AWS::Lambda::Function")) == 1
+    handlers = {each["Properties"]["Handler"] for each in template.resources("AWS::Lambda::Function").values()}
+    assert handlers == {HTTP_API, SUPERSEDED}
     assert not template.resources("AWS::IoT::TopicRule")
 
 
@@ -167,6 +190,11 @@ def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> Non
 def test_the_first_connection_function_is_told_whom_to_let_in() -> None:
     _, function = enrollment(issuer="external", firstConnection="any").function(FIRST_CONNECTION)
     assert function["Environment"]["Variables"]["FIRST_CONNECTION"] == "any"
+
+
+def test_the_daily_sweep_is_told_how_long_to_wait() -> None:
+    _, function = enrollment(renewalGraceDays=3).function(SUPERSEDED)
+    assert function["Environment"]["Variables"]["RENEWAL_GRACE_DAYS"] == "3"
 
 
 def test_the_newest_ca_signs_and_devices_are_shown_both_oldest_first() -> None:

@@ -32,6 +32,8 @@ def shown(value: Any) -> str:
     match value:
         case str():
             return value
+        case {"Ref": name} if name.startswith("DevicePolicy"):
+            return "<iot policy>"
         case {"Ref": name}:
             return f"<{name.removeprefix('AWS::')}>"
         case {"Fn::Join": ["", parts]}:
@@ -74,7 +76,17 @@ def test_the_enroll_function_may_do_what_its_issuer_calls(issuer: str) -> None:
 
 def test_the_first_connection_function_may_neither_sign_nor_register() -> None:
     template = synthesize(issuer="external").enrollment
-    assert of_function(template, "infra.functions.first_connection.handler") == USE_LEDGER | ACTIVATE
+    may = of_function(template, "infra.functions.first_connection.handler")
+    assert may == ACTIVATE | USE_LEDGER - {("dynamodb:Query", "<table>")}
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_the_daily_sweep_may_switch_certificates_off_and_write_it_down(issuer: str) -> None:
+    assert of_function(synthesize(issuer=issuer).enrollment, "infra.functions.superseded.handler") == {
+        *((f"dynamodb:{action}", "<table>") for action in ("GetItem", "PutItem", "UpdateItem")),
+        ("dynamodb:Query", "<table>/index/listing"),
+        ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+    }
 
 
 def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:
@@ -146,6 +158,7 @@ def test_an_iot_permission_names_a_kind_of_resource_that_its_action_knows(issuer
 
 
 def test_operators_may_do_what_their_command_does() -> None:
+    verification = "thing/zymkey-fleet-verify-*"
     policy = synthesize().trust.only("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
     assert allowed(iter(policy)) == {
         *((f"dynamodb:{action}", "<table>") for action in ("ConditionCheckItem", "DeleteItem", "GetItem")),
@@ -155,6 +168,12 @@ def test_operators_may_do_what_their_command_does() -> None:
             "cloudformation:DescribeStacks",
             "arn:<Partition>:cloudformation:<Region>:<AccountId>:stack/zymkey-Enrollment/*",
         ),
+        *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies", "ListCertificates")),
+        *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy")),
+        *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DetachThingPrincipal", "ListPrincipalThings")),
+        *((f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "UpdateCACertificate")),
+        *((f"iot:{action}", f"{IOT}:{verification}") for action in ("DeleteThing", "DetachThingPrincipal")),
+        ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
         ("iot:DescribeCertificate", f"{IOT}:cert/*"),
         ("iot:UpdateCertificate", f"{IOT}:cert/*"),
     }

@@ -24,6 +24,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
     assert Settings.from_context(context) == Settings() == Settings.from_context({})
     assert set(context["zymkey-fleet"]) == {
         *("fleet", "issuer", "certificateAuthorities", "externalCertificateAuthority", "certificateValidityDays"),
+        "renewalGraceDays",
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
     }
@@ -90,6 +91,7 @@ WRONG = [
     ({"certificateValidityDays": "365"}, 'is "365", but must be a whole number'),
     ({"certificateValidityDays": True}, "is true, but must be a whole number"),
     ({"certificateValidityDays": 1.5}, "is 1.5, but must be a whole number"),
+    ({"renewalGraceDays": 0}, "zymkey-fleet.renewalGraceDays is 0, but must be a whole number from 1 to 365."),
     ({"certificateSubject": {"CN": "x"}}, "zymkey-fleet.certificateSubject.CN is not a setting;"),
     ({"certificateSubject": {"C": "Germany"}}, "must be two capital letters (ISO 3166)."),
     ({"certificateSubject": {"O": ""}}, "certificateSubject.O is"),
