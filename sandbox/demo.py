@@ -19,13 +19,18 @@ from .addresses import REPOSITORY, Addresses
 from .demo_report import Report, Step, UnexpectedError
 from .environment import as_operator, sourced
 from .errors import SandboxError
+from .example_authority import ExampleAuthority
 from .zymkey.device import SimulatedZymkey
 
-TOPIC_DENIED = 10  # zymkey-iot's exit code
+# Exit codes of zymkey-iot.
+NOT_YET = 7
+TOPIC_DENIED = 10
 
 STEPS = {
     "cloud": "The cloud: emulator, data endpoint, `cdk deploy`",
     "invite": "The operator invites a device",
+    "ask": "The device asks, and has to wait for the CA",
+    "sign": "The operator signs with the fleet's own CA",
     "bootstrap": "The device bootstraps: CSR, certificate, first publish",
     "own-topic": "It publishes to its own topic",
     "other-topic": "It publishes to another device's topic",
@@ -33,6 +38,12 @@ STEPS = {
     "again": "It bootstraps again",
     "lost-files": "It loses its files and bootstraps again",
 }
+WAITING = {"ask", "sign"}  # where the CA is elsewhere
+
+
+def steps_of(issuer: str) -> dict[str, str]:
+    """The steps of a demonstration with this issuer: name and what is done."""
+    return {name: title for name, title in STEPS.items() if issuer == "external" or name not in WAITING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +69,7 @@ def run_demo(addresses: Addresses, issuer: str) -> bool:
 
     Writes demo.json beside the sandbox's folder: build/demo.json.
     """
-    report = Report(titles=STEPS, facts={"issuer": issuer})
+    report = Report(titles=steps_of(issuer), facts={"issuer": issuer})
     try:
         _tell(report, addresses, issuer)
     except (UnexpectedError, SandboxError) as failure:
@@ -80,6 +91,9 @@ def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
     with report.step("invite") as step:
         invitation = _run(["zymkey-fleet", "invite", device.name, "--json"], as_operator(device.environment))
         step.result = f"{device.name}, until {invitation['expires']}"
+
+    if sandbox.authority is not None:
+        _wait_for_signature(report, device, invitation["token"], sandbox.authority)
 
     with report.step("bootstrap") as step:
         first = _bootstrap(step, device, token=invitation["token"])
@@ -120,6 +134,21 @@ def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
     report.facts["hsmSignatures"] = device.signatures()
 
 
+def _wait_for_signature(report: Report, device: DemoDevice, token: str, authority: ExampleAuthority) -> None:
+    """With a CA elsewhere a CSR is queued. A device would wait; this one gives up at once and comes back."""
+    with report.step("ask") as step:
+        _bootstrap(step, device, "--give-up-after", "1s", token=token, exit_code=NOT_YET)
+        _expect_signatures(step, device, 1)
+        step.result = "202, queued"
+
+    with report.step("sign") as step:
+        signing = ["--ca-cert", authority.certificate, "--ca-key", authority.key]
+        command = ["zymkey-fleet", "sign", device.name, *signing, "--passphrase-file", authority.passphrase]
+        (signed,) = _run([*map(str, command), "--json"], as_operator(device.environment))
+        _expect(signed["registered"], f"not registered: {signed['reason']}")
+        step.result = f"signed and registered {signed['certificateId'][:12]}"
+
+
 def _started(addresses: Addresses, issuer: str) -> lifecycle.Sandbox:
     try:
         return lifecycle.start(addresses, issuer, lambda line: print(f"   {line}"))
@@ -153,10 +182,13 @@ def sandbox_environment(sandbox: lifecycle.Sandbox) -> dict[str, str]:
     return {name: value for name, value in inherited.items() if not name.startswith("ZYMKEY_IOT_")}
 
 
-def _bootstrap(step: Step, device: DemoDevice, token: str | None = None) -> dict[str, Any]:
+def _bootstrap(
+    step: Step, device: DemoDevice, *options: str, token: str | None = None, exit_code: int = 0
+) -> dict[str, Any]:
     secret = {} if token is None else {"ZYMKEY_IOT_TOKEN": token}
-    command = ["zymkey-iot", "bootstrap", device.environment["ENROLLMENT_URL"], "--name", device.name, "--json"]
-    return _device_command(step, device, command, {**device.environment, **secret})
+    command = ["zymkey-iot", "bootstrap", device.environment["ENROLLMENT_URL"], "--name", device.name]
+    environment = {**device.environment, **secret}
+    return _device_command(step, device, [*command, *options, "--json"], environment, exit_code=exit_code)
 
 
 def _publish(step: Step, device: DemoDevice, topic: str, *options: str, exit_code: int = 0) -> dict[str, Any]:
@@ -168,13 +200,13 @@ def _device_command(
     step: Step, device: DemoDevice, command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0
 ) -> dict[str, Any]:
     before = device.signatures()
-    reply = _run(command, environment, exit_code=exit_code)
+    reply: dict[str, Any] = _run(command, environment, exit_code=exit_code)
     after = device.signatures()
     step.signatures = reply.get("signatures") if before is None or after is None else after - before
     return reply
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0) -> dict[str, Any]:
+def _run(command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0) -> Any:
     """Run one of the product's commands, show it and what it says, and return its JSON.
 
     Raises UnexpectedError when it ends with another exit code.
@@ -189,17 +221,22 @@ def _run(command: Sequence[str], environment: Mapping[str, str], *, exit_code: i
         text=True,
         check=False,
     )
-    reply: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
-    for line in reply.get("steps", []):
-        print(f"     {line['step']:10} {line['done']} ({line['seconds']:.2f} s)")
-    for name in ("cause", "try"):
-        if reply.get(name):
-            print(f"     {name}: {reply[name]}")
+    reply = json.loads(done.stdout) if done.stdout.strip() else {}
+    if isinstance(reply, dict):
+        _show(reply)
     if done.returncode != exit_code:
         raise UnexpectedError(
             f"`{command[0]} {command[1]}` ended with {done.returncode} and not with {exit_code}. {done.stderr}".strip()
         )
     return reply
+
+
+def _show(reply: Mapping[str, Any]) -> None:
+    for line in reply.get("steps", []):
+        print(f"     {line['step']:10} {line['done']} ({line['seconds']:.2f} s)")
+    for name in ("cause", "try"):
+        if reply.get(name):
+            print(f"     {name}: {reply[name]}")
 
 
 def _expect(holds: bool, otherwise: str) -> None:

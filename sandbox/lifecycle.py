@@ -1,6 +1,7 @@
 """Start, stop and look at the sandbox. Everything here can be repeated."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,10 +43,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """A running sandbox. `zymkey_problem` says why there is no simulated Zymkey, when there is none."""
+    """A running sandbox.
+
+    `authority` signs for the external issuer, and is None for the others. `zymkey_problem` says why there is no
+    simulated Zymkey, when there is none.
+    """
 
     addresses: Addresses
     deployment: Deployment
+    authority: ExampleAuthority | None
     zymkey_problem: str | None
 
     @property
@@ -64,9 +70,10 @@ def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
         zymkey_problem = _build_zymkey(say)
         _start_emulator(addresses, certificates, say)
         _start_data_endpoint(addresses, certificates, aws, say)
-        deployment = _ensure_deployment(addresses, aws, issuer, say)
+        authority = _example_authority(addresses, aws) if issuer == "external" else None
+        deployment = _ensure_deployment(addresses, aws, settings_for(issuer, authority), say)
         _write_environment(addresses, certificates, deployment)
-        return Sandbox(addresses=addresses, deployment=deployment, zymkey_problem=zymkey_problem)
+        return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)
 
 
 def stop(addresses: Addresses) -> bool:
@@ -131,14 +138,15 @@ def _data_endpoint_environment(addresses: Addresses, aws: Mapping[str, str]) -> 
     return {"PATH": os.environ.get("PATH", os.defpath), **aws, **addresses.to_environment()}
 
 
-def _ensure_deployment(addresses: Addresses, aws: Mapping[str, str], issuer: str, say: Say) -> Deployment:
+def _ensure_deployment(
+    addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], say: Say
+) -> Deployment:
     began = time.monotonic()
-    settings = settings_for(issuer, _example_authority(addresses, aws) if issuer == "external" else None)
     deployment = current_deployment(addresses.directory)
     if deployment is not None and deployment.digest == deployment_digest(settings):
-        say(f"deployment: is up to date, issuer {issuer}")
+        say(f"deployment: is up to date, issuer {settings['issuer']}")
         return deployment
-    say(f"deployment: `cdk deploy --all`, issuer {issuer} ...")
+    say(f"deployment: `cdk deploy --all`, issuer {settings['issuer']} ...")
     outputs = deploy(addresses, aws, settings)
     connection = sdk_connection(aws)
     iam = boto3.client("iam", **connection)
@@ -154,9 +162,16 @@ def _ensure_deployment(addresses: Addresses, aws: Mapping[str, str], issuer: str
 
 
 def _example_authority(addresses: Addresses, aws: Mapping[str, str]) -> ExampleAuthority:
-    code = boto3.client("iot", **sdk_connection(aws)).get_registration_code()["registrationCode"]
+    iot = boto3.client("iot", **sdk_connection(aws))
+    directory = addresses.directory / "external-ca"
+    deployment = current_deployment(addresses.directory)
+    if deployment is None or deployment.issuer != "external":
+        # AWS IoT takes a CA once, and keeps what an earlier deployment registered: this one is a new CA.
+        shutil.rmtree(directory, ignore_errors=True)
     return ensure_example_authority(
-        addresses.directory / "external-ca", {"PATH": os.environ.get("PATH", os.defpath), **aws}, code
+        directory,
+        {"PATH": os.environ.get("PATH", os.defpath), **aws},
+        iot.get_registration_code()["registrationCode"],
     )
 
 
