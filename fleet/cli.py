@@ -29,6 +29,7 @@ COMMANDS = {
     "sign": "sign the CSRs that wait with your own CA, and register the certificates",
     "import": "register certificates that were signed elsewhere",
     "audit": "find, and mend, where the ledger and AWS IoT do not agree",
+    "verify": "prove that the deployment works, with a throw-away device",
     "ca": "your own CA: make, prove, check and retire one",
 }
 

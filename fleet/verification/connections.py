@@ -1,0 +1,153 @@
+"""Mutual TLS to the AWS IoT data endpoint: one publish over HTTPS, one round trip over MQTT.
+
+Sources: AWS IoT Developer Guide, device communication protocols; ``iot-data`` API, Publish.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import certifi
+import requests
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+_TIMEOUT_SECONDS = 20
+
+
+class ConnectionRefused(Exception):
+    """The connection was not made, or ended without an answer: what AWS IoT does to a certificate it does not take."""
+
+
+class TopicRefused(Exception):
+    """AWS IoT closed an MQTT connection that it had accepted, which is how it says no to a topic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where devices connect. ``$IOT_ENDPOINT``, ``$IOT_HTTPS_PORT``, ``$IOT_MQTT_PORT`` and ``$CA_BUNDLE`` win."""
+
+    host: str
+    https_port: int
+    mqtt_port: int
+    roots: str  # a PEM file
+
+    @classmethod
+    def of(cls, configuration: dict[str, Any]) -> Endpoint:
+        return cls(
+            host=os.environ.get("IOT_ENDPOINT") or configuration["dataEndpoint"],
+            https_port=int(os.environ.get("IOT_HTTPS_PORT") or configuration["httpsPort"]),
+            mqtt_port=int(os.environ.get("IOT_MQTT_PORT") or configuration["mqttPort"]),
+            roots=os.environ.get("CA_BUNDLE") or certifi.where(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpsAnswer:
+    status: int
+    error_type: str  # header x-amzn-ErrorType
+    body: str
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status} {self.error_type} {self.body}".strip()
+
+
+def publish_over_https(endpoint: Endpoint, files: tuple[str, str], topic: str, payload: bytes) -> HttpsAnswer:
+    """Publish with QoS 1, so that the answer means that the message was taken.
+
+    Raises:
+        ConnectionRefused: no answer.
+    """
+    url = f"https://{endpoint.host}:{endpoint.https_port}/topics/{topic}?qos=1"
+    try:
+        reply = requests.post(url, data=payload, cert=files, verify=endpoint.roots, timeout=_TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise ConnectionRefused(_cause(error)) from None
+    return HttpsAnswer(
+        status=reply.status_code,
+        error_type=reply.headers.get("x-amzn-ErrorType", ""),
+        body=" ".join(reply.text.split())[:300],
+    )
+
+
+def round_trip_over_mqtt(
+    endpoint: Endpoint, files: tuple[str, str], *, client_id: str, topic: str, payload: bytes, subscribe: bool = True
+) -> None:
+    """Connect, subscribe, publish with QoS 1, and wait for the message; or without ``subscribe`` for the PUBACK.
+
+    Raises:
+        ConnectionRefused: there was no connection.
+        TopicRefused: the connection was closed, or the subscription refused.
+        TimeoutError: nothing came back.
+    """
+    _RoundTrip(endpoint, files, client_id=client_id, topic=topic, payload=payload, subscribe=subscribe).run()
+
+
+class _RoundTrip:
+    def __init__(
+        self, endpoint: Endpoint, files: tuple[str, str], *, client_id: str, topic: str, payload: bytes, subscribe: bool
+    ) -> None:
+        self._endpoint, self._topic, self._payload, self._subscribe = endpoint, topic, payload, subscribe
+        self._is_connected = self._is_done = self._is_over = False
+        context = ssl.create_default_context(cafile=endpoint.roots)
+        context.load_cert_chain(*files)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv311)
+        self._client.tls_set_context(context)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+
+    def run(self) -> None:
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        try:
+            self._client.connect(self._endpoint.host, self._endpoint.mqtt_port, keepalive=30)
+        except OSError as error:
+            raise ConnectionRefused(str(error)) from None
+        try:
+            while not self._is_done and not self._is_over and time.monotonic() < deadline:
+                self._client.loop(timeout=0.5)
+        finally:
+            self._client.disconnect()
+        if self._is_done:
+            return
+        if not self._is_over:
+            raise TimeoutError(f"nothing came back within {_TIMEOUT_SECONDS} s")
+        raise (TopicRefused if self._is_connected else ConnectionRefused)("AWS IoT closed the connection")
+
+    def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._is_over = True
+            return
+        self._is_connected = True
+        if self._subscribe:
+            client.subscribe(self._topic, qos=1)
+        else:
+            client.publish(self._topic, self._payload, qos=1)
+
+    def _on_subscribe(self, client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if any(each.is_failure for each in reasons):
+            self._is_over = True
+            return
+        client.publish(self._topic, self._payload, qos=1)
+
+    def _on_publish(self, _client: Client, _data: Any, _mid: int, _reason: Any, _properties: Any) -> None:
+        self._is_done = self._is_done or not self._subscribe
+
+    def _on_message(self, _client: Client, _data: Any, message: Any) -> None:
+        self._is_done = self._is_done or message.payload == self._payload
+
+    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
+        self._is_over = True
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, which is the readable one."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,80 @@
+"""How each step went, and how AWS answered where nobody had known."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class StepFailed(Exception):
+    """A step did not end as it should; the message says how it ended."""
+
+
+@dataclass(kw_only=True)
+class Step:
+    """``detail`` is for people. A step that was not tried, because one before it failed, has no ``ok``."""
+
+    name: str
+    ok: bool | None = None
+    seconds: float = 0.0
+    detail: str = ""
+
+
+@dataclass(kw_only=True)
+class Report:
+    """Grows while the steps run, so that an interrupted verification still says how far it came."""
+
+    prints: bool  # a line a step, while they run
+    steps: list[Step] = field(default_factory=list)
+    observations: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.steps) and all(step.ok for step in self.steps)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time a step and write down how it ends. ``StepFailed`` ends here; ask ``ok`` of what is yielded."""
+        step = Step(name=name)
+        self.steps.append(step)
+        began = time.monotonic()
+        try:
+            yield step
+            step.ok = True
+        except StepFailed as failure:
+            step.ok, step.detail = False, str(failure)
+        except BaseException as error:
+            step.ok, step.detail = False, type(error).__name__
+            raise
+        finally:
+            step.seconds = time.monotonic() - began
+            self._print(step)
+
+    def not_tried(self, name: str, why: str) -> None:
+        step = Step(name=name, detail=why)
+        self.steps.append(step)
+        self._print(step)
+
+    def observe(self, question: str, answer: Any) -> None:
+        """An answer to what the documents leave open."""
+        self.observations[question] = answer
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "steps": [
+                {"step": each.name, "ok": each.ok, "seconds": round(each.seconds, 3), "detail": each.detail}
+                for each in self.steps
+            ],
+            "observations": self.observations,
+        }
+
+    def _print(self, step: Step) -> None:
+        if self.prints:
+            word = {True: "ok", False: "FAILED", None: "not tried"}[step.ok]
+            print(f"{word:9}  {step.name:28}  {step.seconds:6.2f} s  {step.detail}".rstrip())
+            sys.stdout.flush()
