@@ -195,8 +195,8 @@ def prove_over_mqtt(device: DataPlane, report: Report) -> None:
         step.facts = {"topic": topic}
 
 
-def test_message(name: str) -> bytes:
-    return json.dumps({"device": name, "event": "bootstrap", "time": int(time.time())}).encode()
+def test_message(name: str, event: str = "bootstrap") -> bytes:
+    return json.dumps({"device": name, "event": event, "time": int(time.time())}).encode()
 
 
 def keep(state: StateFolder, certificate: DeviceCertificate, report: Report) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .certificate import DeviceCertificate
 from .errors import (
+    ClockWrong,
     DeviceError,
     HungUp,
     KeyUnavailable,
@@ -93,6 +94,11 @@ class CurlPublisher:
             )
         if code == 77:
             return UsageError(f"curl cannot read the CA file {self._roots}.")
+        if code == 60 and ("expired" in said or "not yet valid" in said):
+            return ClockWrong(
+                f"the certificate of {self._endpoint} is not valid at this time, by this machine's clock: {said}.",
+                cure="set the clock: timedatectl set-ntp true, then timedatectl to see it",
+            )
         if code == 60:
             return ServerNotTrusted(
                 f"the certificate of {self._endpoint} is not trusted: {said}.",

@@ -1,5 +1,7 @@
 """A device that has been bootstrapped: its key, certificate and configuration, read and checked."""
 
+import datetime
+
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .data_plane import DataPlane
@@ -44,20 +46,32 @@ def kept_certificate(state: StateFolder) -> DeviceCertificate:
 
 def check_usable(certificate: DeviceCertificate, key: DeviceKey) -> None:
     """Raises CertificateUnusable when the certificate is not for `key`, or this is not its time."""
+    check_is_for(certificate, key)
+    check_is_valid(certificate, now())
+
+
+def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
+    """Raises CertificateUnusable when the certificate is for another key."""
     if not certificate.is_for(key.public_key()):
         raise CertificateUnusable(
             f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
             " another.",
             cure=f"the old HSM or slot (--key); or, for a new device: {BOOTSTRAP} --name ANOTHER",
         )
-    if now() > certificate.not_after:
+
+
+def check_is_valid(
+    certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = "this clock, which may be wrong"
+) -> None:
+    """Raises CertificateUnusable when `time` is before or after the certificate's life. `clock` is whose time it is."""
+    if time > certificate.not_after:
         raise CertificateUnusable(
-            f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by this clock.",
-            cure=f"{BOOTSTRAP} gets a new one for the same key; check the clock first: timedatectl",
+            f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by {clock}.",
+            cure=f"{BOOTSTRAP} gets a new one for the same key; timedatectl shows and sets the clock",
         )
-    if now() < certificate.not_before:
+    if time < certificate.not_before:
         raise CertificateUnusable(
-            f"the certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC and this clock says"
-            f" {now():%Y-%m-%d %H:%M}.",
+            f"the certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC, and it is"
+            f" {time:%Y-%m-%d %H:%M} by {clock}.",
             cure="set the clock: timedatectl set-ntp true",
         )

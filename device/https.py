@@ -80,7 +80,7 @@ def request(
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    connection, peer = _connection(host, port, context, timeout)
+    connection, peer = open_connection(host, port, context=context, timeout=timeout)
     try:
         connection.connect()
         connection.request(method, target, body=body, headers=dict(headers or {}))
@@ -96,10 +96,10 @@ def request(
         connection.close()
 
 
-def _connection(
-    host: str, port: int, context: ssl.SSLContext, timeout: float
+def open_connection(
+    host: str, port: int, *, context: ssl.SSLContext, timeout: float
 ) -> tuple[http.client.HTTPSConnection, str]:
-    """A connection to be made, directly or through a proxy, and whom TCP will talk to."""
+    """A connection that is yet to be made, directly or through a proxy, and whom TCP will talk to."""
     proxy = _proxy(host)
     if proxy is None:
         direct = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
@@ -183,6 +183,11 @@ def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
 
 
 def _tcp_failed(error: OSError, peer: str, timeout: float) -> NetworkError:
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        return NameNotResolved(
+            f"no DNS server told the address of {peer}.",
+            cure="check the network first (ip address, ip route), then DNS: resolvectl status, or cat /etc/resolv.conf",
+        )
     if isinstance(error, socket.gaierror):
         return NameNotResolved(
             f"the name of {peer} does not resolve: {error.strerror}.",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-_BOLD, _DIM, _YELLOW, _GREEN, _RED, _PLAIN = (
+BOLD, DIM, YELLOW, GREEN, RED, PLAIN = (
     "\033[1m",
     "\033[2m",
     "\033[33m",
@@ -51,31 +51,31 @@ class Report:
             yield step
         except BaseException:
             step.seconds = time.monotonic() - started
-            self._line(_RED, name, "failed", step.seconds)
+            self._line(RED, name, "failed", step.seconds)
             raise
         step.seconds = time.monotonic() - started
-        self._line(_GREEN, name, step.done, step.seconds)
+        self._line(GREEN, name, step.done, step.seconds)
 
     def note(self, text: str) -> None:
         """Something to know while a step takes its time."""
-        self._print(self._paint(_DIM, f"  {'':<10} {text}"))
+        self._print(self._paint(DIM, f"  {'':<10} {text}"))
 
     def warn(self, text: str) -> None:
         """Something to be loud about."""
         self._warnings.append(text)
-        self._print(self._paint(_YELLOW, f"  {'warning':<10} {text}"))
+        self._print(self._paint(YELLOW, f"  {'warning':<10} {text}"))
 
     def finish(self, sentence: str, **facts: Any) -> None:
         """The last line, or the JSON object: `ok`, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
-            self._print(self._paint(_BOLD, sentence))
+            self._print(self._paint(BOLD, sentence))
             return
         steps = [{"step": s.name, "done": s.done, "seconds": round(s.seconds, 3), **s.facts} for s in self._steps]
         document = {"ok": True, **facts, "warnings": self._warnings, "steps": steps}
         print(json.dumps(document, indent=2), file=self._stream, flush=True)
 
     def _line(self, colour: str, name: str, text: str, seconds: float) -> None:
-        duration = self._paint(_DIM, f"({seconds:.2f} s)")
+        duration = self._paint(DIM, f"({seconds:.2f} s)")
         self._print(f"  {self._paint(colour, f'{name:<10}')} {text} {duration}")
 
     def _print(self, line: str) -> None:
@@ -83,4 +83,4 @@ class Report:
             print(line, file=self._stream, flush=True)
 
     def _paint(self, code: str, text: str) -> str:
-        return f"{code}{text}{_PLAIN}" if self._colour else text
+        return f"{code}{text}{PLAIN}" if self._colour else text

@@ -120,6 +120,13 @@ class StateFolder:
             for leftover in self.path.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
 
+    def try_writing(self) -> None:
+        """Write, fsync, rename and remove a file, as every change does. Raises StorageError."""
+        probe = self.path / f"{TEMPORARY_PREFIX}probe"
+        with storage_errors(self.path):
+            write_atomically(probe, bytes(4096), mode=0o600)
+            probe.unlink(missing_ok=True)
+
     def certificate(self) -> bytes | None:
         """PEM of the certificate in use."""
         return self._read(self.certificate_path)
