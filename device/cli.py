@@ -67,7 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, argv: Sequence[str]) -> int:
     import argparse
+    import gc
     from importlib import import_module
+
+    # Imports make many objects and no garbage. Looking for some all the while takes a tenth of a run.
+    gc.set_threshold(100_000)
 
     module = import_module(f".commands.{command}", __package__)
     parser = argparse.ArgumentParser(

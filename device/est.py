@@ -9,10 +9,9 @@ import base64
 import binascii
 import ssl
 
-from cryptography.hazmat.primitives.serialization import pkcs7
-
 from . import https
 from .certificate import DeviceCertificate
+from .certs_only import read_certs_only
 from .errors import Busy, DeviceError, EnrollmentRefused, Pending, UnexpectedReply
 from .keys import DeviceKey
 
@@ -51,7 +50,7 @@ def enroll(
 def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
     """The certificate in a certs-only PKCS#7 (RFC 7030 section 4.2.3): exactly one, and for our key."""
     try:
-        certificates = pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.body))
+        certificates = read_certs_only(base64.b64decode(reply.body))
     except (ValueError, binascii.Error):
         raise UnexpectedReply(
             "the enrollment service answered 200 with something that is no certificate.",

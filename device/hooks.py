@@ -12,7 +12,6 @@ A hook that fails is run again by the next renew, which the timer starts, until 
 
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 from .certificate import DeviceCertificate
@@ -69,6 +68,8 @@ def find_hooks(folder: Path, report: Report) -> list[Path]:
 
 def _run(hook: Path, environment: dict[str, str], report: Report) -> str | None:
     """Run one; return what went wrong, if something did."""
+    import subprocess
+
     with report.step("hook") as step:
         step.done = str(hook)
         try:
