@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ISSUER ?= kms
+ROUNDS ?= 9
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -88,9 +89,14 @@ snapshot: setup ## Renew the committed snapshots of the templates: look at the d
 synth: setup ## Write the templates to cdk.out, as `cdk synth` does
 	@node_modules/.bin/cdk synth --quiet
 
+.PHONY: bench
+bench: setup ## Measure what things cost, against the vendor's recipe and bare libraries (ROUNDS=9)
+	@$(BIN)/python -m benchmarks.bootstrap --rounds $(ROUNDS)
+	@$(BIN)/python -m benchmarks.cloud --rounds $(ROUNDS)
+
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device functions operator uv; do \
+	@cd requirements && for place in development device functions operator recipe uv; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done

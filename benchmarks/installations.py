@@ -1,0 +1,65 @@
+"""Virtual environments as a user makes them: `python -m venv`, then pip, which compiles what it installs.
+
+Running from a checkout would measure something else: modules without bytecode, and a shell script in front.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+INSTALLATIONS = REPOSITORY / "build" / "benchmarks" / "installed"
+
+
+def device_installation() -> Path:
+    """Python's folder `bin` where zymkey-iot is installed from this checkout, with its locked packages."""
+    environment = _installed("device", REPOSITORY / "requirements" / "device.txt", "--no-binary", "cmdline")
+    # Built in a copy: setuptools leaves folders beside what it builds.
+    with_sources = INSTALLATIONS / "sources"
+    shutil.rmtree(with_sources, ignore_errors=True)
+    with_sources.mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, with_sources)
+    shutil.copytree(REPOSITORY / "device", with_sources / "device", ignore=shutil.ignore_patterns("__pycache__"))
+    _pip(environment, "--no-deps", "--force-reinstall", with_sources)
+    return environment / "bin"
+
+
+def functions_installation() -> Path:
+    """Python's folder `bin` with what Lambda has, boto3 among it."""
+    return _installed("functions", REPOSITORY / "requirements" / "functions.txt") / "bin"
+
+
+def recipe_installation() -> Path:
+    """Python's folder `bin` with what the vendor's scripts import."""
+    return _installed("recipe", REPOSITORY / "requirements" / "recipe.txt") / "bin"
+
+
+def install_simulated_zymkey(binaries: Path, library: Path) -> None:
+    """Put the library where the vendor's module looks for it: under that Python's site-packages."""
+    (site_packages,) = (binaries.parent / "lib").glob("python*/site-packages")
+    target = site_packages / "usr" / "lib" / library.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(library, target)
+
+
+def _installed(name: str, requirements: Path, *options: str) -> Path:
+    """A virtual environment of `requirements`, made anew when they have changed."""
+    environment = INSTALLATIONS / name
+    digest = hashlib.sha256(f"{sys.version} {options}".encode() + requirements.read_bytes()).hexdigest()
+    stamp = environment / "requirements.sha256"
+    if stamp.exists() and stamp.read_text() == digest:
+        return environment
+    print(f"Installing {requirements.name} into {environment} ...")
+    shutil.rmtree(environment, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    _pip(environment, "--require-hashes", "--only-binary", ":all:", *options, "-r", requirements)
+    stamp.write_text(digest)
+    return environment
+
+
+def _pip(environment: Path, *arguments: str | Path) -> None:
+    command = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--compile", *arguments]
+    subprocess.run(command, check=True)
