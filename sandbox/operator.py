@@ -5,6 +5,8 @@
 
 from typing import TYPE_CHECKING
 
+from .permissions import adapt_user
+
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
@@ -12,7 +14,7 @@ USER = "operator"
 
 
 def ensure_operator(iam: "IAMClient", policy_arn: str) -> dict[str, str]:
-    """Give the user the policy, no other, and new credentials; return these as AWS SDK variables."""
+    """Give the user the policy, no other of ours, and new credentials; return these as AWS SDK variables."""
     try:
         iam.create_user(UserName=USER)
     except iam.exceptions.EntityAlreadyExistsException:
@@ -21,5 +23,6 @@ def ensure_operator(iam: "IAMClient", policy_arn: str) -> dict[str, str]:
         for old in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=USER, AccessKeyId=old["AccessKeyId"])
     iam.attach_user_policy(UserName=USER, PolicyArn=policy_arn)
+    adapt_user(iam, USER, policy_arn)
     key = iam.create_access_key(UserName=USER)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}

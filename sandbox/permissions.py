@@ -1,7 +1,8 @@
-"""The one permission that the emulator asks for and AWS does not.
+"""The permissions that the emulator asks for in another form than AWS does.
 
-AWS IoT checks iot:AttachPolicy on the certificate's ARN, and the template grants it on those. The emulator checks
-it on `*`. The template stays right; the roles that hold the permission get the emulator's form of it here.
+AWS IoT checks some actions on the certificate, the policy or the CA that they name, and the template grants them on
+those. The emulator does not find the resource in these calls and checks them on `*`. The template stays right; who
+holds such a permission gets the emulator's form of it here.
 """
 
 import json
@@ -11,29 +12,51 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_iam import IAMClient
 
-ACTION = "iot:AttachPolicy"
-POLICY_NAME = "emulator-attach-policy"
-DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ACTION, "Resource": "*"}})
+ACTIONS = (
+    "iot:AttachPolicy",
+    "iot:DescribeCACertificate",
+    "iot:DetachPolicy",
+    "iot:DetachThingPrincipal",
+    "iot:ListPrincipalThings",
+    "iot:ListTargetsForPolicy",
+    "iot:UpdateCACertificate",
+)
+POLICY_NAME = "emulator-form"
 
 
 def adapt_roles(iam: "IAMClient", cloudformation: "CloudFormationClient", stack: str) -> list[str]:
-    """Add the permission to each of the stack's roles that holds it already; return their names."""
+    """Give each of the stack's roles the emulator's form of what it holds; return the names of those that needed it."""
     roles = [
         resource["PhysicalResourceId"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == "AWS::IAM::Role"
     ]
-    adapted = [role for role in roles if _holds(iam, role)]
-    for role in adapted:
-        iam.put_role_policy(RoleName=role, PolicyName=POLICY_NAME, PolicyDocument=DOCUMENT)
-    return adapted
+    adapted = {role: held for role in roles if (held := _held_by_role(iam, role))}
+    for role, held in adapted.items():
+        iam.put_role_policy(RoleName=role, PolicyName=POLICY_NAME, PolicyDocument=_document(held))
+    return list(adapted)
 
 
-def _holds(iam: "IAMClient", role: str) -> bool:
+def adapt_user(iam: "IAMClient", user: str, policy_arn: str) -> None:
+    """Give a user the emulator's form of what a managed policy holds."""
+    version = iam.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
+    iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_named_in(document)))
+
+
+def _held_by_role(iam: "IAMClient", role: str) -> list[str]:
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    return any(
-        ACTION in json.dumps(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
-        for name in names
-        if name != POLICY_NAME
-    )
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names if name != POLICY_NAME
+    ]
+    return _named_in(documents)
+
+
+def _named_in(documents: object) -> list[str]:
+    text = json.dumps(documents)
+    return [action for action in ACTIONS if f'"{action}"' in text.replace('\\"', '"')]
+
+
+def _document(actions: list[str]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}})
