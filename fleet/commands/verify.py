@@ -2,7 +2,7 @@
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem, Query, UpdateItem,
 DeleteItem, iot:DescribeCertificate, UpdateCertificate, DeleteCertificate, ListAttachedPolicies, DetachPolicy,
-ListThingPrincipals, DetachThingPrincipal, DeleteThing. Things are named ``zymkey-fleet-verify-…``.
+DetachThingPrincipal, DeleteThing. Things are named ``zymkey-fleet-verify-…``.
 """
 
 import argparse

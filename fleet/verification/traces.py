@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -31,9 +31,9 @@ def remove_traces(name: str, deployment: Deployment, *, certificate_ids: Collect
     The ledger comes last: an interruption before that leaves the device where ``left_behind`` finds it.
 
     Args:
-        certificate_ids: certificates of the device that neither its thing nor the ledger may know.
+        certificate_ids: certificates of the device that the ledger may not know.
 
-    Calls iot:ListThingPrincipals, UpdateCertificate, ListAttachedPolicies, DetachPolicy, DetachThingPrincipal,
+    Calls iot:DescribeCertificate, UpdateCertificate, ListAttachedPolicies, DetachPolicy, DetachThingPrincipal,
     DeleteCertificate, DeleteThing; dynamodb:Query, DeleteItem.
     """
     if not name.startswith(PREFIX):
@@ -41,19 +41,12 @@ def remove_traces(name: str, deployment: Deployment, *, certificate_ids: Collect
     if deployment.ledger.device(name) is not None:
         # From now on no request of it that is still on its way comes to an end.
         deployment.ledger.block(name, by=deployment.operator, now=int(time.time()))
-    for certificate_id in {*_attached(name, deployment), *_issued(name, deployment), *certificate_ids}:
+    # Whatever is attached to the thing is in the ledger: it is written down before it is attached.
+    issued = (each.certificate_id for each in deployment.ledger.certificates(name))
+    for certificate_id in {*issued, *certificate_ids}:
         _remove_certificate(certificate_id, name, deployment)
     _if_there(lambda: _patiently(lambda: deployment.iot.delete_thing(thingName=name)))
     deployment.ledger.erase(name)
-
-
-def _issued(name: str, deployment: Deployment) -> Iterator[str]:
-    return (each.certificate_id for each in deployment.ledger.certificates(name))
-
-
-def _attached(name: str, deployment: Deployment) -> list[str]:
-    principals = _if_there(lambda: deployment.iot.list_thing_principals(thingName=name)["principals"]) or []
-    return [each.rpartition("cert/")[2] for each in principals]
 
 
 def _remove_certificate(certificate_id: str, name: str, deployment: Deployment) -> None:
