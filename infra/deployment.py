@@ -16,7 +16,7 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
     Raises:
         SettingsError: the files of an external CA cannot be used.
     """
-    external = settings.external_certificate_authority if settings.issuer == "external" else None
+    external = settings.external_certificate_authority
     code = FunctionCode(
         bundle=bundle, architecture=settings.architecture, log_retention_days=settings.log_retention_days
     )

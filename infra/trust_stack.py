@@ -20,7 +20,7 @@ class TrustStack(Stack):
     Attributes:
         ca_certificates: PEM of each CA, oldest first; the last one issues.
         signing_key: of the CA that issues, if it is in KMS.
-        external_ca_id: the AWS IoT id of the CA whose key is elsewhere, if there is one.
+        external_ca_id: the AWS IoT id of the CA whose key is elsewhere, if it issues.
     """
 
     def __init__(
@@ -59,12 +59,16 @@ class TrustStack(Stack):
                 self.ca_certificates.append(ca.certificate_pem)
                 self.signing_key = ca.key
 
+        # Registered while the settings name it, also when another issuer has taken over: AWS IoT takes a CA once,
+        # so a registration that was left behind would stand in the way of coming back.
         if external_authority is not None:
+            issues = settings.issuer == "external"
             external_ca = ExternalCertificateAuthority(
                 self,
                 "ExternalCertificateAuthority",
                 files=external_authority,
-                registers_at_first_connection=settings.first_connection != "off",
+                registers_at_first_connection=issues and settings.first_connection != "off",
             )
-            self.ca_certificates.append(external_ca.certificate_pem)
-            self.external_ca_id = external_ca.certificate_id
+            if issues:
+                self.ca_certificates.append(external_ca.certificate_pem)
+                self.external_ca_id = external_ca.certificate_id

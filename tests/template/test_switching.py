@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from tests.template.synthesis import ISSUERS, Template, synthesize
+from tests.template.synthesis import EXTERNAL_CA, ISSUERS, Template, synthesize
 
 MAKES_CAS = {
     *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
@@ -83,6 +83,16 @@ def replacing_properties(kind: str) -> list[str]:
     """The properties whose change makes CloudFormation put another resource in the old one's place."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     return [path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])]
+
+
+@pytest.mark.parametrize("after", ["kms", "aws"])
+def test_a_ca_elsewhere_that_the_settings_still_name_stays_registered_for_coming_back(after: str) -> None:
+    """AWS IoT refuses to register a CA twice, so it must not be registered anew on the way back."""
+    old = synthesize(issuer="external").trust
+    new = synthesize(issuer=after, externalCertificateAuthority=EXTERNAL_CA).trust
+    ((name, registration),) = old.resources("AWS::IoT::CACertificate").items()
+    assert new.resources()[name]["Properties"] == registration["Properties"] | {"AutoRegistrationStatus": "DISABLE"}
+    assert changes(old, new)[0] == set()
 
 
 def test_another_ca_elsewhere_keeps_the_old_one_registered() -> None:
