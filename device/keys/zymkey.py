@@ -23,6 +23,7 @@ from .command_line import CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
 
 COORDINATE_SIZE = 32
+FIRST_GENERATED_SLOT = 16
 FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have 0 to 11 and generated ones from 16"
 INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
 ON_THE_BENCH = "check that it sits on the header and is bound, that i2c is on (raspi-config), and zkifc runs"
@@ -37,6 +38,11 @@ class ZymkeyKey(DeviceKey):
         super().__init__(f"zymkey:slot={slot}", public_key)
         self._client = client
         self.slot = slot
+        if slot >= FIRST_GENERATED_SLOT:
+            self.warning = (
+                f"slot {slot} holds a generated key, and SCM firmware 01.02.02 loses those at reboot: update the"
+                " firmware, or use a factory slot, 0 to 11."
+            )
 
     def sign_digest(self, digest: bytes) -> bytes:
         # The vendor's sign() decodes its argument as UTF-8 and breaks on DER. sign_digest() signs 32 bytes

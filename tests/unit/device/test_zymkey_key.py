@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
+from device.keys.zymkey import ZymkeyKey
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.unit.device.conftest import Pi
 
@@ -154,3 +155,10 @@ def test_a_key_that_is_no_uri_is_wrong_use(zymkey_pi: Pi, uri: str) -> None:
 
     assert result.returncode == 2
     assert "Try: --key" in result.stderr
+
+
+def test_a_generated_key_that_one_firmware_loses_comes_with_a_warning() -> None:
+    public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
+
+    assert ZymkeyKey(None, 11, public_key).warning is None
+    assert "01.02.02" in str(ZymkeyKey(None, 16, public_key).warning)
