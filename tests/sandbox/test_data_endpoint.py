@@ -10,7 +10,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,21 @@ def device(sandbox: RunningSandbox, tmp_path: Path) -> Iterator[Device]:
     files = {"certificate": tmp_path / "device.crt", "key": tmp_path / "device.key"}
     files["certificate"].write_text(made["certificatePem"])
     files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    yield Device(name=name, arn=made["certificateArn"], certificate_id=made["certificateId"], private_key=key, **files)
-    for policy in iot.list_attached_policies(target=made["certificateArn"])["policies"]:
-        iot.detach_policy(policyName=policy["policyName"], target=made["certificateArn"])
+    device = Device(
+        name=name, arn=made["certificateArn"], certificate_id=made["certificateId"], private_key=key, **files
+    )
+    yield device
+    remove(sandbox, device)
+
+
+def remove(sandbox: RunningSandbox, device: Device) -> None:
+    """Take the certificate and its policies out of the registry."""
+    iot = sandbox.boto("iot")
+    for policy in iot.list_attached_policies(target=device.arn)["policies"]:
+        iot.detach_policy(policyName=policy["policyName"], target=device.arn)
         iot.delete_policy(policyName=policy["policyName"])
-    iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
-    iot.delete_certificate(certificateId=made["certificateId"])
+    iot.update_certificate(certificateId=device.certificate_id, newStatus="INACTIVE")
+    iot.delete_certificate(certificateId=device.certificate_id)
 
 
 def attach(sandbox: RunningSandbox, device: Device, *statements: dict[str, Any]) -> str:
@@ -205,6 +214,19 @@ def test_an_unknown_certificate_is_disconnected_without_a_reply(sandbox: Running
     assert not may_publish_over_mqtt(sandbox, stranger, stranger.topic)
 
 
+@pytest.mark.parametrize(("days", "allowed"), [(1, True), (-1, False)])
+def test_a_certificate_counts_only_while_it_is_valid(
+    sandbox: RunningSandbox, tmp_path: Path, days: int, allowed: bool
+) -> None:
+    stranger = self_signed(tmp_path, valid_until=datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days))
+    iot = sandbox.boto("iot")
+    made = iot.register_certificate_without_ca(certificatePem=stranger.certificate.read_text(), status="ACTIVE")
+    device = replace(stranger, arn=made["certificateArn"])
+    attach(sandbox, device, CONNECT, OWN_TOPICS)
+    assert both(sandbox, device, device.topic) is allowed
+    remove(sandbox, device)
+
+
 def test_another_devices_certificate_is_worthless_without_its_key(sandbox: RunningSandbox, device: Device) -> None:
     attach(sandbox, device, CONNECT, OWN_TOPICS)
     certificate = x509.load_pem_x509_certificate(device.certificate.read_bytes())
@@ -263,18 +285,19 @@ def test_a_client_without_a_server_name_is_disconnected(sandbox: RunningSandbox,
         exchange(tls, device.topic)
 
 
-def self_signed(directory: Path) -> Device:
+def self_signed(directory: Path, valid_until: datetime.datetime | None = None) -> Device:
+    """A certificate that no registry knows yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stranger")])
-    now = datetime.datetime.now(datetime.UTC)
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(tomorrow - datetime.timedelta(days=10))
+        .not_valid_after(valid_until or tomorrow)
         .sign(key, hashes.SHA256())
     )
     files = {"certificate": directory / "stranger.crt", "key": directory / "stranger.key"}
