@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "show what the device has, whose it is, and until when",
     "renew": "get a new certificate for the same key",
     "wait": "keep asking until the operator has approved this device",
+    "doctor": "find out what is wrong, from the HSM outwards, and what to do about it",
     "explain": "print the openssl and curl commands that do the same by hand",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
 }

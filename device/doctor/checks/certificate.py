@@ -1,0 +1,32 @@
+"""The certificate in use: is there one, is this its time, and is it this key's."""
+
+from ...device import BOOTSTRAP, check_is_for, check_is_valid
+from ...renew import renewal_time
+from ..examination import Examination
+from ..finding import Finding, ok, warning
+
+
+def certificate(examination: Examination) -> Finding:
+    """By the server's clock where it told the time, so that this one's error is not taken for the certificate's."""
+    found = examination.the_certificate()
+    time = examination.time()
+    clock = "this clock, which may be wrong" if examination.clock_offset is None else "the server's clock"
+    check_is_valid(found, time, clock=clock)
+    facts = {"certificateId": found.certificate_id, "notAfter": found.not_after.isoformat()}
+    due = renewal_time(found, examination.the_key()) if examination.passed("slot") else found.due_at
+    if time > due:
+        return warning(
+            f"it ends on {found.not_after:%Y-%m-%d}, and nothing has renewed it since {due:%Y-%m-%d}.",
+            cure="sudo zymkey-iot renew; and see whether the timer runs: systemctl list-timers 'zymkey-iot*'",
+            **facts,
+        )
+    if examination.state.candidate() is not None:
+        return warning(
+            "a newer certificate was issued and waits for its trial: a run was interrupted.", cure=BOOTSTRAP, **facts
+        )
+    return ok(f"{found.certificate_id[:12]}…, until {found.not_after:%Y-%m-%d}", **facts)
+
+
+def certificate_key(examination: Examination) -> Finding:
+    check_is_for(examination.the_certificate(), examination.the_key())
+    return ok("the certificate is for the key in the HSM")

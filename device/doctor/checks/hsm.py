@@ -1,0 +1,46 @@
+"""The key, in three stages of one attempt: what leads to the HSM, the HSM, and the slot. Then a signature."""
+
+import time
+
+from ...errors import DeviceError, LibraryUnusable, SlotUnusable, UsageError
+from ..examination import Examination
+from ..finding import Finding, ok, warning
+
+
+def library(examination: Examination) -> Finding:
+    if isinstance(examination.key, LibraryUnusable | UsageError):
+        raise examination.key
+    kind = examination.settings.key.partition(":")[0]
+    found = {
+        "zymkey": "the vendor's Python module and its library",
+        "pkcs11": "the PKCS#11 module",
+        "engine": "the OpenSSL engine",
+    }
+    return ok(found.get(kind, "a software key needs none"))
+
+
+def hsm(examination: Examination) -> Finding:
+    key = examination.key
+    if isinstance(key, SlotUnusable):
+        return ok("it answers")
+    if isinstance(key, DeviceError):
+        raise key
+    details = key.details()
+    if key.warning:
+        return warning(key.warning, cure="a Zymkey, and --key zymkey:", **details)
+    return ok(", ".join(f"{label} {value}" for label, value in details.items()), **details)
+
+
+def slot(examination: Examination) -> Finding:
+    key = examination.the_key()
+    return ok(f"{key.title()}, P-256, {key.fingerprint}", fingerprint=key.fingerprint)
+
+
+def signature(examination: Examination) -> Finding:
+    """As a bootstrap makes one: for a CSR, and verified."""
+    from ...csr import make_csr
+
+    started = time.monotonic()
+    make_csr(examination.the_key(), examination.settings.name)
+    milliseconds = (time.monotonic() - started) * 1000
+    return ok(f"made and verified in {milliseconds:.0f} ms", milliseconds=round(milliseconds, 1))

@@ -1,0 +1,22 @@
+"""What this run is told, and by whom."""
+
+from ...settings import load
+from ..examination import Examination
+from ..finding import Finding, ok, warning
+
+
+def settings(examination: Examination) -> Finding:
+    found = examination.settings = load(examination.arguments)
+    parts = [
+        f"name {found.name} ({found.sources['name']})",
+        f"key {found.key} ({found.sources['key']})",
+        f"state in {found.state} ({found.sources['state']})",
+    ]
+    if found.url is None:
+        return warning(
+            f"{', '.join(parts)}, and no enrollment URL: what needs it cannot be checked.",
+            cure="zymkey-iot bootstrap https://…, which keeps it; or, for now: ENROLLMENT_URL=https://… zymkey-iot doctor",
+        )
+    return ok(
+        ", ".join([*parts, f"{found.url} ({found.sources['url']})"]), name=found.name, key=found.key, url=found.url
+    )

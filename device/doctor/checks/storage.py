@@ -1,0 +1,102 @@
+"""The state folder: writable, with room, and open to nobody else."""
+
+import os
+import stat
+from pathlib import Path
+
+from ...errors import StorageError
+from ...store import storage_errors
+from ..examination import Examination
+from ..finding import Finding, ok, warning
+
+LITTLE_ROOM = 1 << 20
+"""Bytes. A bootstrap writes a few thousand."""
+
+PRIVATE = ("key.pem", "lock")
+"""Files of mode 0600; the others are 0644."""
+
+
+def disk(examination: Examination) -> Finding:
+    """A file is written, fsynced, renamed and removed, as every change does."""
+    folder = examination.settings.state
+    if not folder.exists():
+        parent = next(parent for parent in folder.absolute().parents if parent.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            return ok(f"{folder} is not there yet; bootstrap makes it")
+        raise StorageError(
+            f"{folder} is not there, and this user cannot make it in {parent}.", cure="sudo, or --state DIR"
+        )
+    examination.state.try_writing()
+    with storage_errors(folder):
+        status = os.statvfs(folder)
+    room = status.f_bavail * status.f_frsize
+    if room < LITTLE_ROOM:
+        return warning(
+            f"{folder} can be written, but the disk is nearly full: {room // 1024} KiB are left.",
+            cure="make room: df -h, journalctl --vacuum-size=50M",
+        )
+    return ok(f"{folder}, {room // (1 << 20)} MiB free")
+
+
+def file_modes(examination: Examination) -> Finding:
+    """Nobody else may write here or read what is secret; and all is one owner's, the service's."""
+    folder = examination.settings.state
+    dangerous: list[tuple[str, str]] = []
+    untidy: list[tuple[str, str]] = []
+    with storage_errors(folder):
+        if folder.exists():
+            owner = folder.stat()
+            _judge(folder, 0o700, secret=False, dangerous=dangerous, untidy=untidy)
+            for path in sorted(folder.iterdir()):
+                if not path.is_file():
+                    continue
+                private = path.name in PRIVATE
+                _judge(path, 0o600 if private else 0o644, secret=private, dangerous=dangerous, untidy=untidy)
+                if path.stat().st_uid != owner.st_uid:
+                    untidy.append(
+                        (f"{path} is not the folder's owner's", f"chown {owner.st_uid}:{owner.st_gid} {path}")
+                    )
+        for path in _secrets_elsewhere(examination):
+            if path.is_file():
+                _judge(path, 0o600, secret=True, dangerous=dangerous, untidy=untidy)
+    wrong = dangerous + untidy
+    text, cure = "; ".join(what for what, _ in wrong), "sudo " + " && sudo ".join(command for _, command in wrong)
+    if dangerous:
+        raise StorageError(f"{text}.", cure=cure)
+    if untidy:
+        return warning(f"{text}.", cure=cure)
+    return ok("as they should be")
+
+
+def _judge(
+    path: Path, right: int, *, secret: bool, dangerous: list[tuple[str, str]], untidy: list[tuple[str, str]]
+) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    excess = mode & ~right & 0o077
+    if not excess:
+        return
+    others_write = bool(excess & 0o022)
+    deed = "changed" if others_write else "read"
+    finding = (f"{path} can be {deed} by others (mode {mode:04o})", f"chmod {right:04o} {path}")
+    (dangerous if others_write or secret else untidy).append(finding)
+
+
+def _secrets_elsewhere(examination: Examination) -> list[Path]:
+    """Files with a token or a PIN. The SD card's FAT partition has no modes, so what is there is left alone."""
+    settings = examination.settings
+    found = []
+    if settings.token is not None and settings.sources["token"].startswith("/"):
+        found.append(Path(settings.sources["token"]))
+    if (pin := _pin_file(settings.key)) is not None:
+        found.append(pin)
+    return [path for path in found if not path.is_relative_to("/boot")]
+
+
+def _pin_file(key: str) -> Path | None:
+    """The file with the PIN that a key's URI names."""
+    kind, _, rest = key.removeprefix("engine:").partition(":")
+    if kind != "pkcs11":
+        return None
+    from ...keys import pkcs11_uri
+
+    return pkcs11_uri.parse(rest).pin_source

@@ -1,0 +1,182 @@
+"""What one run of doctor finds out on the way. Several checks look at the same attempt, which is made once."""
+
+import argparse
+import datetime
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from ..errors import DeviceError
+from ..settings import Settings
+from ..store import StateFolder
+from .finding import Result, Skipped, Status
+
+if TYPE_CHECKING:
+    from ..certificate import DeviceCertificate
+    from ..configuration import Configuration
+    from ..data_plane import DataPlane
+    from ..keys import DeviceKey
+    from .unverified import SelfPortrait
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to connect to."""
+
+    host: str
+    port: int
+
+
+class Examination:
+    """Everything is found out when it is first asked for. `settings` is set by the check of that name.
+
+    The imports are in the methods: a missing package is a finding too.
+    """
+
+    settings: Settings
+
+    def __init__(self, arguments: argparse.Namespace, *, timeout: float) -> None:
+        self.arguments = arguments
+        self.timeout = timeout
+        self.results: dict[str, Result] = {}
+        self.clock_offset: datetime.timedelta | None = None
+        """How far the server's clock is ahead of this one; None while nobody has told the time."""
+
+        self.signer_supported = True
+        """Whether TLS in this process can have the key sign."""
+
+    def passed(self, check: str) -> bool:
+        """Whether a check was run and did not fail."""
+        return check in self.results and self.results[check].status in (Status.OK, Status.WARNING)
+
+    def time(self) -> datetime.datetime:
+        """The time by the server's clock, by this machine's when no server has told it."""
+        return datetime.datetime.now(datetime.UTC) + (self.clock_offset or datetime.timedelta())
+
+    @cached_property
+    def state(self) -> StateFolder:
+        return StateFolder(self.settings.state)
+
+    @property
+    def by_curl(self) -> bool:
+        """Whether this device publishes with curl and an engine, and not with TLS in this process."""
+        engine_key = self.settings.key.startswith("engine:") and self.settings.tls == "auto"
+        return self.settings.tls == "curl" or engine_key or not self.signer_supported
+
+    @cached_property
+    def key(self) -> "DeviceKey | DeviceError":
+        from ..keys import open_key
+
+        return attempt(lambda: open_key(self.settings.key, state=self.settings.state))
+
+    def the_key(self) -> "DeviceKey":
+        """For checks that need `slot`, which failed if there is none."""
+        return _known(self.key)
+
+    @cached_property
+    def certificate(self) -> "DeviceCertificate | DeviceError":
+        from ..device import kept_certificate
+
+        return attempt(lambda: kept_certificate(self.state))
+
+    def the_certificate(self) -> "DeviceCertificate":
+        """For checks that need `certificate`."""
+        return _known(self.certificate)
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """Trusts the right roots and shows no certificate. Raises UsageError when there are no roots."""
+        from ..tls import client_context
+
+        return client_context(self.settings.ca_file)
+
+    @property
+    def url(self) -> str:
+        if self.settings.url is None:
+            raise Skipped("there is no enrollment URL.", needs="settings")
+        return self.settings.url
+
+    @property
+    def enrollment_server(self) -> Server:
+        parts = urlsplit(self.url)
+        return Server(parts.hostname or "", parts.port or 443)
+
+    @cached_property
+    def fetched(self) -> "tuple[Configuration, bytes] | DeviceError":
+        """What GET /configuration answers."""
+        from .. import configuration as cloud
+
+        return attempt(lambda: cloud.fetch(self.url, context=self.context))
+
+    @cached_property
+    def kept_configuration(self) -> "Configuration | None":
+        """What the state folder has of it."""
+        from ..bootstrap import kept_configuration
+
+        return kept_configuration(self.state)
+
+    @cached_property
+    def configuration(self) -> "Configuration":
+        """The configuration in use, else what the cloud says."""
+        configuration = self.kept_configuration
+        if configuration is None:
+            if not self.passed("enrollment"):
+                raise Skipped(
+                    "the data endpoint is not known yet: the enrollment service tells it.", needs="enrollment"
+                )
+            configuration, _ = _known(self.fetched)
+        return configuration.as_set(self.settings)
+
+    @property
+    def data_endpoint(self) -> Server:
+        return Server(self.configuration.data_endpoint, self.configuration.https_port)
+
+    @cached_property
+    def enrollment_portrait(self) -> "SelfPortrait | DeviceError":
+        """What the enrollment server says of itself, before anyone has verified it."""
+        from .unverified import look
+
+        return attempt(lambda: look(self.enrollment_server, timeout=self.timeout))
+
+    def data_plane(self) -> "DataPlane":
+        from ..data_plane import DataPlane
+        from ..tls import client_context
+
+        context = client_context(self.settings.ca_file)
+        return DataPlane(self.settings, self.configuration, self.the_certificate(), self.the_key(), context)
+
+    @cached_property
+    def publish(self) -> "str | DeviceError":
+        """The topic of a message that AWS IoT took, or why it did not."""
+        from ..bootstrap import test_message
+
+        def publish() -> str:
+            device = self.data_plane()
+            topic = self.own_topic(device.topic("{device}"))
+            device.https().publish(topic, test_message(self.settings.name, "doctor"))
+            return topic
+
+        return attempt(publish)
+
+    def own_topic(self, device: str) -> str:
+        """A topic to try; when the fleet's devices may publish nothing, one whose denial is expected."""
+        return self.configuration.test_topic(device) or f"devices/{device}/doctor"
+
+
+def attempt(deed: Callable[[], T]) -> T | DeviceError:
+    """What `deed` returns, or the error that it raises, to be looked at by more than one check."""
+    try:
+        return deed()
+    except DeviceError as error:
+        return error
+
+
+def _known(outcome: T | DeviceError) -> T:
+    if isinstance(outcome, DeviceError):
+        raise outcome
+    return outcome

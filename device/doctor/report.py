@@ -1,0 +1,111 @@
+"""Tells the results: a line each for a person, or one JSON object for a program."""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from ..report import BOLD, DIM, GREEN, PLAIN, RED, YELLOW
+from .checklist import Check
+from .finding import Result, Status
+from .rounds import exit_code
+
+_COLOURS = {Status.OK: GREEN, Status.WARNING: YELLOW, Status.FAILED: RED, Status.SKIPPED: DIM}
+_ID_WIDTH = 20
+_INDENT = " " * (9 + _ID_WIDTH + 1)
+_ERASE_LINE = "\r\033[2K"
+_WIDEST = 120
+
+
+class Report:
+    """Writes each result when it is there. On a terminal it also says what it is at, in colour and wrapped."""
+
+    def __init__(self, *, as_json: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._as_json = as_json
+        self._terminal = self._stream.isatty() and not as_json
+        self._width = min(shutil.get_terminal_size().columns, _WIDEST)
+
+    def started(self, check: Check) -> None:
+        if self._terminal:
+            print(f"{DIM}…        {check.id}{PLAIN}", end="", file=self._stream, flush=True)
+
+    def passed_over(self) -> None:
+        """The check that was started is not of interest."""
+        if self._terminal:
+            print(_ERASE_LINE, end="", file=self._stream, flush=True)
+
+    def finished(self, result: Result) -> None:
+        if self._as_json:
+            return
+        self.passed_over()
+        for line in lines(result):
+            print(self._painted(line, result.status), file=self._stream, flush=True)
+
+    def summary(self, results: Sequence[Result]) -> None:
+        if self._as_json:
+            print(json.dumps(document(results), indent=2), file=self._stream)
+        else:
+            sentence = in_a_sentence(results)
+            print(f"{BOLD}{sentence}{PLAIN}" if self._terminal else sentence, file=self._stream)
+
+    def _painted(self, line: str, status: Status) -> str:
+        if not self._terminal:
+            return line
+        text = wrapped(line, self._width)
+        return text.replace(status, f"{_COLOURS[status]}{status}{PLAIN}", 1) if text.startswith(status) else text
+
+
+def lines(result: Result) -> list[str]:
+    """One line, and one more with what to try. Not wrapped, so that they can be searched for."""
+    first = f"{result.status:<8} {result.check:<{_ID_WIDTH}} {result.text}"
+    return [first, f"{_INDENT}Try: {result.cure}"] if result.cure else [first]
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line, with what does not fit hung under where its text begins."""
+    return textwrap.fill(
+        line,
+        max(width, len(_INDENT) + 30),
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+
+
+def in_a_sentence(results: Sequence[Result]) -> str:
+    """The last line: where to begin."""
+    failed = [result.check for result in results if result.status is Status.FAILED]
+    warned = [result.check for result in results if result.status is Status.WARNING]
+    skipped = sum(result.status is Status.SKIPPED for result in results)
+    if failed:
+        rest = f" {skipped} could not be checked before that." if skipped else ""
+        also = f" and {', '.join(failed[1:])}" if failed[1:] else ""
+        return f"Failed: {failed[0]}{also}. Begin with {failed[0]}.{rest}"
+    if warned:
+        return f"Nothing failed. Warnings: {', '.join(warned)}."
+    return f"All is well: {len(results) - skipped} checks."
+
+
+def document(results: Sequence[Result]) -> dict[str, Any]:
+    """`ok` says that nothing failed; `exitCode` also tells warnings. Each check has `id`, `status` and `text`."""
+    code = exit_code(results)
+    return {
+        "ok": all(result.status is not Status.FAILED for result in results),
+        "exitCode": code,
+        "checks": [_check(result) for result in results],
+    }
+
+
+def _check(result: Result) -> dict[str, Any]:
+    check: dict[str, Any] = {"id": result.check, "status": result.status.value, "text": result.text}
+    if result.cure:
+        check["try"] = result.cure
+    if result.error:
+        check |= {"error": result.error, "exitCode": result.exit_code}
+    if result.needs:
+        check["needs"] = result.needs
+    return check | {"seconds": round(result.seconds, 3)} | ({"facts": dict(result.facts)} if result.facts else {})
