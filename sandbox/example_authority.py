@@ -44,29 +44,35 @@ def ensure_example_authority(directory: Path, aws: Mapping[str, str], registrati
 
     The account is a new one with every start of the emulator, and so is its code.
     """
-    authority = ExampleAuthority(
-        certificate=directory / "ca.crt",
-        key=directory / "ca.key",
-        passphrase=directory / "passphrase",
-        verification_certificate=directory / "verification.crt",
-    )
+    authority = _in_directory(directory)
     if not authority.certificate.exists():
         directory.mkdir(parents=True, exist_ok=True)
         authority.passphrase.touch(mode=0o600)
         authority.passphrase.write_text(secrets.token_urlsafe(16) + "\n")
         _fleet(["ca", "create", directory, "--passphrase-file", authority.passphrase], aws)
-    if _common_name(authority.verification_certificate) != registration_code:
+    if not is_proved_to(directory, registration_code):
         signing: list[str | Path] = ["--ca-cert", authority.certificate, "--ca-key", authority.key]
         answer = _fleet(["ca", "verification-csr", *signing, "--passphrase-file", authority.passphrase], aws)
         authority.verification_certificate.write_text(answer["certificate"])
     return authority
 
 
-def _common_name(certificate: Path) -> str | None:
+def is_proved_to(directory: Path, registration_code: str) -> bool:
+    """Whether the CA in `directory` has signed a verification certificate for this code."""
+    certificate = _in_directory(directory).verification_certificate
     if not certificate.exists():
-        return None
+        return False
     subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
-    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    return subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == registration_code
+
+
+def _in_directory(directory: Path) -> ExampleAuthority:
+    return ExampleAuthority(
+        certificate=directory / "ca.crt",
+        key=directory / "ca.key",
+        passphrase=directory / "passphrase",
+        verification_certificate=directory / "verification.crt",
+    )
 
 
 def _fleet(arguments: Sequence[str | Path], aws: Mapping[str, str]) -> dict[str, Any]:

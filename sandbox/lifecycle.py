@@ -1,7 +1,6 @@
 """Start, stop and look at the sandbox. Everything here can be repeated."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from .environment import (
     sdk_connection,
     write_environment_file,
 )
-from .example_authority import ExampleAuthority, ensure_example_authority
+from .example_authority import ExampleAuthority, ensure_example_authority, is_proved_to
 from .operator import ensure_operator
 from .permissions import adapt_roles
 from .zymkey.build import OUTPUT as ZYMKEY_ENGINES
@@ -45,7 +44,7 @@ Say = Callable[[str], None]
 class Sandbox:
     """A running sandbox.
 
-    `authority` signs for the external issuer, and is None for the others. `zymkey_problem` says why there is no
+    `authority` is the CA that signs for the external issuer, where there is one. `zymkey_problem` says why there is no
     simulated Zymkey, when there is none.
     """
 
@@ -70,7 +69,7 @@ def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
         zymkey_problem = _build_zymkey(say)
         _start_emulator(addresses, certificates, say)
         _start_data_endpoint(addresses, certificates, aws, say)
-        authority = _example_authority(addresses, aws) if issuer == "external" else None
+        authority = _example_authority(addresses, aws, issuer)
         deployment = _ensure_deployment(addresses, aws, settings_for(issuer, authority), say)
         _write_environment(addresses, certificates, deployment)
         return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)
@@ -161,18 +160,17 @@ def _ensure_deployment(
     return deployment
 
 
-def _example_authority(addresses: Addresses, aws: Mapping[str, str]) -> ExampleAuthority:
-    iot = boto3.client("iot", **sdk_connection(aws))
+def _example_authority(addresses: Addresses, aws: Mapping[str, str], issuer: str) -> ExampleAuthority | None:
+    """The CA elsewhere, if this deployment names one: since it was first asked for, or it could not come back.
+
+    AWS IoT takes a CA only once; a deployment that goes on naming it keeps its registration.
+    """
     directory = addresses.directory / "external-ca"
-    deployment = current_deployment(addresses.directory)
-    if deployment is None or deployment.issuer != "external":
-        # AWS IoT takes a CA once, and keeps what an earlier deployment registered: this one is a new CA.
-        shutil.rmtree(directory, ignore_errors=True)
-    return ensure_example_authority(
-        directory,
-        {"PATH": os.environ.get("PATH", os.defpath), **aws},
-        iot.get_registration_code()["registrationCode"],
-    )
+    code = boto3.client("iot", **sdk_connection(aws)).get_registration_code()["registrationCode"]
+    if issuer != "external" and not is_proved_to(directory, code):
+        return None
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **aws}
+    return ensure_example_authority(directory, environment, code)
 
 
 def _write_environment(addresses: Addresses, certificates: ServerCertificates, deployment: Deployment) -> None:
