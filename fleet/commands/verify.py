@@ -94,11 +94,19 @@ def _verify(deployment: Deployment, ca: _Ca | None, report: Report) -> None:
             Verification(deployment=deployment, device=devices[0], report=report, sign=sign).run()
             if ca is not None and deployment.outputs.issuer == "external":
                 devices.append(ThrowAwayDevice(folder=Path(folder)))
-                FirstConnection(
-                    deployment=deployment, device=devices[1], report=report, sign=ca.sign, ca=ca.certificate
-                ).run()
+                _connect_first(devices[1], deployment, ca, report)
         finally:
             _clean_up([each.name for each in devices], deployment, {} if ca is None else ca.signed, report)
+
+
+def _connect_first(device: ThrowAwayDevice, deployment: Deployment, ca: _Ca, report: Report) -> None:
+    first = FirstConnection(deployment=deployment, device=device, report=report, sign=ca.sign, ca=ca.certificate)
+    with report.step("first-connection") as written:
+        try:
+            with explained():
+                written.detail = first.run()
+        except FleetError as error:
+            raise StepFailed(str(error)) from None
 
 
 def _clean_up(names: list[str], deployment: Deployment, signed: dict[str, list[str]], report: Report) -> None:
@@ -111,8 +119,8 @@ def _clean_up(names: list[str], deployment: Deployment, signed: dict[str, list[s
         except FleetError as error:
             raise StepFailed(f"{error} A later `zymkey-fleet verify` removes what is left of {names[0]}.") from None
         written.detail = "nothing is left"
-        if set(old) - set(names):
-            written.detail += f", nor of {len(old)} that earlier verifications left"
+        if others := set(old) - set(names):
+            written.detail += f", nor of {len(others)} that earlier verifications left"
 
 
 @contextmanager

@@ -42,8 +42,11 @@ class FirstConnection:
         self._sign = sign
         self._ca = ca
 
-    def run(self) -> None:
-        """Observed, and no step: a deployment may have this switched off, and what HTTPS does is not documented."""
+    def run(self) -> str:
+        """Connect over HTTPS, then over MQTT, and see what AWS IoT made of each; returns it in words.
+
+        There is no wrong answer: a deployment may have this switched off, and what HTTPS does is not documented.
+        """
         endpoint = Endpoint.of(self._deployment.api.configuration())
         self._deployment.ledger.allow(
             self._device.name,
@@ -54,22 +57,19 @@ class FirstConnection:
         certificate = self._sign(self._device)
         # With its chain, as just-in-time registration wants it (AWS IoT Developer Guide).
         files = self._device.save(certificate, self._ca)
-        self._report.observe(
-            "httpsRegistersAtFirstConnection",
-            self._registers(certificate, lambda: publish_over_https(endpoint, files, "first", b"{}")),
-        )
-        self._report.observe(
-            "mqttRegistersAtFirstConnection",
-            self._registers(
-                certificate,
-                lambda: round_trip_over_mqtt(
-                    endpoint, files, client_id=self._device.name, topic="first", payload=b"{}", subscribe=False
-                ),
+        by_https = self._registers(certificate, lambda: publish_over_https(endpoint, files, "first", b"{}"))
+        self._report.observe("httpsRegistersAtFirstConnection", by_https)
+        by_mqtt = self._registers(
+            certificate,
+            lambda: round_trip_over_mqtt(
+                endpoint, files, client_id=self._device.name, topic="first", payload=b"{}", subscribe=False
             ),
         )
+        self._report.observe("mqttRegistersAtFirstConnection", by_mqtt)
+        return f"after HTTPS {by_https}, after MQTT {by_mqtt}"
 
-    def _registers(self, certificate: x509.Certificate, connect: Callable[[], object]) -> str | None:
-        """The certificate's status in AWS IoT a moment after a connection; None when it is not registered."""
+    def _registers(self, certificate: x509.Certificate, connect: Callable[[], object]) -> str:
+        """The certificate's status in AWS IoT a moment after a connection."""
         if (already := self._status(certificate)) is not None:
             return f"{already} before"
         # The first connection is always dropped.
@@ -78,7 +78,7 @@ class FirstConnection:
         deadline = time.monotonic() + _REGISTRATION_SECONDS
         while (status := self._status(certificate)) in (None, "PENDING_ACTIVATION") and time.monotonic() < deadline:
             time.sleep(1)
-        return status
+        return status or "not registered"
 
     def _status(self, certificate: x509.Certificate) -> str | None:
         try:

@@ -16,10 +16,10 @@ class StepFailed(Exception):
 
 @dataclass(kw_only=True)
 class Step:
-    """``detail`` is for people. A step that was not tried, because one before it failed, has no ``ok``."""
+    """``detail`` is for people. Steps that need what a failed one should have brought are not in the report."""
 
     name: str
-    ok: bool | None = None
+    ok: bool = False
     seconds: float = 0.0
     detail: str = ""
 
@@ -54,11 +54,6 @@ class Report:
             step.seconds = time.monotonic() - began
             self._print(step)
 
-    def not_tried(self, name: str, why: str) -> None:
-        step = Step(name=name, detail=why)
-        self.steps.append(step)
-        self._print(step)
-
     def observe(self, question: str, answer: Any) -> None:
         """An answer to what the documents leave open."""
         self.observations[question] = answer
@@ -75,6 +70,5 @@ class Report:
 
     def _print(self, step: Step) -> None:
         if self.prints:
-            word = {True: "ok", False: "FAILED", None: "not tried"}[step.ok]
-            print(f"{word:9}  {step.name:28}  {step.seconds:6.2f} s  {step.detail}".rstrip())
+            print(f"{'ok' if step.ok else 'FAILED':6}  {step.name:28}  {step.seconds:6.2f} s  {step.detail}".rstrip())
             sys.stdout.flush()
