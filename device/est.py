@@ -11,7 +11,6 @@ import ssl
 
 from . import https
 from .certificate import DeviceCertificate
-from .certs_only import read_certs_only
 from .errors import Busy, DeviceError, EnrollmentRefused, Pending, UnexpectedReply
 from .keys import DeviceKey
 
@@ -49,9 +48,13 @@ def enroll(
 
 def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
     """The certificate in a certs-only PKCS#7 (RFC 7030 section 4.2.3): exactly one, and for our key."""
+    # Imported here: it brings in Python's email package, and only an enrollment needs it.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
     try:
-        certificates = read_certs_only(base64.b64decode(reply.body))
-    except (ValueError, binascii.Error):
+        certificates = pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.body))
+    except (ValueError, binascii.Error, UnsupportedAlgorithm):
         raise UnexpectedReply(
             "the enrollment service answered 200 with something that is no certificate.",
             cure="check that the URL is the fleet's enrollment URL and no proxy changes replies",
