@@ -183,14 +183,15 @@ def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
 
 
 def _tcp_failed(error: OSError, peer: str, timeout: float) -> NetworkError:
+    name = peer.rpartition(" port ")[0]
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
         return NameNotResolved(
-            f"no DNS server told the address of {peer}.",
+            f"no DNS server told the address of {name}.",
             cure="check the network first (ip address, ip route), then DNS: resolvectl status, or cat /etc/resolv.conf",
         )
     if isinstance(error, socket.gaierror):
         return NameNotResolved(
-            f"the name of {peer} does not resolve: {error.strerror}.",
+            f"the name {name} does not resolve: {error.strerror}.",
             cure="check the spelling, and DNS: resolvectl status, or cat /etc/resolv.conf",
         )
     if isinstance(error, ConnectionRefusedError):

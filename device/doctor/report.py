@@ -87,7 +87,7 @@ def in_a_sentence(results: Sequence[Result]) -> str:
         return f"Failed: {failed[0]}{also}. Begin with {failed[0]}.{rest}"
     if warned:
         return f"Nothing failed. Warnings: {', '.join(warned)}."
-    return f"All is well: {len(results) - skipped} checks."
+    return "All is well."
 
 
 def document(results: Sequence[Result]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import subprocess
 from ...errors import DeviceError, LibraryUnusable
 from ...keys.command_line import PKCS11_ENGINE, ZYMKEY_ENGINE
 from ..examination import Examination
-from ..finding import Finding, Skipped, ok, warning
+from ..finding import Finding, Skipped, Status, ok, warning
 
 NEEDED_BY_HAND = "This device publishes without it; the commands that `zymkey-iot explain` prints need it"
 
@@ -35,7 +35,7 @@ def curl_engine(examination: Examination) -> Finding:
         return _missing(LibraryUnusable("there is no curl command.", cure="sudo apt install curl"), examination)
     version = curl_version(_curl("--version").stdout)
     broken = known_fault(version)
-    if examination.results["openssl-engine"].status != "ok":
+    if examination.results["openssl-engine"].status is not Status.OK:
         if broken:
             return _missing(LibraryUnusable(f"curl {version} {broken[0]}.", cure=broken[1]), examination)
         raise Skipped("OpenSSL has to find the engine first.", needs="openssl-engine")

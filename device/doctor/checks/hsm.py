@@ -4,13 +4,15 @@ import time
 
 from ...errors import DeviceError, LibraryUnusable, SlotUnusable, UsageError
 from ..examination import Examination
-from ..finding import Finding, ok, warning
+from ..finding import Finding, Skipped, Status, ok, warning
 
 
 def library(examination: Examination) -> Finding:
+    kind = examination.settings.key.partition(":")[0]
+    if kind == "engine" and examination.results["openssl-engine"].status is Status.FAILED:
+        raise Skipped("OpenSSL has to find the engine first.", needs="openssl-engine")
     if isinstance(examination.key, LibraryUnusable | UsageError):
         raise examination.key
-    kind = examination.settings.key.partition(":")[0]
     found = {
         "zymkey": "the vendor's Python module and its library",
         "pkcs11": "the PKCS#11 module",

@@ -2,11 +2,13 @@
 
 from ...errors import Busy, CertificateRefused, ConnectDenied, DeviceError, TopicDenied, UnexpectedReply
 from ..examination import Examination
-from ..finding import Finding, Skipped, ok
+from ..finding import Finding, Skipped, Status, ok
 
 
 def certificate_accepted(examination: Examination) -> Finding:
     """Any answer over HTTP means that the handshake was finished and the certificate known."""
+    if examination.by_curl and examination.results["curl-engine"].status is Status.FAILED:
+        raise Skipped("curl has to reach the key first.", needs="curl-engine")
     outcome = examination.publish
     if isinstance(outcome, DeviceError) and not isinstance(outcome, TopicDenied | Busy | UnexpectedReply):
         raise outcome

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ... import https
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
+from ...settings import Settings
 from ..examination import Examination, Server, attempt
 from ..finding import Finding, ok, warning
 
@@ -96,18 +97,20 @@ def _verify(server: Server, examination: Examination, *, issuer: Callable[[], st
             return ok("verified, and asks for the device's certificate")
         failure = https.explain(error, peer=peer, host=server.host, timeout=examination.timeout)
         if isinstance(failure, ServerNotTrusted) and not isinstance(failure, ClockWrong):
-            failure = _named(failure, issuer())
+            failure = _explained(failure, issuer(), examination.settings)
         raise failure from None
     finally:
         connection.close()
     return ok(f"verified, {version}, issued by {issuer()}")
 
 
-def _named(failure: ServerNotTrusted, issuer: str) -> ServerNotTrusted:
+def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> ServerNotTrusted:
     """The same, and who issued that certificate: a proxy that opens TLS tells its own name there."""
-    if not issuer:
-        return failure
-    return type(failure)(f"{failure.cause} It was issued by {issuer}.", cure=failure.cure)
+    cause = f"{failure.cause} It was issued by {issuer}." if issuer else failure.cause
+    if settings.ca_file is None:
+        return ServerNotTrusted(cause, cure=failure.cure)
+    trusted = f"only the roots in {settings.ca_file} ({settings.sources['ca_file']}) are trusted"
+    return ServerNotTrusted(f"{cause.rstrip('.')}; {trusted}.", cure=f"{failure.cure}; AWS needs no --ca-file")
 
 
 def _issuer(portrait: object) -> str:

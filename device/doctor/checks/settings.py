@@ -15,7 +15,7 @@ def settings(examination: Examination) -> Finding:
     if found.url is None:
         return warning(
             f"{', '.join(parts)}, and no enrollment URL: what needs it cannot be checked.",
-            cure="zymkey-iot bootstrap https://…, which keeps it; or, for now: ENROLLMENT_URL=https://… zymkey-iot doctor",
+            cure="zymkey-iot bootstrap https://…, which keeps it; for now: ENROLLMENT_URL=https://… zymkey-iot doctor",
         )
     return ok(
         ", ".join([*parts, f"{found.url} ({found.sources['url']})"]), name=found.name, key=found.key, url=found.url

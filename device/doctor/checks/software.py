@@ -24,7 +24,7 @@ def python(examination: Examination) -> Finding:
         except ImportError as error:
             raise UsageError(
                 f"the Python package {package} cannot be imported: {error}.",
-                cure="install zymkey-iot anew, by the Python that is to run it: pip install --force-reinstall zymkey-iot",
+                cure="install it anew, by the Python that is to run it: pip install --force-reinstall zymkey-iot",
             ) from None
     found = f"Python {platform.python_version()} ({platform.machine()})"
     if examination.settings.key.startswith("zymkey:") and not has_distutils():
