@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 ACTIONS = (
     "iot:AttachPolicy",
-    "iot:DescribeCACertificate",
     "iot:DetachPolicy",
     "iot:DetachThingPrincipal",
     "iot:ListPrincipalThings",

@@ -1,6 +1,6 @@
 """``zymkey-fleet allow``: let one key in, without any secret.
 
-AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem.
+AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:DeleteItem, GetItem, PutItem.
 """
 
 import argparse

@@ -31,8 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--grace",
         metavar="TIME",
         type=duration,
-        default="30d",
-        help="how long a certificate may go on after a renewal (default: %(default)s)",
+        default="10d",
+        help="how long a certificate may go on after a renewal; more than cdk.json's renewalGraceDays, after which "
+        "it is switched off every night (default: %(default)s)",
     )
     json_option(parser)
     deployment_options(parser)

@@ -1,4 +1,4 @@
-"""``zymkey-fleet ca retire``: after a rotation, stop AWS IoT from registering certificates of the older CA.
+"""``zymkey-fleet ca retire``: stop AWS IoT from registering certificates of a CA.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query on the index ``listing``, iot:UpdateCACertificate.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from fleet.arguments import deployment_options, json_option
 from fleet.deployment import Deployment, open_deployment
@@ -21,27 +22,36 @@ _SHOWN = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="its name in cdk.json, certificateAuthorities")
+    parser.add_argument(
+        "name", metavar="NAME", help="a CA's name in cdk.json; of a CA elsewhere, its certificate's common name"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="its key is lost or stolen: retire it although it issues or is in use"
+    )
     json_option(parser)
     deployment_options(parser)
     parser.epilog = """\
-For CAs in AWS KMS. It is refused for the CA that issues, and while a device holds a certificate of the CA that has
-not expired: devices renew by themselves at two thirds of their certificate's life. Afterwards take the CA out of
-cdk.json and deploy; its key in KMS is retained, and costs money until you schedule its deletion.
+After a rotation: it is refused for the newest CA, which issues, and while a device holds a certificate of the CA that
+has not expired. Devices renew by themselves at two thirds of their certificate's life. Afterwards take the CA out of
+cdk.json and deploy; a key in KMS is retained, and costs money until you schedule its deletion.
+
+After a theft (--force): no further certificate of the CA is registered. Those that are registered go on working, so
+`audit` and `list` are next, and `block` for each device that is not yours.
 JSON: name, certificateIds, retired."""
 
 
 def run(options: argparse.Namespace) -> int:
     deployment = open_deployment(options)
-    retired = _older_authorities(options.name, deployment.ledger)
-    now = int(time.time())
-    for identifier in retired:
-        holders = list(_holders(identifier, now, deployment.ledger))
-        if holders:
-            more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
-            raise Refused(
-                f"Certificates of the CA {options.name!r} are still held by {', '.join(holders[:_SHOWN])}{more}."
-            )
+    authorities = _authorities(deployment)
+    of_this_name = [certificate for name, certificate in authorities if name == options.name]
+    if not of_this_name:
+        names = ", ".join(sorted({name for name, _ in authorities})) or "none"
+        raise Refused(f"There is no CA {options.name!r}; there are: {names}.")
+    if not options.force:
+        newest = max((certificate for _, certificate in authorities), key=lambda each: each.not_valid_before_utc)
+        of_this_name = [each for each in of_this_name if each != newest]
+        _refuse_to_retire_the_needed(options.name, of_this_name, deployment.ledger)
+    retired = [certificate_id(each) for each in of_this_name]
     for identifier in retired:
         _deactivate(identifier, deployment)
     if options.json:
@@ -51,21 +61,28 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _older_authorities(name: str, ledger: Ledger) -> list[str]:
-    """The ids of the CAs of this name: there are several when the issuer was switched away from KMS and back."""
-    certificates = [
+def _authorities(deployment: Deployment) -> list[tuple[str, x509.Certificate]]:
+    """All CAs by name. A name can stand for several: when the issuer was switched away from KMS and back."""
+    in_kms = [
         (each.name, x509.load_pem_x509_certificate(each.certificate_pem.encode()))
-        for each in ledger.certificate_authorities()
+        for each in deployment.ledger.certificate_authorities()
     ]
-    if name not in {each for each, _ in certificates}:
-        raise Refused(f"There is no CA {name!r}; there are {', '.join(sorted({each for each, _ in certificates}))}.")
-    newest = max((certificate for _, certificate in certificates), key=lambda each: each.not_valid_before_utc)
-    older = [
-        certificate_id(certificate) for each, certificate in certificates if each == name and certificate != newest
-    ]
+    elsewhere = deployment.api.ca_certificates() if deployment.outputs.issuer == "external" else []
+    return in_kms + [(_common_name(each), each) for each in elsewhere]
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+
+
+def _refuse_to_retire_the_needed(name: str, older: list[x509.Certificate], ledger: Ledger) -> None:
     if not older:
         raise Refused(f"The CA {name!r} is the newest, which issues. Add another to cdk.json and deploy it first.")
-    return older
+    holders = [holder for each in older for holder in _holders(certificate_id(each), int(time.time()), ledger)]
+    if holders:
+        more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
+        raise Refused(f"Certificates of the CA {name!r} are still held by {', '.join(holders[:_SHOWN])}{more}.")
 
 
 def _holders(authority: str, now: int, ledger: Ledger) -> Iterator[str]:

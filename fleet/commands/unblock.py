@@ -1,7 +1,7 @@
 """``zymkey-fleet unblock``: let a blocked device be what it was.
 
-AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem, UpdateItem,
-iot:UpdateCertificate.
+AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:ConditionCheckItem, GetItem, PutItem,
+UpdateItem, iot:UpdateCertificate.
 """
 
 import argparse

@@ -275,3 +275,10 @@ def test_an_endpoint_that_does_not_answer_is_said_to_be_silent(run, cloud, ca_fi
     answer = run("sign", *ca_files)
     assert answer.code == 6
     assert answer.err.startswith("zymkey-fleet: No answer from http://127.0.0.1:9: ")
+
+
+def test_a_ca_elsewhere_is_retired_by_its_common_name_and_only_by_force_for_it_is_the_one_that_issues(run, cloud):
+    assert "is the newest, which issues" in run("ca", "retire", "fleet CA").err
+    assert run("ca", "retire", "fleet CA", "--force").code == 0
+    (ca,) = cloud.iot.list_ca_certificates()["certificates"]
+    assert ca["status"] == "INACTIVE"

@@ -127,4 +127,11 @@ def test_the_ca_that_issues_is_never_retired(run, rotated):
 def test_a_ca_that_does_not_exist_is_said_to_be_unknown_with_those_that_do(run, rotated):
     answer = run("ca", "retire", "1999")
     assert answer.code == 1
-    assert "There is no CA '1999'; there are 2026, 2027." in answer.err
+    assert "There is no CA '1999'; there are: 2026, 2027." in answer.err
+
+
+def test_a_ca_whose_key_is_stolen_is_retired_although_it_issues(run, rotated):
+    enroll(rotated, "pi-1")
+    assert run("ca", "retire", "2026", "--force").code == 0
+    assert ca_status(rotated) == "INACTIVE"
+    assert run("ca", "retire", "2027", "--force").code == 0
