@@ -30,6 +30,9 @@ _SOURCES = ("infra/__init__.py", "infra/functions", "ledger", "pki")
 
 # botocore knows every AWS service (30 MB); the functions call these.
 _SERVICES = ("dynamodb", "iot", "kms")
+# For this machine and both of Lambda's, now and before the last changes.
+_KEPT = 12
+
 # The runtimes are Amazon Linux 2023: glibc 2.34.
 _LAMBDA_PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 
@@ -58,6 +61,7 @@ def bundle(*, bundle_for: str, architecture: str) -> Bundle:
     if not directory.is_dir():
         sys.stderr.write(f"Building the functions' code for Python {' on '.join(target)} ...\n")
         _build(directory, target)
+        _forget_old()
     return Bundle(directory=directory, digest=digest)
 
 
@@ -99,6 +103,13 @@ def _build(directory: Path, target: tuple[str, ...]) -> None:
         except OSError:
             if not directory.is_dir():  # else another process was first, with the same content
                 raise
+
+
+def _forget_old() -> None:
+    """Keep the bundles that were built last; each change of the functions' code makes another 20 MB."""
+    bundles = sorted(_BUNDLES.glob("[0-9a-f]*"), key=lambda path: path.stat().st_ctime, reverse=True)
+    for old in bundles[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _install_packages(place: Path, target: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ _SLOW = Duration.seconds(10)
 
 
 class Monitoring(Construct):
-    """Stateless: alarms raise no action by themselves; add one to be told (see the README)."""
+    """Alarms raise no action by themselves: whom to wake is for the account to say."""
 
     def __init__(
         self,

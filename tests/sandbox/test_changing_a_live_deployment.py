@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +21,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from pki.fingerprint import certificate_id
-from sandbox.addresses import Addresses
+from sandbox.addresses import REPOSITORY, Addresses
 from sandbox.certificates import ensure_server_certificates
-from sandbox.deployment import deploy
+from sandbox.deployment import CDK, deploy
 from sandbox.emulator import emulator_process, ensure_emulator
 from sandbox.environment import aws_environment, reachable_enrollment_url, sdk_connection
 from sandbox.errors import SandboxError
@@ -47,6 +50,19 @@ class Account:
         adapt_roles(self.boto("iam"), self.boto("cloudformation"), "zymkey-Enrollment")
         self.url = reachable_enrollment_url(self.addresses, outputs["EnrollmentUrl"])
         return Cloud(self)
+
+    def destroy(self) -> None:
+        """`cdk destroy` of both stacks."""
+        environment = {**os.environ, **self.env, "CDK_HOME": str(self.addresses.directory / "cdk")}
+        command = [CDK, "destroy", "--all", "--force", "--output", self.addresses.directory / "cdk.out"]
+        done = subprocess.run(
+            [*command, "-c", "zymkey-fleet.bundleFor=host"],
+            cwd=REPOSITORY,
+            env=environment | {"VIRTUAL_ENV": sys.prefix},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def what_cdk_said(self) -> str:
         """The last deployment's log, without the line breaks that the command line puts into sentences."""
@@ -83,7 +99,9 @@ def shown_cas(cloud: Cloud) -> list[x509.Certificate]:
     return pkcs7.load_der_pkcs7_certificates(base64.b64decode(cloud.get("/.well-known/est/cacerts").content))
 
 
-def test_a_device_in_the_field_outlives_refused_changes_new_cas_and_another_issuer(account: Account) -> None:
+def test_a_device_in_the_field_outlives_refused_changes_new_cas_another_issuer_and_the_stacks_themselves(
+    account: Account,
+) -> None:
     cloud = account.deploy(issuer="kms", cas=[CA])
     device = cloud.invite(Candidate())
     certificate = issued(cloud.enroll(device))
@@ -121,3 +139,9 @@ def test_a_device_in_the_field_outlives_refused_changes_new_cas_and_another_issu
     assert_enrolled(cloud, newcomer, newcomers)
     amazons = cloud.invite(Candidate())
     assert_enrolled(cloud, amazons, issued(cloud.enroll(amazons)))
+
+    # Destroying gets stuck on nothing and takes nothing away: policy, certificates, CAs and ledger are kept.
+    account.destroy()
+    assert account.ca_states() == registered
+    assert_enrolled(cloud, device, certificate)
+    assert_enrolled(cloud, newcomer, newcomers)
