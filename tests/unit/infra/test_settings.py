@@ -1,6 +1,7 @@
 """Every setting takes what it should, and says in one sentence what it does not take."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,13 @@ def test_topics_that_make_the_policy_too_long_are_refused_with_both_lengths() ->
     topics = {"publish": [f"devices/{{device}}/sensor{number}/*" for number in range(9)]}
     with pytest.raises(SettingsError, match=r"policy of up to [3-5]\d{3} characters, but it must be at most 2048"):
         read({"topics": topics})
+
+
+def test_the_documentation_has_every_setting_with_its_default() -> None:
+    documented = (CDK_JSON.parent / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", documented, re.MULTILINE))
+    settings = json.loads(CDK_JSON.read_text())["context"]["zymkey-fleet"]
+    assert set(rows) == set(settings)
+    for name, value in settings.items():
+        if not isinstance(value, list) and name != "topics":
+            assert rows[name] == f"`{json.dumps(value)}`"
