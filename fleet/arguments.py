@@ -26,6 +26,11 @@ def deployment_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
         help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
     )
+    group.add_argument(
+        "--url",
+        default=os.environ.get("ENROLLMENT_URL"),
+        help="where devices enroll (default: $ENROLLMENT_URL or the stack's output EnrollmentUrl)",
+    )
     _place(group)
 
 

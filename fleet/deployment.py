@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -45,12 +44,8 @@ class Deployment:
     """A deployment and the AWS clients to work on it; each client is made when it is first used."""
 
     outputs: Outputs
+    url: str  # where devices enroll; usually the stack's own
     session: boto3.session.Session
-
-    @property
-    def url(self) -> str:
-        """Where devices enroll. ``$ENROLLMENT_URL`` wins, for an address that is not the stack's own."""
-        return os.environ.get("ENROLLMENT_URL") or self.outputs.enrollment_url
 
     def bootstrap_command(self, name: str) -> str:
         """What to run on the Raspberry Pi, ready for a shell."""
@@ -99,7 +94,8 @@ def open_deployment(options: argparse.Namespace) -> Deployment:
         ClientError, BotoCoreError: AWS does not answer, or refuses.
     """
     session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
-    return Deployment(outputs=_outputs(session, options.fleet), session=session)
+    outputs = _outputs(session, options.fleet)
+    return Deployment(outputs=outputs, url=options.url or outputs.enrollment_url, session=session)
 
 
 def iot_client(options: argparse.Namespace) -> IoTClient:
