@@ -12,6 +12,7 @@ from .store import StateFolder
 from .tls import client_context
 
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
+THIS_CLOCK = "this clock, which may be wrong"
 
 
 def open_device(settings: Settings) -> DataPlane:
@@ -60,14 +61,13 @@ def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
         )
 
 
-def check_is_valid(
-    certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = "this clock, which may be wrong"
-) -> None:
+def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = THIS_CLOCK) -> None:
     """Raises CertificateUnusable when `time` is before or after the certificate's life. `clock` is whose time it is."""
     if time > certificate.not_after:
         raise CertificateUnusable(
             f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by {clock}.",
-            cure=f"{BOOTSTRAP} gets a new one for the same key; timedatectl shows and sets the clock",
+            cure=f"{BOOTSTRAP} gets a new one for the same key"
+            + ("; check the clock first: timedatectl" if clock == THIS_CLOCK else ""),
         )
     if time < certificate.not_before:
         raise CertificateUnusable(

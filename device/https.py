@@ -176,6 +176,8 @@ def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTru
 
 
 def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return HungUp(f"{host} ended the connection without an answer.", cure=MIDDLE_BOX)
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return HungUp(f"{host} does not speak TLS on this port.", cure="check the port, and " + MIDDLE_BOX)

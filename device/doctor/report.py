@@ -80,14 +80,18 @@ def in_a_sentence(results: Sequence[Result]) -> str:
     """The last line: where to begin."""
     failed = [result.check for result in results if result.status is Status.FAILED]
     warned = [result.check for result in results if result.status is Status.WARNING]
-    skipped = sum(result.status is Status.SKIPPED for result in results)
+    waiting = sum(result.status is Status.SKIPPED and result.needs is not None for result in results)
     if failed:
-        rest = f" {skipped} could not be checked before that." if skipped else ""
-        also = f" and {', '.join(failed[1:])}" if failed[1:] else ""
-        return f"Failed: {failed[0]}{also}. Begin with {failed[0]}.{rest}"
+        begin = f": begin with {failed[0]}" if len(failed) > 1 else ""
+        rest = f" {waiting} more {'wait' if waiting > 1 else 'waits'} until that is mended." if waiting else ""
+        return f"{_listed(failed)} failed{begin}.{rest}"
     if warned:
-        return f"Nothing failed. Warnings: {', '.join(warned)}."
+        return f"Nothing failed; {_listed(warned)} should be looked at."
     return "All is well."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def document(results: Sequence[Result]) -> dict[str, Any]:

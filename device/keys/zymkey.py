@@ -26,7 +26,10 @@ COORDINATE_SIZE = 32
 FIRST_GENERATED_SLOT = 16
 FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have 0 to 11 and generated ones from 16"
 INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
-ON_THE_BENCH = "check that it sits on the header and is bound, that i2c is on (raspi-config), and zkifc runs"
+ON_THE_BENCH = (
+    "check that it sits on the header and is bound, that i2c is on (sudo raspi-config), and that its service runs"
+    " (systemctl status zkifc)"
+)
 
 
 class ZymkeyKey(DeviceKey):
@@ -154,7 +157,8 @@ def _not_opened(module: Any) -> HsmNotAnswering:
             number = _return_code(error)
             if number == errno.EACCES:
                 return HsmNotAnswering(
-                    "this user may not use the Zymkey.", cure="sudo, or the groups that own the bus: i2c and gpio"
+                    "this user may not use the Zymkey.",
+                    cure="sudo; or put the user into the groups that own the bus: sudo usermod -aG i2c,gpio USER",
                 )
             return HsmNotAnswering(f"the library is there and no Zymkey answers: {_meaning(error)}.", cure=ON_THE_BENCH)
     return HsmNotAnswering("the Zymkey did not answer at first, and now it does.", cure="the same command again")
@@ -188,14 +192,15 @@ def _said_plainly(deed: str, slot: int) -> Iterator[None]:
     except AssertionError as error:
         number = _return_code(error)
         kind: type[KeyUnavailable] = HsmNotAnswering
+        meaning = _meaning(error)
         if number == errno.EINVAL:
-            kind = SlotUnusable
+            kind, meaning = SlotUnusable, f"there is no such slot, it seems; {meaning}"
             cure = f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}"
         elif number == errno.ETIMEDOUT:
-            cure = f"it did not answer over i2c in time: {ON_THE_BENCH}; then power the Pi off and on"
+            cure = f"it did not answer over i2c in time: power the Pi off and on; then {ON_THE_BENCH}"
         else:
-            cure = ON_THE_BENCH
-        raise kind(f"the Zymkey did not {deed} (slot {slot}): {_meaning(error)}.", cure=cure) from None
+            cure = f"{ON_THE_BENCH}; or it is the slot: {FACTORY_SLOTS}"
+        raise kind(f"the Zymkey did not {deed} (slot {slot}): {meaning}.", cure=cure) from None
     except AttributeError as error:
         # Functions that an older library lacks stay unbound in the module, without a word.
         raise LibraryUnusable(

@@ -67,7 +67,12 @@ def _stopped_afterwards() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sandbox(_stopped_afterwards: None, issuer: str) -> RunningSandbox:
-    started = lifecycle.start(Addresses.from_environment(), issuer, print)
+    return start_sandbox(Addresses.from_environment(), issuer)
+
+
+def start_sandbox(addresses: Addresses, issuer: str) -> RunningSandbox:
+    """Start it, or bring the one that runs up to date."""
+    started = lifecycle.start(addresses, issuer, print)
     return RunningSandbox(
         addresses=started.addresses,
         outputs=dict(started.deployment.outputs),

@@ -1,6 +1,6 @@
 """The certificate in use: is there one, is this its time, and is it this key's."""
 
-from ...device import BOOTSTRAP, check_is_for, check_is_valid
+from ...device import BOOTSTRAP, THIS_CLOCK, check_is_for, check_is_valid
 from ...renew import renewal_time
 from ..examination import Examination
 from ..finding import Finding, ok, warning
@@ -10,7 +10,7 @@ def certificate(examination: Examination) -> Finding:
     """By the server's clock where it told the time, so that this one's error is not taken for the certificate's."""
     found = examination.the_certificate()
     time = examination.time()
-    clock = "this clock, which may be wrong" if examination.clock_offset is None else "the server's clock"
+    clock = THIS_CLOCK if examination.clock_offset is None else "the server's clock"
     check_is_valid(found, time, clock=clock)
     facts = {"certificateId": found.certificate_id, "notAfter": found.not_after.isoformat()}
     due = renewal_time(found, examination.the_key()) if examination.passed("slot") else found.due_at

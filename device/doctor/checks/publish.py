@@ -36,7 +36,7 @@ def _told_apart(denied: TopicDenied, examination: Examination) -> TopicDenied:
         examination.data_plane().mqtt().run(topic, test_message(examination.settings.name, "doctor"))
     except (ConnectDenied, CertificateRefused):
         return TopicDenied(
-            f"{denied.cause} Nor may it connect over MQTT: the fleet's IoT policy is not attached to its certificate.",
+            f"{denied.cause} Nor may it connect over MQTT: no policy of the fleet is attached to its certificate.",
             cure="the operator sees it in zymkey-fleet audit, and attaches it: aws iot attach-policy --policy-name"
             f" (the stack's output IotPolicy) --target (the ARN of certificate {certificate.certificate_id[:12]}…)",
         )
