@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import cache
 
 import boto3
 import pytest
@@ -55,7 +56,7 @@ def aws(aws_address):
         region_name="us-east-1",
     )
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
-    return lambda service: session.client(service, endpoint_url=aws_address, config=config)
+    return cache(lambda service: session.client(service, endpoint_url=aws_address, config=config))
 
 
 def _free_port():

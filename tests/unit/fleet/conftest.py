@@ -5,8 +5,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
+from botocore.loaders import create_loader
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
@@ -40,6 +42,14 @@ class Cloud:
     ledger: Ledger
     iot: object
     policy: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sdk_models_are_read_once():
+    """Each command makes its own session, which reads the services' models anew: a tenth of a second each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
+        yield
 
 
 @pytest.fixture
