@@ -21,7 +21,7 @@ say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.ready node_modules/.ready build/.function-packages ## Install everything that the project needs, here
@@ -70,6 +70,8 @@ test: setup lint ## Everything from nothing: lint, unit, template and end-to-end
 	@$(PYTEST) tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
 	@$(PYTEST) tests/sandbox
+	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
+	@$(PYTEST) tests/installed
 	$(call say,All passed)
 	@echo "Lint, unit, template and end-to-end tests passed. What they hold is in tests/; the whole story to look at: make demo"
 
@@ -94,9 +96,14 @@ bench: setup ## Measure what things cost, against the vendor's recipe and bare l
 	@$(BIN)/python -m benchmarks.bootstrap --rounds $(ROUNDS)
 	@$(BIN)/python -m benchmarks.cloud --rounds $(ROUNDS)
 
+.PHONY: troubleshooting
+troubleshooting: setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down
+	$(call say,docs/troubleshooting.md)
+	@$(BIN)/python -m tests.sandbox.troubleshooting
+
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device functions operator recipe uv; do \
+	@cd requirements && for place in development device device-tests functions operator recipe build uv; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done

@@ -23,7 +23,6 @@ from sandbox.zymkey.device import SimulatedZymkey
 
 from .comparison import Comparison, compare, report
 from .installations import (
-    REPOSITORY,
     device_installation,
     functions_installation,
     install_simulated_zymkey,
@@ -31,6 +30,7 @@ from .installations import (
 )
 from .processes import Cost, clean_environment, measure
 from .recipe import Recipe
+from .wheel import REPOSITORY
 
 TARGETS = {"cpu": 0.5, "memory": 0.7, "wall": 1.0}
 HELP_TARGETS = {"cpu": 2.0, "wall": 2.0}

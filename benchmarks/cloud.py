@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 from .comparison import Comparison, compare, report
-from .installations import INSTALLATIONS, REPOSITORY, functions_installation
+from .installations import INSTALLATIONS, functions_installation
 from .processes import Cost, clean_environment, measure
+from .wheel import REPOSITORY
 
 ONE_CLIENT = "import boto3; boto3.client('iot', region_name='us-east-1')"
 EMPTY_APP = """\

@@ -9,21 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+from .wheel import REPOSITORY, build_wheel
+
 INSTALLATIONS = REPOSITORY / "build" / "benchmarks" / "installed"
 
 
 def device_installation() -> Path:
     """Python's folder `bin` where zymkey-iot is installed from this checkout, with its locked packages."""
     environment = _installed("device", REPOSITORY / "requirements" / "device.txt", "--no-binary", "cmdline")
-    # Built in a copy: setuptools leaves folders beside what it builds.
-    with_sources = INSTALLATIONS / "sources"
-    shutil.rmtree(with_sources, ignore_errors=True)
-    with_sources.mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, with_sources)
-    shutil.copytree(REPOSITORY / "device", with_sources / "device", ignore=shutil.ignore_patterns("__pycache__"))
-    _pip(environment, "--no-deps", "--force-reinstall", with_sources)
+    _pip(environment, "--no-deps", "--force-reinstall", build_wheel(INSTALLATIONS))
     return environment / "bin"
 
 

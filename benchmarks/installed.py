@@ -1,0 +1,94 @@
+"""`python -m benchmarks.installed`: write docs/installed.md, the list of what `pip install .` puts on a Pi."""
+
+import csv
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .wheel import REPOSITORY, UV, build_wheel
+
+DOCUMENT = REPOSITORY / "docs" / "installed.md"
+
+# Why each is there; a package without a reason does not get onto the Pi.
+REASONS = {
+    "zymkey-iot": "this command",
+    "certifi": "the roots that verify AWS's servers",
+    "cffi": "asked for by cryptography",
+    "cmdline": "asked for by zku",
+    "cryptography": "certificate signing requests and certificates",
+    "paho-mqtt": "the optional MQTT check",
+    "pycparser": "asked for by cffi",
+    "pyyaml": "asked for by cmdline",
+    "sh": "asked for by zku",
+    "sslcontext": "TLS with a key that signs elsewhere",
+    "truststore": "asked for by sslcontext",
+    "zku": "the vendor's module for the Zymkey",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """One installed distribution: its name, and the bytes of its files, without bytecode."""
+
+    name: str
+    version: str
+    size: int
+
+
+def installed_packages(site_packages: Path) -> Iterator[Package]:
+    """What is installed there, by each distribution's own record of its files."""
+    for record in sorted(site_packages.glob("*.dist-info/RECORD")):
+        name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
+        with record.open(newline="") as rows:
+            files = [site_packages / row[0] for row in csv.reader(rows)]
+        size = sum(file.stat().st_size for file in files if file.suffix != ".pyc" and file.is_file())
+        yield Package(normalized(name), version, size)
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as the index spells it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def document(packages: list[Package]) -> str:
+    """docs/installed.md. Raises KeyError for a package that `REASONS` does not explain."""
+    lines = [
+        "# What is installed on the Pi",
+        "",
+        "What `pip install .` brings. Sizes are without bytecode, for x86-64 and Python 3.11. Neither boto3 nor the",
+        "CDK is among it, and nothing needs a compiler: `cmdline` alone comes as source, and is pure Python. Keys on",
+        "PKCS#11 tokens need one more: `pip install '.[pkcs11]'`. `python -m benchmarks.installed` writes this.",
+        "",
+        "| package | version | what for | kB |",
+        "|---|---|---|---:|",
+    ]
+    lines += [f"| {each.name} | {each.version} | {REASONS[each.name]} | {each.size // 1000} |" for each in packages]
+    total = sum(each.size for each in packages)
+    lines += [f"| **together** | | | **{total // 1000}** |", ""]
+    return "\n".join(lines)
+
+
+def documented_names(text: str) -> set[str]:
+    """The packages that a docs/installed.md lists."""
+    return set(re.findall(r"^\| ([a-z0-9-]+) \| [0-9]", text, re.MULTILINE))
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = Path(folder) / "environment"
+        subprocess.run([UV, "venv", "--quiet", environment], check=True)
+        install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", environment / "bin" / "python"]
+        locked = ("--require-hashes", "--build-constraints", REPOSITORY / "requirements" / "build.txt")
+        subprocess.run([*install, *locked, "-r", REPOSITORY / "requirements" / "device.txt"], check=True)
+        subprocess.run([*install, "--no-deps", build_wheel(Path(folder))], check=True)
+        (site_packages,) = (environment / "lib").glob("python*/site-packages")
+        DOCUMENT.write_text(document(list(installed_packages(site_packages))))
+    print(f"Written: {DOCUMENT}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
