@@ -74,7 +74,8 @@ CHECKS = (
         id="enrollment-server",
         module="servers",
         about="its certificate leads to a trusted root",
-        needs=("enrollment-port", "clock"),
+        needs=("enrollment-port", "python"),
+        after=("clock",),
     ),
     Check(
         id="enrollment",
@@ -97,7 +98,8 @@ CHECKS = (
         id="endpoint-server",
         module="servers",
         about="its certificate leads to a trusted root",
-        needs=("endpoint-https-port", "clock"),
+        needs=("endpoint-https-port", "python"),
+        after=("clock",),
     ),
     Check(
         id="certificate",

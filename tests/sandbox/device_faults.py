@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.sandbox.intercepting_proxy import InterceptingProxy
-from tests.sandbox.patient import Patient, without_rights
+from tests.sandbox.patient import Patient
 from tests.unit.device.authority import Authority, common_name
+from tests.unit.device.preload import without_rights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """A device that works, for faults to be injected into: its own Zymkey, state folder and certificate."""
 
-import os
 import re
 import secrets
 import shutil
@@ -140,14 +139,3 @@ def anonymous(text: str, patient: Patient) -> str:
     ):
         text = re.sub(pattern, shown, text)
     return text
-
-
-def without_rights() -> None:
-    """Take from root what lets it read everything, so that it is a user like any other. Others have none of it."""
-    import ctypes
-
-    drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
-    if os.geteuid() == 0:
-        libc = ctypes.CDLL(None)
-        for capability in (dac_override, dac_read_search):
-            libc.prctl(drop_from_bounding_set, capability, 0, 0, 0)

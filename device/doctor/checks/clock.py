@@ -34,11 +34,11 @@ def clock(examination: Examination) -> Finding:
     if abs(ahead) > WRONG or _before_certificate(examination, here) != _before_certificate(examination, there):
         raise ClockWrong(
             f"this clock says {here:%Y-%m-%d %H:%M} UTC and the server's {there:%Y-%m-%d %H:%M}: it is"
-            f" {_in_words(ahead)}.",
+            f" {in_words(ahead)}.",
             cure=SET_IT,
         )
     if abs(ahead) > GOOD:
-        return warning(f"this clock is {_in_words(ahead)}, by the server's.", cure=SET_IT, **facts)
+        return warning(f"this clock is {in_words(ahead)}, by the server's.", cure=SET_IT, **facts)
     return ok(f"{here:%Y-%m-%d %H:%M} UTC, as the server's", **facts)
 
 
@@ -60,7 +60,7 @@ def _obstacle(examination: Examination) -> str | None:
     return next((name for name in ("python", "enrollment-port") if not examination.passed(name)), None)
 
 
-def _in_words(ahead: datetime.timedelta) -> str:
+def in_words(ahead: datetime.timedelta) -> str:
     """`3 days slow`; the server's clock is `ahead` of this one."""
     seconds = abs(ahead.total_seconds())
     unit, size = next((unit for unit in _UNITS if seconds >= 2 * unit[1]), _UNITS[-1])

@@ -29,7 +29,8 @@ def hsm(examination: Examination) -> Finding:
         raise key
     details = key.details()
     if key.warning:
-        return warning(key.warning, cure="a Zymkey, and --key zymkey:", **details)
+        cure = "a Zymkey, and --key zymkey:" if key.kind == "file" else "zymkey-iot key shows model and firmware"
+        return warning(key.warning, cure=cure, **details)
     return ok(", ".join(f"{label} {value}" for label, value in details.items()), **details)
 
 

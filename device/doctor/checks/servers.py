@@ -10,7 +10,10 @@ from ... import https
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
 from ...settings import Settings
 from ..examination import Examination, Server, attempt
-from ..finding import Finding, ok, warning
+from ..finding import Finding, Skipped, Status, ok, warning
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For connections that end before TLS begins."""
 
 
 def enrollment_dns(examination: Examination) -> Finding:
@@ -56,7 +59,7 @@ def endpoint_server(examination: Examination) -> Finding:
 
 def _resolve(server: Server, examination: Examination) -> Finding:
     """The name that TCP goes to: the server's, or that of the proxy on the way to it."""
-    connection, peer = _connection(server, examination)
+    connection, peer = _connection(server, examination, _NO_TLS)
     try:
         found = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -73,7 +76,7 @@ def _resolve(server: Server, examination: Examination) -> Finding:
 
 
 def _reach(server: Server, examination: Examination) -> Finding:
-    connection, peer = _connection(server, examination)
+    connection, peer = _connection(server, examination, _NO_TLS)
     started = time.monotonic()
     try:
         # TCP, and CONNECT where there is a proxy: what HTTPSConnection does before TLS.
@@ -87,7 +90,9 @@ def _reach(server: Server, examination: Examination) -> Finding:
 
 
 def _verify(server: Server, examination: Examination, *, issuer: Callable[[], str]) -> Finding:
-    connection, peer = _connection(server, examination)
+    if examination.results["clock"].status is Status.FAILED:
+        raise Skipped("with a wrong clock no certificate can be verified.", needs="clock")
+    connection, peer = _connection(server, examination, examination.context)
     try:
         connection.connect()
         version = connection.sock.version()
@@ -117,8 +122,10 @@ def _issuer(portrait: object) -> str:
     return "" if isinstance(portrait, DeviceError) else str(getattr(portrait, "issuer", ""))
 
 
-def _connection(server: Server, examination: Examination) -> tuple[http.client.HTTPSConnection, str]:
-    return https.open_connection(server.host, server.port, context=examination.context, timeout=examination.timeout)
+def _connection(
+    server: Server, examination: Examination, context: ssl.SSLContext
+) -> tuple[http.client.HTTPSConnection, str]:
+    return https.open_connection(server.host, server.port, context=context, timeout=examination.timeout)
 
 
 def _milliseconds(started: float) -> str:

@@ -13,6 +13,7 @@ from sandbox.zymkey.build import build
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.unit.device.authority import Authority
 from tests.unit.device.data_endpoint import DataEndpoint
+from tests.unit.device.diagnosis import Diagnose, diagnose_in_this_process
 from tests.unit.device.est_server import EstServer
 from tests.unit.device.preload import kill_at_write, wrong_clock
 from tests.unit.device.softhsm import SoftHsm
@@ -110,6 +111,12 @@ def pi(tmp_path: Path, pki: Path, est: EstServer) -> Pi:
             "ZYMKEY_IOT_KEY": "file:",
         },
     )
+
+
+@pytest.fixture
+def diagnose(pi: Pi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Diagnose:
+    """A function from options and variables to what doctor finds on `pi`."""
+    return diagnose_in_this_process(pi.environment, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
-"""Small C libraries that change what a program sees of its machine: dying at a write, a wrong clock."""
+"""What changes a program's view of its machine: C libraries to preload, and rights to go without."""
 
+import ctypes
+import os
 import subprocess
 from pathlib import Path
 
@@ -25,3 +27,12 @@ def kill_at_write(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> str:
     return compiled("wrong_clock", tmp_path_factory.mktemp("preload"))
+
+
+def without_rights() -> None:
+    """Take from root what lets it read everything, so that it is a user like any other. Others have none of it."""
+    drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        for capability in (dac_override, dac_read_search):
+            libc.prctl(drop_from_bounding_set, capability, 0, 0, 0)

@@ -15,6 +15,7 @@ class SoftHsm:
         (folder / "tokens").mkdir(parents=True)
         self.pin_file = folder / "pin"
         self.pin_file.write_text(PIN + "\n")
+        self.pin_file.chmod(0o600)
         (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
         self._util("--init-token", "--free", "--label", "fleet", "--pin", PIN, "--so-pin", "4321")
         self.add_key("device", "01")
