@@ -18,7 +18,6 @@ from tests.unit.device.est_server import EstServer
 from tests.unit.device.preload import kill_at_write, wrong_clock
 from tests.unit.device.softhsm import SoftHsm
 
-pytest_plugins = ()
 __all__ = ["kill_at_write", "wrong_clock"]
 
 REPOSITORY = Path(__file__).parents[3]
