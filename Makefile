@@ -65,9 +65,9 @@ demo: setup ## From nothing to a message signed by the HSM, step by step (ISSUER
 .PHONY: test
 test: setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
 	$(call say,Unit tests)
-	@$(PYTEST) tests/unit
+	@$(PYTEST) --numprocesses 2 tests/unit
 	$(call say,Template tests: what the synthesized CloudFormation promises)
-	@$(PYTEST) tests/template $(TEMPLATE_LINT:%=--ignore=%)
+	@$(PYTEST) --numprocesses 2 tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
 	@$(PYTEST) tests/sandbox
 	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
