@@ -6,9 +6,14 @@ whole fleet; and a deletion forgets nothing, for the devices of that CA live on.
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import boto3
+from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ledger import CertificateAuthority, Ledger
@@ -18,6 +23,9 @@ from pki.kms_key import KmsPrivateKey
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_kms import KMSClient
+
+
+_DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
 class CertificateAuthorityError(Exception):
@@ -93,11 +101,29 @@ def _refuse_change(authority: CertificateAuthority, properties: dict[str, Any]) 
         )
 
 
+def patiently(
+    work: Callable[[], dict[str, Any]], *, pause: Callable[[float], None], seconds: float = 60, step: float = 5
+) -> dict[str, Any]:
+    """Do the work, again and again for some time while AWS denies it.
+
+    CloudFormation has just written the function's permissions, and IAM takes seconds to make them known everywhere
+    (IAM User Guide, eventual consistency). What is still denied after that is denied.
+    """
+    for _ in range(int(seconds / step)):
+        try:
+            return work()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _DENIED:
+                raise
+            pause(step)
+    return work()
+
+
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """What Lambda calls. Clients are made here: a deployment is no hot path."""
-    import os
-
-    import boto3
-
     ledger = Ledger(client=boto3.client("dynamodb"), table=os.environ["LEDGER_TABLE"])
-    return answer(event, ledger=ledger, kms=boto3.client("kms"), iot=boto3.client("iot"), now=datetime.now(UTC))
+    kms, iot = boto3.client("kms"), boto3.client("iot")
+    return patiently(
+        lambda: answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC)),
+        pause=time.sleep,
+    )

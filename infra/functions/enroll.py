@@ -17,7 +17,7 @@ from infra.functions.authorize import authorize
 from infra.functions.deployment import Deployment
 from infra.functions.log import about, log
 from infra.functions.request import Credentials
-from ledger import Blocked, Certificate, Device, LedgerError, State
+from ledger import Blocked, Certificate, CertificateState, Device, LedgerError, State
 from pki.csr import Csr
 
 # Longer than the function may run (20 s): a lease that has run out belongs to nobody who could still be writing.
@@ -128,7 +128,8 @@ def _fresh(device: Device, now: int, deployment: Deployment) -> Certificate | No
     if device.certificate_id is None:
         return None
     certificate = deployment.ledger.certificate(device.name, device.certificate_id)
-    return certificate if certificate and not certificate.is_due(now) else None
+    usable = certificate is not None and certificate.state is CertificateState.ACTIVE and not certificate.is_due(now)
+    return certificate if usable else None
 
 
 def _give_back(name: str, lease: str, deployment: Deployment) -> None:

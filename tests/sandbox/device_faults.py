@@ -168,7 +168,7 @@ def not_connected(patient: Patient) -> None:
 )
 def bus_times_out(patient: Patient) -> None:
     """The i2c bus times out: the vendor's return code is -110."""
-    patient.zymkey.fail(errno.ETIMEDOUT * -1)
+    patient.zymkey.fail(-errno.ETIMEDOUT)
 
 
 @fault(

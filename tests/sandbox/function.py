@@ -19,7 +19,7 @@ from ledger import Ledger
 from tests.sandbox.enrollment import Candidate
 from tests.sandbox.faults import Faults
 
-_ONCE = Config(retries={"total_max_attempts": 1})
+ONCE = Config(retries={"total_max_attempts": 1})
 
 
 def choices_of(sandbox: Any) -> Choices:
@@ -35,7 +35,7 @@ def choices_of(sandbox: Any) -> Choices:
 
 def connect(sandbox: Any, choices: Choices, faults: Faults | None = None) -> Deployment:
     """Clients of the sandbox, with faults."""
-    iot, kms, dynamodb = (sandbox.boto(service, config=_ONCE) for service in ("iot", "kms", "dynamodb"))
+    iot, kms, dynamodb = (sandbox.boto(service, config=ONCE) for service in ("iot", "kms", "dynamodb"))
     if faults:
         faults.watch(iot, kms, dynamodb)
     return Deployment(

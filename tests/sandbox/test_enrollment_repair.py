@@ -127,6 +127,15 @@ def test_a_renewal_comes_at_two_thirds_of_the_life_and_supersedes_the_old_certif
     assert states == {certificate_id(first): "superseded", certificate_id(second): "active"}
 
 
+def test_a_key_whose_certificate_was_switched_off_gets_a_new_one_and_not_the_dead_one(cloud, function):
+    candidate = cloud.invite(Candidate())
+    first = certificate_id(issued_by_function(function(candidate)))
+    cloud.iot.update_certificate(certificateId=first, newStatus="INACTIVE")
+    cloud.ledger.deactivated(candidate.name, first, by="test", now=int(time.time()))
+    second = certificate_id(issued_by_function(function(candidate)))
+    assert cloud.certificates_of(candidate.name) == {first: "INACTIVE", second: "ACTIVE"}
+
+
 def test_a_device_that_is_blocked_while_its_request_runs_gets_nothing_that_works(cloud, function, sandbox):
     candidate = cloud.invite(Candidate())
     iot = sandbox.boto("iot")
