@@ -26,107 +26,72 @@ class Check:
     """Checks whose result this one looks at, whatever it is."""
 
 
+def _check(id: str, module: str, about: str, *, needs: str = "", after: str = "") -> Check:
+    return Check(id=id, module=module, about=about, needs=tuple(needs.split()), after=tuple(after.split()))
+
+
 CHECKS = (
-    Check(id="settings", module="settings", about="the settings can be read; where each comes from"),
-    Check(id="python", module="software", about="the Python packages are there and fit", needs=("settings",)),
-    Check(
-        id="tls",
-        module="software",
-        about="how TLS is done: in this process, or by curl with an engine",
-        needs=("python",),
+    _check("settings", "settings", "the settings can be read; where each comes from"),
+    _check("python", "software", "the Python packages are there and fit", needs="settings"),
+    _check("tls", "software", "how TLS is done: in this process, or by curl with an engine", needs="python"),
+    _check("openssl-engine", "engine", "OpenSSL has the engine for this key", needs="settings", after="tls"),
+    _check(
+        "curl-engine",
+        "engine",
+        "curl can use the engine; some Debian versions cannot",
+        needs="settings",
+        after="tls openssl-engine",
     ),
-    Check(
-        id="openssl-engine",
-        module="engine",
-        about="OpenSSL has the engine for this key",
-        needs=("settings",),
-        after=("tls",),
+    _check(
+        "library", "hsm", "module, library or engine between here and the HSM", needs="python", after="openssl-engine"
     ),
-    Check(
-        id="curl-engine",
-        module="engine",
-        about="curl can use the engine; some Debian versions cannot",
-        needs=("settings",),
-        after=("tls", "openssl-engine"),
+    _check("hsm", "hsm", "the HSM answers", needs="library"),
+    _check("slot", "hsm", "the slot holds a P-256 key", needs="hsm"),
+    _check("signature", "hsm", "the key signs, correctly, and how long that takes", needs="slot"),
+    _check("disk", "storage", "the state folder can be written", needs="settings"),
+    _check("file-modes", "storage", "modes and owners of what must not be open", needs="settings"),
+    _check("enrollment-dns", "servers", "the enrollment URL's name resolves", needs="settings"),
+    _check("enrollment-port", "servers", "its port (443) is reached", needs="enrollment-dns"),
+    _check("clock", "clock", "this clock against the server's", needs="settings", after="python enrollment-port"),
+    _check(
+        "enrollment-server",
+        "servers",
+        "its certificate leads to a trusted root",
+        needs="enrollment-port python",
+        after="clock",
     ),
-    Check(
-        id="library",
-        module="hsm",
-        about="module, library or engine between here and the HSM",
-        needs=("python",),
-        after=("openssl-engine",),
+    _check(
+        "enrollment",
+        "enrollment",
+        "the enrollment service answers, and still says what it said",
+        needs="enrollment-server",
     ),
-    Check(id="hsm", module="hsm", about="the HSM answers", needs=("library",)),
-    Check(id="slot", module="hsm", about="the slot holds a P-256 key", needs=("hsm",)),
-    Check(id="signature", module="hsm", about="the key signs, correctly, and how long that takes", needs=("slot",)),
-    Check(id="disk", module="storage", about="the state folder can be written", needs=("settings",)),
-    Check(id="file-modes", module="storage", about="modes and owners of what must not be open", needs=("settings",)),
-    Check(id="enrollment-dns", module="servers", about="the enrollment URL's name resolves", needs=("settings",)),
-    Check(id="enrollment-port", module="servers", about="its port (443) is reached", needs=("enrollment-dns",)),
-    Check(
-        id="clock",
-        module="clock",
-        about="this clock against the server's",
-        needs=("settings",),
-        after=("python", "enrollment-port"),
+    _check("endpoint-dns", "servers", "the data endpoint's name resolves", needs="settings", after="enrollment"),
+    _check("endpoint-https-port", "servers", "its HTTPS port (8443) is reached", needs="endpoint-dns"),
+    _check("endpoint-mqtt-port", "servers", "its MQTT port (8883) is reached", needs="endpoint-dns"),
+    _check(
+        "endpoint-server",
+        "servers",
+        "its certificate leads to a trusted root",
+        needs="endpoint-https-port python",
+        after="clock",
     ),
-    Check(
-        id="enrollment-server",
-        module="servers",
-        about="its certificate leads to a trusted root",
-        needs=("enrollment-port", "python"),
-        after=("clock",),
+    _check(
+        "certificate",
+        "certificate",
+        "there is a certificate, it is valid, and not overdue",
+        needs="python",
+        after="slot clock",
     ),
-    Check(
-        id="enrollment",
-        module="enrollment",
-        about="the enrollment service answers, and still says what it said",
-        needs=("enrollment-server",),
+    _check("certificate-key", "certificate", "it is for the key in this HSM and slot", needs="certificate slot"),
+    _check(
+        "certificate-accepted",
+        "publish",
+        "AWS IoT accepts it: mutual TLS and a first read",
+        needs="signature endpoint-server certificate-key",
+        after="curl-engine",
     ),
-    Check(
-        id="endpoint-dns",
-        module="servers",
-        about="the data endpoint's name resolves",
-        needs=("settings",),
-        after=("enrollment",),
-    ),
-    Check(
-        id="endpoint-https-port", module="servers", about="its HTTPS port (8443) is reached", needs=("endpoint-dns",)
-    ),
-    Check(id="endpoint-mqtt-port", module="servers", about="its MQTT port (8883) is reached", needs=("endpoint-dns",)),
-    Check(
-        id="endpoint-server",
-        module="servers",
-        about="its certificate leads to a trusted root",
-        needs=("endpoint-https-port", "python"),
-        after=("clock",),
-    ),
-    Check(
-        id="certificate",
-        module="certificate",
-        about="there is a certificate, it is valid, and not overdue",
-        needs=("python",),
-        after=("slot", "clock"),
-    ),
-    Check(
-        id="certificate-key",
-        module="certificate",
-        about="it is for the key in this HSM and slot",
-        needs=("certificate", "slot"),
-    ),
-    Check(
-        id="certificate-accepted",
-        module="publish",
-        about="AWS IoT accepts it: mutual TLS and a first read",
-        needs=("signature", "endpoint-server", "certificate-key"),
-        after=("curl-engine",),
-    ),
-    Check(
-        id="publish",
-        module="publish",
-        about="the IoT policy allows the device's own topic",
-        needs=("certificate-accepted",),
-    ),
+    _check("publish", "publish", "the IoT policy allows the device's own topic", needs="certificate-accepted"),
 )
 
 BY_ID = {check.id: check for check in CHECKS}

@@ -50,6 +50,8 @@ class Examination:
         self.signer_supported = True
         """Whether TLS in this process can have the key sign."""
 
+        self._portraits: dict[Server, SelfPortrait | DeviceError] = {}
+
     def passed(self, check: str) -> bool:
         """Whether a check was run and did not fail."""
         return check in self.results and self.results[check].status in (Status.OK, Status.WARNING)
@@ -136,12 +138,13 @@ class Examination:
     def data_endpoint(self) -> Server:
         return Server(self.configuration.data_endpoint, self.configuration.https_port)
 
-    @cached_property
-    def enrollment_portrait(self) -> "SelfPortrait | DeviceError":
-        """What the enrollment server says of itself, before anyone has verified it."""
+    def portrait(self, server: Server) -> "SelfPortrait | DeviceError":
+        """What a server says of itself, before anyone has verified it."""
         from .unverified import look
 
-        return attempt(lambda: look(self.enrollment_server, timeout=self.timeout))
+        if server not in self._portraits:
+            self._portraits[server] = attempt(lambda: look(server, timeout=self.timeout))
+        return self._portraits[server]
 
     def data_plane(self) -> "DataPlane":
         from ..data_plane import DataPlane

@@ -27,15 +27,13 @@ class SelfPortrait:
 
 def look(server: Server, *, timeout: float) -> SelfPortrait:
     """Connect, look, ask for the time. Raises NetworkError."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     connection, peer = https.open_connection(server.host, server.port, context=context, timeout=timeout)
     try:
         connection.connect()
-        der = connection.sock.getpeercert(binary_form=True)
-        certificate = x509.load_der_x509_certificate(der or b"")
-        issuer = name_in_words(certificate.issuer)
+        issuer = issuer_in_words(connection.sock)
         try:
             ahead = _ahead(connection)
         except (OSError, http.client.HTTPException, ValueError, TypeError):
@@ -57,12 +55,19 @@ def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:
     return date - (sent + (came - sent) / 2)
 
 
-def name_in_words(name: x509.Name) -> str:
-    """`Amazon RSA 2048 M02 (Amazon)`: the common name, and the organization if there is one."""
-    parts = [
-        str(attributes[0].value)
-        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
-        if (attributes := name.get_attributes_for_oid(oid))
-    ]
-    words = "".join(c for c in parts[0] if c.isprintable()) if parts else name.rfc4514_string() or "nobody"
-    return f"{words} ({parts[1]})" if len(parts) == 2 and parts[1] != parts[0] else words
+def issuer_in_words(connection: ssl.SSLSocket) -> str:
+    """Who issued the server's certificate: common name and organization, `Amazon RSA 2048 M02 (Amazon)`."""
+    try:
+        name = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"").issuer
+    except ValueError:
+        return "an issuer whose name cannot be read"
+    oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+    parts = [_printable(str(found[0].value)) for oid in oids if (found := name.get_attributes_for_oid(oid))]
+    if not parts:
+        return _printable(name.rfc4514_string()) or "nobody"
+    return " (".join(dict.fromkeys(parts)) + ")" * (len(set(parts)) - 1)
+
+
+def _printable(text: str) -> str:
+    """Without what could reach a terminal as a command: the other side chose the name."""
+    return "".join(c for c in text if c.isprintable())

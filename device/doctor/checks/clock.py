@@ -45,7 +45,7 @@ def clock(examination: Examination) -> Finding:
 def _server_ahead(examination: Examination) -> datetime.timedelta | None:
     if not examination.passed("enrollment-port") or not examination.passed("python"):
         return None
-    portrait = examination.enrollment_portrait
+    portrait = examination.portrait(examination.enrollment_server)
     return None if isinstance(portrait, DeviceError) else portrait.ahead
 
 

@@ -4,12 +4,11 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable
 
 from ... import https
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
 from ...settings import Settings
-from ..examination import Examination, Server, attempt
+from ..examination import Examination, Server
 from ..finding import Finding, Skipped, Status, ok, warning
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -25,7 +24,7 @@ def enrollment_port(examination: Examination) -> Finding:
 
 
 def enrollment_server(examination: Examination) -> Finding:
-    return _verify(examination.enrollment_server, examination, issuer=lambda: _issuer(examination.enrollment_portrait))
+    return _verify(examination.enrollment_server, examination)
 
 
 def endpoint_dns(examination: Examination) -> Finding:
@@ -49,12 +48,7 @@ def endpoint_mqtt_port(examination: Examination) -> Finding:
 
 
 def endpoint_server(examination: Examination) -> Finding:
-    from ..unverified import look
-
-    server = examination.data_endpoint
-    return _verify(
-        server, examination, issuer=lambda: _issuer(attempt(lambda: look(server, timeout=examination.timeout)))
-    )
+    return _verify(examination.data_endpoint, examination)
 
 
 def _resolve(server: Server, examination: Examination) -> Finding:
@@ -89,24 +83,28 @@ def _reach(server: Server, examination: Examination) -> Finding:
     return ok(f"{server.host} port {server.port}, {_milliseconds(started)}{through}")
 
 
-def _verify(server: Server, examination: Examination, *, issuer: Callable[[], str]) -> Finding:
+def _verify(server: Server, examination: Examination) -> Finding:
+    from ..unverified import issuer_in_words
+
     if examination.results["clock"].status is Status.FAILED:
         raise Skipped("with a wrong clock no certificate can be verified.", needs="clock")
     connection, peer = _connection(server, examination, examination.context)
     try:
         connection.connect()
-        version = connection.sock.version()
+        found = f"verified, {connection.sock.version()}, issued by {issuer_in_words(connection.sock)}"
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
             # TLS 1.2: a server that insists on a client's certificate ends here, after it has proved its own.
             return ok("verified, and asks for the device's certificate")
         failure = https.explain(error, peer=peer, host=server.host, timeout=examination.timeout)
         if isinstance(failure, ServerNotTrusted) and not isinstance(failure, ClockWrong):
-            failure = _explained(failure, issuer(), examination.settings)
+            portrait = examination.portrait(server)
+            issuer = "" if isinstance(portrait, DeviceError) else portrait.issuer
+            failure = _explained(failure, issuer, examination.settings)
         raise failure from None
     finally:
         connection.close()
-    return ok(f"verified, {version}, issued by {issuer()}")
+    return ok(found)
 
 
 def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> ServerNotTrusted:
@@ -116,10 +114,6 @@ def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> Se
         return ServerNotTrusted(cause, cure=failure.cure)
     trusted = f"only the roots in {settings.ca_file} ({settings.sources['ca_file']}) are trusted"
     return ServerNotTrusted(f"{cause.rstrip('.')}; {trusted}.", cure=f"{failure.cure}; AWS needs no --ca-file")
-
-
-def _issuer(portrait: object) -> str:
-    return "" if isinstance(portrait, DeviceError) else str(getattr(portrait, "issuer", ""))
 
 
 def _connection(

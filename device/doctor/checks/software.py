@@ -48,7 +48,7 @@ def has_distutils() -> bool:
 def tls(examination: Examination) -> Finding:
     """Whether this Python's OpenSSL lets the key sign handshakes; tried with a throw-away key."""
     if examination.by_curl:
-        return ok("by curl with an OpenSSL engine, as the settings say", way="curl")
+        return ok("by curl, as the settings say", way="curl")
     try:
         _try_signer(examination)
     except SignerUnsupported as error:

@@ -279,6 +279,14 @@ def test_a_server_that_nobody_vouches_for_is_named_by_its_issuer(
     assert found.checks["publish"]["needs"] == "endpoint-server"
 
 
+def test_the_name_of_an_issuer_cannot_command_the_terminal(pi: Pi, diagnose: Diagnose, tmp_path: Path) -> None:
+    stranger = Authority("\033[2Jgateway")
+    with EstServer(stranger, stranger.write_server(tmp_path, "localhost")) as server:
+        found = diagnose("--only", "enrollment-server", ENROLLMENT_URL=server.url)
+
+    assert "It was issued by [2Jgateway" in found.text("enrollment-server")
+
+
 def test_a_data_endpoint_that_insists_on_a_certificate_under_tls_1_2_has_proved_its_own(
     enrolled: Pi, diagnose: Diagnose, endpoint: DataEndpoint
 ) -> None:
