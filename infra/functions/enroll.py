@@ -16,6 +16,7 @@ from infra.functions import issuers, registration
 from infra.functions.authorize import authorize
 from infra.functions.deployment import Deployment
 from infra.functions.log import about, log
+from infra.functions.refusals import BadRequest
 from infra.functions.request import Credentials
 from ledger import Blocked, Certificate, CertificateState, Device, LedgerError, State
 from pki.csr import Csr
@@ -35,6 +36,9 @@ def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: D
         ClientError, BotoCoreError: AWS did not do its part; the next request repairs it.
     """
     about(fingerprint=csr.fingerprint)
+    if deployment.choices.issuer == "aws" and not csr.common_name:
+        # Amazon is handed the CSR as it is, and its subject decides which topics the device may use over HTTPS.
+        raise BadRequest("The CSR has no common name; with Amazon's CA it must be the device's name.")
     device = authorize(csr.fingerprint, csr.common_name, credentials, now=now, deployment=deployment)
     about(device=device.name)
     if device.state is State.ENROLLED and (current := _fresh(device, now, deployment)):

@@ -10,9 +10,9 @@ import pytest
 
 from infra.functions.enroll import LEASE_SECONDS
 from pki.fingerprint import certificate_id
-from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, issued_by_function
+from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, csr_body, issued_by_function
 from tests.sandbox.faults import Faults, Killed
-from tests.sandbox.function import choices_of, connect, enroll
+from tests.sandbox.function import choices_of, connect, enroll, post
 
 READS = {"GetItem", "DescribeCertificate"}
 # A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
@@ -125,6 +125,17 @@ def test_a_renewal_comes_at_two_thirds_of_the_life_and_supersedes_the_old_certif
     assert (device.certificate_id, device.superseded) == (certificate_id(second), certificate_id(first))
     states = {each.certificate_id: each.state for each in cloud.ledger.certificates(candidate.name)}
     assert states == {certificate_id(first): "superseded", certificate_id(second): "active"}
+
+
+def test_amazon_is_handed_no_csr_without_the_devices_name_and_our_ca_puts_it_in(cloud, sandbox):
+    candidate = cloud.invite(Candidate())
+    deployment = connect(sandbox, choices_of(sandbox), faults := Faults())
+    nameless = csr_body(candidate.key, "")
+    reply = post("/.well-known/est/simpleenroll", nameless, (candidate.name, candidate.token), deployment)
+    if cloud.issuer == "aws":
+        assert (reply["statusCode"], "no common name" in reply["body"], faults.calls) == (400, True, [])
+    else:
+        assert issued_by_function(reply).subject.rfc4514_string() == f"CN={candidate.name}"
 
 
 def test_a_key_whose_certificate_was_switched_off_gets_a_new_one_and_not_the_dead_one(cloud, function):
