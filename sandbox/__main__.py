@@ -13,14 +13,14 @@ ISSUERS = ["kms", "aws", "external"]
 
 def main() -> int:
     arguments = _parser().parse_args()
-    addresses = Addresses.from_environment()
     try:
+        addresses = Addresses.from_environment()
         match arguments.command:
             case "start":
                 sandbox = lifecycle.start(addresses, arguments.issuer, print)
                 print(f"The sandbox runs. Use it with: . {sandbox.environment_file}")
             case "stop":
-                print("The sandbox has ended." if lifecycle.stop(addresses) else "No sandbox was running.")
+                print("The sandbox has ended." if lifecycle.stop(addresses, print) else "No sandbox was running.")
             case "demo":
                 return 0 if run_demo(addresses, arguments.issuer) else 1
             case "status":
@@ -28,6 +28,9 @@ def main() -> int:
     except SandboxError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command again goes on; `make sandbox-stop` ends what runs.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import SandboxError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 ACCOUNT = "000000000000"
@@ -35,9 +37,9 @@ class Addresses:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Addresses":
         """Read SANDBOX_GATEWAY_PORT, SANDBOX_HTTPS_PORT, SANDBOX_MQTT_PORT and SANDBOX_DIRECTORY."""
         return cls(
-            gateway_port=int(environment.get("SANDBOX_GATEWAY_PORT", cls.gateway_port)),
-            https_port=int(environment.get("SANDBOX_HTTPS_PORT", cls.https_port)),
-            mqtt_port=int(environment.get("SANDBOX_MQTT_PORT", cls.mqtt_port)),
+            gateway_port=_port(environment, "SANDBOX_GATEWAY_PORT", cls.gateway_port),
+            https_port=_port(environment, "SANDBOX_HTTPS_PORT", cls.https_port),
+            mqtt_port=_port(environment, "SANDBOX_MQTT_PORT", cls.mqtt_port),
             directory=Path(environment.get("SANDBOX_DIRECTORY", cls.directory)).absolute(),
         )
 
@@ -59,3 +61,10 @@ class Addresses:
     def environment_file(self) -> Path:
         """The shell file that points commands at this sandbox: build/sandbox.env."""
         return self.directory.with_suffix(".env")
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name, str(default))
+    if not (value.isdecimal() and 0 < int(value) < 2**16):
+        raise SandboxError(f"{name} is {value!r}, but must be a port number.")
+    return int(value)

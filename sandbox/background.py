@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,9 +118,13 @@ def version_of(*parts: object) -> str:
 
 
 @contextlib.contextmanager
-def exclusively(directory: Path) -> Iterator[None]:
+def exclusively(directory: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the sandbox for one command: `make sandbox` in two terminals must not start two of anything."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another command that starts or stops this sandbox ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,6 +7,7 @@ for this machine, because the emulator runs functions on it.
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -89,7 +90,9 @@ def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, 
     log = directory / "deploy.log"
     log.unlink(missing_ok=True)
     overrides = [f"--context=zymkey-fleet.{name}={value}" for name, value in settings.items()]
-    assembly = f"--output={directory / 'cdk.out'}"
+    # The CLI never removes an asset, and each is 40 MB.
+    assembly = directory / "cdk.out"
+    shutil.rmtree(assembly, ignore_errors=True)
     # Away from cdk.json, or the CLI would run the app first, for nothing.
     _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices"], environment, log, folder=directory)
     _cdk(
@@ -100,7 +103,7 @@ def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, 
             "--no-notices",
             "--progress=events",
             f"--outputs-file={outputs_file}",
-            assembly,
+            f"--output={assembly}",
             *overrides,
         ],
         environment,

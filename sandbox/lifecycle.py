@@ -63,7 +63,7 @@ def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
 
     Raises SandboxError when a part cannot be brought up; those that came up stay.
     """
-    with exclusively(addresses.directory):
+    with exclusively(addresses.directory, say):
         certificates = ensure_server_certificates(addresses.directory)
         aws = aws_environment(addresses, certificates)
         zymkey_problem = _build_zymkey(say)
@@ -75,9 +75,9 @@ def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
         return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)
 
 
-def stop(addresses: Addresses) -> bool:
+def stop(addresses: Addresses, say: Say) -> bool:
     """End all that runs; say whether anything did. Certificates and logs stay, what was deployed is gone."""
-    with exclusively(addresses.directory):
+    with exclusively(addresses.directory, say):
         ended = [
             data_endpoint_process(addresses).stop(),
             emulator_process(addresses).stop(),
@@ -115,11 +115,13 @@ def _build_zymkey(say: Say) -> str | None:
 
 def _start_emulator(addresses: Addresses, certificates: ServerCertificates, say: Say) -> None:
     began = time.monotonic()
+    # Said each time, because it is the one part that other machines can reach.
+    where = f"{addresses.gateway}, MQTT on port {addresses.mqtt_port} of all interfaces"
     if ensure_emulator(addresses, certificates):
         forget_deployment(addresses.directory)
-        say(f"emulator: {_done('started', began)}, {addresses.gateway}")
+        say(f"emulator: {_done('started', began)}, {where}")
     else:
-        say(f"emulator: runs already, {addresses.gateway}")
+        say(f"emulator: runs already, {where}")
 
 
 def _start_data_endpoint(

@@ -62,7 +62,7 @@ def _stopped_afterwards() -> Iterator[None]:
     yield
     # Parallel workers share one sandbox, and none knows whether it is the last: it is left running.
     if not was_running and "PYTEST_XDIST_WORKER" not in os.environ:
-        lifecycle.stop(addresses)
+        lifecycle.stop(addresses, print)
 
 
 @pytest.fixture(scope="session")

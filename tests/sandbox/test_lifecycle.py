@@ -28,7 +28,7 @@ def addresses(tmp_path: Path) -> Iterator[Addresses]:
         gateway_port=gateway_port, https_port=https_port, mqtt_port=mqtt_port, directory=tmp_path / "sandbox"
     )
     yield addresses
-    lifecycle.stop(addresses)
+    lifecycle.stop(addresses, print)
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_what_runs_is_not_started_again_and_stops_when_told(
     running = lifecycle.status(addresses)
     assert running["emulator"]
     assert running["data endpoint"]
-    assert lifecycle.stop(addresses)
+    assert lifecycle.stop(addresses, print)
     assert not any(lifecycle.status(addresses).values())
-    assert not lifecycle.stop(addresses)
+    assert not lifecycle.stop(addresses, print)
 
 
 def test_a_crashed_emulator_is_started_again(addresses: Addresses, certificates: ServerCertificates) -> None:

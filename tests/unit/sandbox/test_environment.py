@@ -14,6 +14,7 @@ from sandbox.environment import (
     sourced,
     write_environment_file,
 )
+from sandbox.errors import SandboxError
 
 ADDRESSES = Addresses(gateway_port=1, https_port=2, mqtt_port=3, directory=Path("/a folder"))
 
@@ -77,3 +78,9 @@ def test_the_api_is_found_under_a_path_of_the_gateway(output: str, path: str) ->
 def test_addresses_go_through_the_environment_unchanged() -> None:
     assert Addresses.from_environment(ADDRESSES.to_environment()) == ADDRESSES
     assert Addresses.from_environment({}) == Addresses()
+
+
+@pytest.mark.parametrize("value", ["", "http", "-1", "0", "65536", "4566.5"])
+def test_a_port_that_is_none_is_refused_in_one_sentence(value: str) -> None:
+    with pytest.raises(SandboxError, match=f"^SANDBOX_MQTT_PORT is '{value}', but must be a port number.$"):
+        Addresses.from_environment({"SANDBOX_MQTT_PORT": value})
