@@ -109,6 +109,22 @@ def test_curls_version_is_debians_where_it_tells_one() -> None:
     assert curl_version("what?") == "of an unknown version"
 
 
+def test_an_openssl_that_lets_nobody_else_sign_leaves_curl_which_then_needs_the_engine(
+    zymkey_pi: Pi, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import sslcontext
+
+    def unsupported(*_: object) -> None:
+        raise sslcontext.UnsupportedOpenSSLError("LibreSSL")
+
+    monkeypatch.setattr(sslcontext, "load_identity", unsupported)
+    found = diagnose("--only", "tls", "--only", "openssl-engine", OPENSSL_ENGINES=str(tmp_path))
+    assert (found.status("tls"), found.checks["tls"]["facts"]["way"]) == ("warning", "curl")
+    assert (found.code, found.status("openssl-engine")) == (3, "failed")
+
+    assert diagnose("--only", "tls", "--tls", "signer").status("tls") == "failed"
+
+
 # This machine
 
 
@@ -170,6 +186,18 @@ def test_a_state_folder_that_cannot_be_made_is_told_before_a_bootstrap_fails(pi:
 def test_a_state_folder_that_is_not_there_yet_is_no_fault(pi: Pi, diagnose: Diagnose) -> None:
     assert "bootstrap makes it" in diagnose("--only", "disk").text("disk")
     assert not pi.state.exists()
+
+
+def test_a_disk_that_is_nearly_full_is_a_warning(
+    enrolled: Pi, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.statvfs(enrolled.state)
+    nearly_full = os.statvfs_result((*real[:1], 4096, *real[2:4], 100, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: nearly_full)
+    found = diagnose("--only", "disk")
+
+    assert (found.code, found.status("disk")) == (16, "warning")
+    assert "400 KiB are left" in found.text("disk")
 
 
 def test_a_clock_that_is_a_little_wrong_is_a_warning(enrolled: Pi, wrong_clock: str) -> None:
