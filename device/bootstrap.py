@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from . import configuration as cloud
 from . import est, retry
+from .brought_certificate import brought_certificate
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .csr import make_csr
@@ -20,7 +21,7 @@ from .data_plane import DataPlane
 from .errors import CertificateRefused, DeviceError, Pending, TopicDenied, UsageError
 from .hooks import run_pending_hooks
 from .keys import DeviceKey, open_key
-from .report import Report
+from .report import Report, Step
 from .settings import Settings
 from .store import StateFolder
 from .tls import client_context
@@ -53,20 +54,30 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
     with state.locked():
         key = open_the_key(settings, report, create=True)
         context = client_context(settings.ca_file)
+        brought, settings = brought_certificate(settings, key, report)
 
-        certificate = certificate_in_hand(state, key, settings)
+        certificate = certificate_in_hand(state, key, settings, brought)
         enrolled = certificate is None
         if certificate is None:
             certificate = enroll(state, key, settings, context, report)
-        configuration = configure(state, settings, context, report, refresh=enrolled)
+        untried = state.certificate() != certificate.pem
+        if untried and certificate is brought:
+            put_in(state, settings, certificate)
+        configuration = configure(state, settings, context, report, refresh=untried)
 
         device = DataPlane(settings, configuration, certificate, key, context)
-        prove_over_https(device, report, give_up_after=SETTLING_TIME if enrolled else 0)
+        if untried and not enrolled and (certificate is brought or configuration.issuer == "external"):
+            # Imported here: few devices come with a certificate, and these need it once.
+            from .first_connection import prove_first_connection
+
+            device = prove_first_connection(device, state, report)
+        else:
+            prove_over_https(device, report, give_up_after=SETTLING_TIME if enrolled else 0)
         if mqtt:
             prove_over_mqtt(device, report)
-        keep(state, certificate, report)
-        run_pending_hooks(state, settings, certificate, report)
-    return Outcome(settings.name, key, certificate, configuration, enrolled)
+        keep(state, device.certificate, report)
+        run_pending_hooks(state, settings, device.certificate, report)
+    return Outcome(settings.name, key, device.certificate, configuration, enrolled)
 
 
 def open_the_key(settings: Settings, report: Report, *, create: bool = False) -> DeviceKey:
@@ -80,15 +91,26 @@ def open_the_key(settings: Settings, report: Report, *, create: bool = False) ->
     return key
 
 
-def certificate_in_hand(state: StateFolder, key: DeviceKey, settings: Settings) -> DeviceCertificate | None:
-    """A certificate that is here already and serves: this key's, this name's, from this cloud, and not due.
+def certificate_in_hand(
+    state: StateFolder, key: DeviceKey, settings: Settings, brought: DeviceCertificate | None
+) -> DeviceCertificate | None:
+    """A certificate that serves without asking for one: `brought` until a later one has been issued; else one that is
+    here already and not due."""
+    here = certificates_here(state, key, settings)
+    if brought is not None and all(each.not_after < brought.not_after or each == brought for each in here):
+        return brought
+    return next((each for each in here if not each.is_due(now())), None)
 
-    One that was issued and not tried yet (an interrupted run) comes first. What cannot be read is as good as
-    absent: the cloud gives the same certificate again.
+
+def certificates_here(state: StateFolder, key: DeviceKey, settings: Settings) -> list[DeviceCertificate]:
+    """What is kept of this key, this name and this cloud. What cannot be read is as good as absent.
+
+    One that was issued and not tried yet (an interrupted run) comes first.
     """
     last = state.device()
     if (last.get("name", settings.name), last.get("url", settings.url)) != (settings.name, settings.url):
-        return None
+        return []
+    found = []
     for pem, source in (
         (state.candidate(), state.candidate_path),
         (state.certificate(), state.certificate_path),
@@ -100,9 +122,15 @@ def certificate_in_hand(state: StateFolder, key: DeviceKey, settings: Settings) 
         except DeviceError:
             continue
         right_name = certificate.common_name in (settings.name, None)
-        if certificate.is_for(key.public_key()) and right_name and not certificate.is_due(now()):
-            return certificate
-    return None
+        if certificate.is_for(key.public_key()) and right_name:
+            found.append(certificate)
+    return found
+
+
+def put_in(state: StateFolder, settings: Settings, certificate: DeviceCertificate) -> None:
+    """Put a certificate that came along beside the one in use. From here on bootstrap and wait need no arguments."""
+    state.add_candidate(certificate.pem)
+    state.keep_device(name=settings.name, url=settings.url or "", key=settings.key)
 
 
 def enroll(
@@ -169,19 +197,24 @@ def kept_configuration(state: StateFolder) -> Configuration | None:
 
 def prove_over_https(device: DataPlane, report: Report, *, give_up_after: float) -> None:
     """Publish to a topic of our own. A fresh certificate or policy is given time to take effect."""
+    with report.step("publish") as step:
+        publish_test_message(device, step, report, give_up_after=give_up_after)
+
+
+def publish_test_message(device: DataPlane, step: Step, report: Report, *, give_up_after: float) -> None:
+    """The publish itself, for a step that somebody has begun."""
     topic = device.configuration.test_topic(device.topic("{device}"))
     if topic is None:
-        report.note("the fleet's devices may not publish, so there is nothing to try")
+        step.done = "nothing: the fleet's devices may not publish"
         return
-    with report.step("publish") as step:
-        publisher = device.https()
-        retry.retry(
-            lambda: publisher.publish(topic, test_message(device.settings.name)),
-            give_up_after=give_up_after,
-            on_wait=tell_wait(report),
-        )
-        step.done = f"{topic}, over mutual TLS ({publisher.how})"
-        step.facts = {"topic": topic, "how": publisher.how}
+    publisher = device.https()
+    retry.retry(
+        lambda: publisher.publish(topic, test_message(device.settings.name)),
+        give_up_after=give_up_after,
+        on_wait=tell_wait(report),
+    )
+    step.done = f"{topic}, over mutual TLS ({publisher.how})"
+    step.facts = {"topic": topic, "how": publisher.how}
 
 
 def prove_over_mqtt(device: DataPlane, report: Report) -> None:

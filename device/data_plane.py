@@ -1,6 +1,7 @@
 """Ways to the data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,8 +51,11 @@ class DataPlane:
                 raise
             return self._by_curl()
 
-    def mqtt(self) -> MqttRoundTrip:
-        """MQTT needs TLS in this process. Raises UsageError when the user rules that out."""
+    def mqtt(self, *, chain: Sequence[DeviceCertificate] = ()) -> MqttRoundTrip:
+        """MQTT needs TLS in this process. Raises UsageError when the user rules that out.
+
+        `chain` is shown with the certificate: the CA that signed it.
+        """
         if self.settings.tls == "curl":
             raise UsageError("curl does not speak MQTT with a client certificate.", cure="--tls signer or auto")
         return MqttRoundTrip(
@@ -59,6 +63,7 @@ class DataPlane:
             port=self.configuration.mqtt_port,
             name=self.settings.name,
             certificate=self.certificate,
+            chain=chain,
             key=self.key,
             context=self.context,
         )

@@ -129,6 +129,10 @@ class EnrollmentRefused(DeviceError):
     exit_code = 6
 
 
+class CertificateUnwanted(EnrollmentRefused):
+    """The fleet will never take the certificate that this device brought along."""
+
+
 class Pending(DeviceError):
     """The enrollment service said: not yet (HTTP 202)."""
 

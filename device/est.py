@@ -36,44 +36,64 @@ def enroll(
     """
     # RFC 8951 section 3.1: base64, and no Content-Transfer-Encoding header.
     headers = {"Content-Type": "application/pkcs10", "Accept": "application/pkcs7-mime"}
-    if token:
-        headers["Authorization"] = "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()
+    headers |= authorization(name, token)
     reply = https.request(
         "POST", f"{url}{PATH}/{operation}", context=context, headers=headers, body=base64.b64encode(csr)
     )
     if reply.status != 200:
-        raise _refusal(reply, url=url, name=name, token=token, key=key)
+        raise refusal(reply, url=url, name=name, token=token, key=key)
     return _issued(reply, key)
+
+
+def ca_certificates(url: str, *, context: ssl.SSLContext) -> list[DeviceCertificate]:
+    """The certificates of the fleet's CAs (RFC 7030 section 4.1). Raises Busy, UnexpectedReply, as `https.request`."""
+    reply = https.request("GET", f"{url}{PATH}/cacerts", context=context)
+    if reply.status == 429 or reply.status >= 500:
+        raise Busy(f"the CA certificates cannot be had now ({reply.status}).", retry_after=reply.retry_after)
+    if reply.status != 200:
+        raise UnexpectedReply(f"the fleet does not show the certificates of its CAs ({reply.status}).")
+    return _certificates(reply)
+
+
+def authorization(name: str, token: str | None) -> dict[str, str]:
+    """The header that says who asks; none when the key alone says it."""
+    if not token:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()}
 
 
 def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
     """The certificate in a certs-only PKCS#7 (RFC 7030 section 4.2.3): exactly one, and for our key."""
+    certificates = _certificates(reply)
+    if len(certificates) != 1:
+        raise UnexpectedReply(f"the enrollment service sent {len(certificates)} certificates and not one.")
+    if not certificates[0].is_for(key.public_key()):
+        raise UnexpectedReply("the enrollment service sent a certificate for another key than this device's.")
+    return certificates[0]
+
+
+def _certificates(reply: https.Reply) -> list[DeviceCertificate]:
     # Imported here: it brings in Python's email package, and only an enrollment needs it.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs7
 
     try:
-        certificates = pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.body))
+        return [DeviceCertificate(each) for each in pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.body))]
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
         raise UnexpectedReply(
             "the enrollment service answered 200 with something that is no certificate.",
             cure="check that the URL is the fleet's enrollment URL and no proxy changes replies",
         ) from None
-    if len(certificates) != 1:
-        raise UnexpectedReply(f"the enrollment service sent {len(certificates)} certificates and not one.")
-    certificate = DeviceCertificate(certificates[0])
-    if not certificate.is_for(key.public_key()):
-        raise UnexpectedReply("the enrollment service sent a certificate for another key than this device's.")
-    return certificate
 
 
-def _refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: DeviceKey) -> DeviceError:
+def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: DeviceKey) -> DeviceError:
+    """What an answer other than 200 means; the same for a CSR as for a finished certificate."""
     said = reply.sentence()
     because = f": {said}." if said else "."
     if reply.status == 202:
         return Pending(
             f"{name} has to wait{because}",
-            cure=f"the operator lets it in: zymkey-fleet allow {name} --key {key.fingerprint}",
+            cure=f"the operator sees what for: zymkey-fleet pending; this device's key is {key.fingerprint}",
             retry_after=DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after,
         )
     if reply.status == 401:

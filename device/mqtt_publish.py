@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html
 
 import ssl
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from . import https
@@ -33,12 +34,13 @@ class MqttRoundTrip:
         certificate: DeviceCertificate,
         key: DeviceKey,
         context: ssl.SSLContext,
+        chain: Sequence[DeviceCertificate] = (),
     ) -> None:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         self._endpoint, self._port, self._name = endpoint, port, name
-        self._signer = present(context, certificate, key)
+        self._signer = present(context, certificate, key, chain=chain)
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.tls_set_context(context)
         self._client.on_connect = self._on_connect
@@ -49,14 +51,23 @@ class MqttRoundTrip:
         self._state = "connect"
         self._denied: int | None = None
         self._closed = False
+        self._topic = ""
+        self._payload = b""
+
+    def connect(self) -> None:
+        """Connect and hang up. Raises as `run` does; CertificateRefused when AWS IoT drops the connection."""
+        self._reach("subscribe")
 
     def run(self, topic: str, payload: bytes) -> None:
         """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when nothing comes back."""
         self._topic, self._payload = topic, payload
+        self._reach("received")
+
+    def _reach(self, state: str) -> None:
         deadline = time.monotonic() + TIMEOUT
         self._connect()
         try:
-            while self._state != "received":
+            while self._state != state:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise NoAnswer(
@@ -109,7 +120,8 @@ class MqttRoundTrip:
             self._denied = reason.value
             return
         self._state = "subscribe"
-        client.subscribe(self._topic, qos=1)
+        if self._topic:
+            client.subscribe(self._topic, qos=1)
 
     def _on_subscribe(self, client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.value >= _FAILURE for reason in reasons):

@@ -2,12 +2,13 @@
 
 import datetime
 import hashlib
+import ssl
 
 from .bootstrap import SETTLING_TIME, configure, enroll, keep, open_the_key, prove_over_https
 from .certificate import DeviceCertificate, now
 from .data_plane import DataPlane
 from .device import kept_certificate
-from .errors import CertificateUnusable, UsageError
+from .errors import CertificateUnusable, Pending, UsageError
 from .hooks import run_pending_hooks
 from .keys import DeviceKey
 from .report import Report
@@ -39,7 +40,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
             return None
         context = client_context(settings.ca_file)
         if candidate is None:
-            candidate = enroll(state, key, settings, context, report, operation="simplereenroll")
+            candidate = ask_for_another(state, key, settings, context, report, current)
         if candidate.der == current.der:
             state.drop_candidate()
             return None
@@ -49,6 +50,26 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         keep(state, candidate, report)
         run_pending_hooks(state, settings, candidate, report)
         return candidate
+
+
+def ask_for_another(
+    state: StateFolder,
+    key: DeviceKey,
+    settings: Settings,
+    context: ssl.SSLContext,
+    report: Report,
+    current: DeviceCertificate,
+) -> DeviceCertificate:
+    """A new certificate. Raises Pending when it has to be signed first, which changes nothing about the old one."""
+    try:
+        return enroll(state, key, settings, context, report, operation="simplereenroll")
+    except Pending as pending:
+        raise Pending(
+            f"{pending.cause} Until then the old certificate stays in use; it is valid until"
+            f" {current.not_after:%Y-%m-%d}.",
+            cure=pending.cure,
+            retry_after=pending.retry_after,
+        ) from None
 
 
 def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.datetime:

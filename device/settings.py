@@ -6,8 +6,8 @@
 4. /boot/firmware/zymkey-iot.toml - the SD card's FAT partition, so a card can be prepared on a desk
 5. device.json in the state folder: what the last bootstrap used
 
-The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `key`, `state`,
-`ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`, `on-renew`.
+The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `certificate`, `key`,
+`state`, `ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`, `on-renew`.
 """
 
 import argparse
@@ -28,10 +28,11 @@ DEFAULT_STATE = Path("/var/lib/zymkey-iot")
 DEFAULT_ON_RENEW = Path("/etc/zymkey-iot/on-renew.d")
 DEFAULT_KEY = "zymkey:"
 DEFAULT_GIVE_UP_AFTER = 300.0
+HOST_NAME = "this host's name"
 TLS_WAYS = ("auto", "signer", "curl")
 
 NAME_RULE = "a device name is 1 to 64 letters, digits, - and _"
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -43,6 +44,7 @@ class Settings:
     url: str | None
     name: str
     token: str | None = field(repr=False)
+    certificate: Path | None
     key: str
     state: Path
     ca_file: Path | None
@@ -70,7 +72,8 @@ def load(
     values = {
         "state": state,
         "url": _pick(layers, "url", None, _url),
-        "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], "this host's name"), _name),
+        "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
+        "certificate": _pick(layers, "certificate", None, Path),
         "key": _pick(layers, "key", (DEFAULT_KEY, "default"), str),
         "ca_file": _pick(layers, "ca_file", None, Path),
         "endpoint": _pick(layers, "endpoint", None, str),
@@ -95,6 +98,7 @@ _VARIABLES = {
     "name": "ZYMKEY_IOT_NAME",
     "token": "ZYMKEY_IOT_TOKEN",
     "token_file": "ZYMKEY_IOT_TOKEN_FILE",
+    "certificate": "ZYMKEY_IOT_CERTIFICATE",
     "key": "ZYMKEY_IOT_KEY",
     "state": "ZYMKEY_IOT_STATE",
     "ca_file": "CA_BUNDLE",
@@ -198,7 +202,7 @@ def _printable_token(text: str, source: str) -> str:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise ValueError(NAME_RULE)
     return value
 

@@ -6,6 +6,7 @@ takes an `ssl.SSLContext` (http.client, requests, paho-mqtt) works with the HSM'
 
 import logging
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,21 @@ class HandshakeSigner:
             raise
 
 
-def present(context: ssl.SSLContext, certificate: DeviceCertificate, key: DeviceKey) -> HandshakeSigner:
-    """Make `certificate` and `key` what this context shows to servers that ask. Costs no signature."""
+def present(
+    context: ssl.SSLContext, certificate: DeviceCertificate, key: DeviceKey, *, chain: Sequence[DeviceCertificate] = ()
+) -> HandshakeSigner:
+    """Make `certificate` and `key` what this context shows to servers that ask. Costs no signature.
+
+    `chain` goes along with the certificate: the CA that signed it first.
+    """
     import sslcontext
 
     # It logs a stack trace when a signer fails; HandshakeSigner keeps the reason for whoever tells it.
     logging.getLogger("sslcontext").addHandler(logging.NullHandler())
     signer = HandshakeSigner(key)
-    identity = sslcontext.Identity(certificate=certificate.der, signer=signer, label=key.title())
+    identity = sslcontext.Identity(
+        certificate=certificate.der, signer=signer, chain=tuple(each.der for each in chain), label=key.title()
+    )
     try:
         sslcontext.load_identity(context, identity)
     except sslcontext.UnsupportedOpenSSLError as error:

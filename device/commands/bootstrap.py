@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--token", metavar="TOKEN", help="one-time token; others can see it in the process list while this runs"
     )
     parser.add_argument("--token-file", metavar="FILE", help="file that holds the token")
+    parser.add_argument(
+        "--certificate", metavar="FILE", help="certificate (PEM) that the fleet's CA signed in the factory for this key"
+    )
     parser.add_argument("--mqtt", action="store_true", help="also publish and receive over MQTT")
     options.add_key(parser)
     options.add_state(parser)
@@ -32,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "sudo ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7",
         "sudo zymkey-iot bootstrap                       (all from /boot/firmware/zymkey-iot.toml)",
+        "sudo zymkey-iot bootstrap https://… --certificate /boot/firmware/pi-7.crt    (came from the factory)",
         "zymkey-iot bootstrap https://… --key file: --state ~/zymkey-iot      (no hardware, no root)",
     )
 

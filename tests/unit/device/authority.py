@@ -28,19 +28,26 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = common_name(name)
         self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        self.certificate = (
+        self.certificate = self._sign_ca(self._name, self._key.public_key())
+
+    def _sign_ca(self, name: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+        return (
             x509.CertificateBuilder()
-            .subject_name(self._name)
+            .subject_name(name)
             .issuer_name(self._name)
-            .public_key(self._key.public_key())
+            .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now() - 400 * DAY)
             .not_valid_after(now() + 4000 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
-            .add_extension(self._identifier, critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .sign(self._key, hashes.SHA256())
         )
+
+    def vouch_for(self, other: "Authority") -> x509.Certificate:
+        """A certificate for another CA's key and name, so that this one is its root."""
+        return self._sign_ca(other._name, other._key.public_key())
 
     def write_pem(self, path: Path) -> Path:
         path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))

@@ -22,10 +22,11 @@ class Published:
 
 
 class DataEndpoint(TlsServer):
-    """Takes clients whose certificate comes from `client_ca`.
+    """Takes clients whose certificate comes from `client_ca` and, with `known`, is among those (DER).
 
-    `refuse` makes it end connections as AWS IoT does with an unknown or inactive certificate: `end` or
-    `reset` after a handshake that seemed to succeed. `allowed` is the prefix that topics must have.
+    It ends other connections as AWS IoT does with an unknown or inactive certificate, after a handshake that seemed
+    to succeed. `refuse` makes it do so with the next ones, by `end` or `reset`. `allowed` is the prefix that topics
+    must have.
     """
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
@@ -46,11 +47,13 @@ class DataEndpoint(TlsServer):
         self.allowed = "devices/"
         self.statuses: list[int] = []
         self.refuse: list[str] = []
+        self.known: set[bytes] | None = None
 
     def take(self, connection: socket.socket) -> ssl.SSLSocket:
         secured = super().take(connection)
-        if self.refuse:
-            if self.refuse.pop(0) == "reset":
+        unknown = self.known is not None and secured.getpeercert(binary_form=True) not in self.known
+        if self.refuse or unknown:
+            if self.refuse and self.refuse.pop(0) == "reset":
                 linger_not = struct.pack("ii", 1, 0)
                 secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
             secured.close()

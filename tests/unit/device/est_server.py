@@ -1,7 +1,8 @@
 """The enrollment service as a device sees it: EST and GET /configuration, over real TLS.
 
-It issues to any CSR whose signature verifies and gives the same key the same certificate again. A test that
-wants another answer puts it into `answers`: the next requests get those first.
+It issues to any CSR whose signature verifies and gives the same key the same certificate again, and registers any
+certificate that is uploaded. A test that wants another answer puts it into `answers`, or for uploads into
+`upload_answers`: the next requests get those first.
 """
 
 import base64
@@ -64,6 +65,9 @@ class EstServer(TlsServer):
         self.authority = authority
         self.asked: list[Asked] = []
         self.answers: list[Answer] = []
+        self.upload_answers: list[Answer] = []
+        self.registered: set[bytes] = set()
+        self.authorities = [authority.certificate]
         self.issued: dict[bytes, x509.Certificate] = {}
         self.subject: x509.Name | None = None
         self.valid_for = datetime.timedelta(days=365)
@@ -85,6 +89,10 @@ class EstServer(TlsServer):
     def enrollments(self) -> list[Asked]:
         return [asked for asked in self.asked if "/simple" in asked.path]
 
+    @property
+    def uploads(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.path == "/stage/certificates"]
+
     def issue(self, csr_der: bytes) -> x509.Certificate:
         """The certificate of the CSR's key: the one it has, or a new one."""
         csr = x509.load_der_x509_csr(csr_der)
@@ -99,6 +107,13 @@ class EstServer(TlsServer):
             )
         return self.issued[spki]
 
+    def register(self, pem: bytes) -> Answer:
+        der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+        if der in self.registered:
+            return Answer(409, b"This certificate is already registered.")
+        self.registered.add(der)
+        return Answer(200, b"{}")
+
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -110,6 +125,10 @@ class EstServer(TlsServer):
         elif handler.path.startswith("/stage/.well-known/est/simple"):
             reply = base64.b64encode(certs_only(self.issue(base64.b64decode(body))))
             answer = Answer(200, reply, {"Content-Type": "application/pkcs7-mime; smime-type=certs-only"})
+        elif handler.path == "/stage/.well-known/est/cacerts":
+            answer = Answer(200, base64.b64encode(certs_only(*self.authorities)))
+        elif handler.path == "/stage/certificates":
+            answer = self.upload_answers.pop(0) if self.upload_answers else self.register(body)
         else:
             answer = Answer(404, b"not found")
         handler.send_response(answer.status)

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from tests.unit.device.conftest import REPOSITORY, Pi
+from tests.unit.device.data_endpoint import DataEndpoint
 from tests.unit.device.est_server import EstServer
 
 # Imports everything once, then forks for each run: a run costs what it does, and not what Python costs to start.
@@ -169,6 +170,41 @@ def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
             new = (pi.state / "certificate.pem").read_bytes()
             assert new != old
             assert told.read_bytes() == new, device.calls()[at - 1]
+
+
+def test_a_first_connection_survives_a_power_cut_anywhere(
+    pi: Pi, est: EstServer, endpoint: DataEndpoint, kill_at_write: str, tmp_path: Path
+) -> None:
+    assert pi.run("bootstrap").returncode == 0  # makes the key
+    key, factory = (pi.state / "key.pem").read_bytes(), tmp_path / "factory.crt"
+    shutil.copy(pi.state / "certificate.pem", factory)
+    est.asked.clear()
+    endpoint.known = est.registered
+    est.configuration["issuer"] = "external"
+    given = ["bootstrap", "--certificate", str(factory), "--token", "one-time"]
+    with runner(pi, kill_at_write) as device:
+
+        def start_anew() -> None:
+            shutil.rmtree(pi.state)
+            pi.state.mkdir(mode=0o700)
+            (pi.state / "key.pem").write_bytes(key)
+            (pi.state / "key.pem").chmod(0o600)
+            est.registered.clear()
+
+        start_anew()
+        assert device.run(*given, at=0) == 0, device.said
+        points = len(device.calls())
+        assert points > 15
+        for at in range(1, points + 1):
+            start_anew()
+
+            assert device.run(*given, at=at) == -signal.SIGKILL, device.calls()[at - 1]
+            assert_nothing_is_half(pi.state)
+            assert device.run(*given, at=0) == 0, device.said
+
+            assert names(pi.state) == WHOLE
+            assert (pi.state / "certificate.pem").read_bytes() == factory.read_bytes()
+    assert est.enrollments == []
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,19 @@ def test_a_renewal_that_is_refused_leaves_the_old_certificate_in_use(due_pi: Pi,
     assert due_pi.files() == before
 
 
+def test_a_renewal_that_has_to_be_signed_first_leaves_the_old_certificate_in_use(due_pi: Pi, est: EstServer) -> None:
+    before = due_pi.files()
+    est.answers = [Answer(202, b"The CSR waits for a signature by the fleet's CA.", {"Retry-After": "3600"})]
+
+    result = due_pi.run("renew", "--if-due")
+
+    assert result.returncode == 7
+    assert "waits for a signature by the fleet's CA. Until then the old certificate stays in use" in result.stderr
+    assert "zymkey-fleet pending" in result.stderr
+    assert due_pi.files() == before
+    assert due_pi.run("renew", "--if-due").returncode == 0
+
+
 def test_a_new_certificate_that_fails_its_trial_is_tried_again_and_not_asked_for_again(
     due_pi: Pi, est: EstServer, endpoint: DataEndpoint
 ) -> None:

@@ -49,6 +49,7 @@ name = "pi-7"
 token = "Wm9k"
 key = "zymkey:slot=1"
 ca-file = "/boot/firmware/roots.pem"
+certificate = "/boot/firmware/pi-7.crt"
 https-port = 443
 give-up-after = "2h"
 """
@@ -56,6 +57,7 @@ give-up-after = "2h"
 
     assert (found.url, found.name, found.token, found.key) == (URL, "pi-7", "Wm9k", "zymkey:slot=1")
     assert (found.ca_file, found.https_port, found.give_up_after) == (Path("/boot/firmware/roots.pem"), 443, 7200)
+    assert found.certificate == Path("/boot/firmware/pi-7.crt")
 
 
 def test_the_host_name_is_the_last_resort_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
-"""An HTTPS server in a thread: the ground of the EST server and of the data endpoint of these tests."""
+"""A TLS server in a thread: the ground of the EST server, the data endpoint and the broker of these tests."""
 
 import socket
 import ssl
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from typing import Any, Self
 
 
@@ -25,7 +26,7 @@ class _Server(ThreadingHTTPServer):
 class TlsServer:
     """Serves `handler` on loopback over TLS, until the with block ends."""
 
-    def __init__(self, context: ssl.SSLContext, handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, context: ssl.SSLContext, handler: type[BaseRequestHandler]) -> None:
         self.context = context
         self.handshakes = 0
         self._server = _Server(("127.0.0.1", 0), handler)
