@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, new_name
 
@@ -48,6 +48,21 @@ def test_openssl_and_curl_enroll_a_device(cloud, run, zymkey, tmp_path):
     candidate.key = x509.load_der_x509_csr((tmp_path / "zymkey.der").read_bytes())  # its public_key() is the Zymkey's
     assert_enrolled(cloud, candidate, certificate)
     assert zymkey.signatures() == 1
+
+
+def test_strongswans_est_client_learns_the_ca_and_enrolls(cloud, run, tmp_path):
+    """A client that reads EST strictly: bookworm's fails on base64 in lines, and asks for the CA first."""
+    candidate = cloud.invite(Candidate())
+    for number, root in enumerate(x509.load_pem_x509_certificates(Path(cloud.ca_bundle).read_bytes())):
+        (tmp_path / f"root-{number}.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    (tmp_path / "csr.der").write_bytes(base64.b64decode(candidate.csr))
+    roots = [argument for path in tmp_path.glob("root-*.pem") for argument in ("--cacert", path)]
+    run("pki", "--estca", "--url", cloud.url, *roots, "--caout", "fleet", "--outform", "pem")
+    out = run(
+        *("pki", "--est", "--url", cloud.url, "--in", "csr.der", *roots, "--cacert", "fleet.pem"),
+        *("--userpass", f"{candidate.name}:{candidate.token}", "--outform", "pem"),
+    )
+    assert_enrolled(cloud, candidate, x509.load_pem_x509_certificate(out))
 
 
 @pytest.mark.parametrize("ca", ["amazon", "own"])
