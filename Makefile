@@ -103,7 +103,7 @@ troubleshooting: setup ## Renew docs/troubleshooting.md: every fault is injected
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device device-tests functions operator recipe build uv; do \
+	@cd requirements && for place in development device device-tests functions operator recipe build clients uv; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done

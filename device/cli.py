@@ -17,6 +17,7 @@ COMMANDS = {
     "renew": "get a new certificate for the same key",
     "wait": "keep asking until the operator has approved this device",
     "doctor": "find out what is wrong, from the HSM outwards, and what to do about it",
+    "config": "print a configuration for another client that uses this key: paho, curl, mosquitto, …",
     "explain": "print the openssl and curl commands that do the same by hand",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
 }

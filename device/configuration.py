@@ -50,14 +50,14 @@ class Configuration:
             mqtt_port=settings.mqtt_port or self.mqtt_port,
         )
 
-    def test_topic(self, device: str) -> str | None:
+    def test_topic(self, device: str, *, last: str = "bootstrap") -> str | None:
         """A topic that the device may publish to: the first template, its wildcards filled in.
 
         `devices/{device}/*` gives `devices/pi-7/bootstrap`. None when the fleet's devices may not publish.
         """
         if not self.publish:
             return None
-        return self.publish[0].replace("{device}", device).replace("*", "bootstrap").replace("?", "0")
+        return self.publish[0].replace("{device}", device).replace("*", last).replace("?", "0")
 
 
 def fetch(url: str, *, context: ssl.SSLContext) -> tuple[Configuration, bytes]:

@@ -56,6 +56,24 @@ class Pkcs11Key(DeviceKey):
             "module": self._uri.module(),
         }
 
+    @property
+    def token_label(self) -> str:
+        return str(self._token.label)
+
+    @property
+    def slot(self) -> int:
+        """The slot's id, which is neither its index nor its label."""
+        return int(self._token.slot.slot_id)
+
+    @property
+    def label(self) -> str:
+        return str(self._label)
+
+    @property
+    def identifier(self) -> bytes:
+        """The object's CKA_ID."""
+        return bytes(self._id)
+
     def title(self) -> str:
         return f"PKCS#11 token {self._token.label}"
 

@@ -1,0 +1,39 @@
+"""The curl command with an OpenSSL engine: the vendor's documented way."""
+
+import shlex
+import shutil
+import subprocess
+
+from ..errors import UsageError
+from ..iot_https import publish_url
+from ..keys.command_line import PKCS11_ENGINE
+from .setup import Setup
+
+
+def render(setup: Setup) -> str:
+    """Raises UsageError when this machine's curl is one that cannot use engines."""
+    if setup.by_hand.engine:
+        _refuse_a_broken_curl()
+    command = ["curl", "--fail-with-body", "--tlsv1.2", "--cacert", str(setup.roots)]
+    command += ["--cert", str(setup.certificate), *setup.by_hand.curl(), "--data", '{"hello": "world"}']
+    command += [publish_url(setup.endpoint, setup.https_port, setup.https_topic)]
+    pin = " The engine asks for the PIN." if setup.by_hand.engine == PKCS11_ENGINE else ""
+    return (
+        f"# In sh or bash, as a user who may read {setup.settings.state.absolute()} and use the key.{pin}\n"
+        '# {"message":"OK"} is what AWS IoT answers.\n'
+        f"{setup.environment()}{shlex.join(command)}\n"
+    )
+
+
+def _refuse_a_broken_curl() -> None:
+    from ..doctor.checks.engine import curl_version, known_fault
+
+    if shutil.which("curl") is None:
+        return
+    told = subprocess.run(["curl", "-q", "--version"], capture_output=True, text=True, check=False).stdout
+    version = curl_version(told)
+    if fault := known_fault(version):
+        raise UsageError(
+            f"curl {version} on this machine {fault[0]}.",
+            cure=f"{fault[1]}; or without curl: zymkey-iot publish, zymkey-iot config requests",
+        )

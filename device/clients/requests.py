@@ -1,0 +1,35 @@
+"""Python with requests, or anything else on urllib3. The key signs each handshake in this process."""
+
+from ..iot_https import publish_url
+from .setup import PACKAGE, Setup
+
+
+def render(setup: Setup) -> str:
+    url = publish_url(setup.endpoint, setup.https_port, setup.https_topic)
+    return f'''\
+{setup.how_to_run()}
+# It needs requests: pip install requests
+import requests
+from requests.adapters import HTTPAdapter
+
+from {PACKAGE}.identity import this_device
+
+
+class MutualTls(HTTPAdapter):
+    """Shows the device's certificate to the servers that it is mounted for."""
+
+    def __init__(self, context):
+        self.context = context
+        super().__init__()
+
+    def init_poolmanager(self, *arguments, **options):
+        super().init_poolmanager(*arguments, ssl_context=self.context, **options)
+
+
+device = {setup.call_of_this_device()}
+session = requests.Session()  # keep it: a connection that stays open costs the key no further signature
+session.mount(f"https://{{device.endpoint}}", MutualTls(device.context))
+reply = session.post({url!r}, json={{"hello": "world"}}, timeout=20)
+reply.raise_for_status()
+print(reply.json())
+'''

@@ -1,0 +1,92 @@
+"""What a client has to be told of this device."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..configuration import Configuration
+from ..device import BOOTSTRAP, check_usable, kept_certificate
+from ..errors import CertificateUnusable
+from ..keys import DeviceKey, open_key
+from ..keys.command_line import CommandLineKey
+from ..settings import Settings
+from ..store import StateFolder
+from ..tls import roots
+
+PACKAGE = __name__.partition(".")[0]
+"""The import name of this distribution: `zymkey_iot`, but for a checkout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One bootstrapped device. The files are absolute, the topics are ones that its policy allows."""
+
+    settings: Settings
+    key: DeviceKey
+    by_hand: CommandLineKey
+    certificate: Path
+    roots: Path
+    endpoint: str
+    https_port: int
+    mqtt_port: int
+    https_topic: str
+    mqtt_topic: str
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def call_of_this_device(self) -> str:
+        """`this_device(…)` with what a program would not find by itself: what options and environment say here."""
+        options = {
+            "state": str(self.settings.state.absolute()),
+            "key": self.settings.key,
+            "ca_file": self.settings.ca_file and str(self.roots),
+            "endpoint": self.settings.endpoint,
+            "https_port": self.settings.https_port,
+            "mqtt_port": self.settings.mqtt_port,
+        }
+        by_itself = ("default", str(StateFolder(self.settings.state).device_path))
+        said_here = {
+            name: value
+            for name, value in options.items()
+            if value is not None and self.settings.sources[name] not in by_itself
+        }
+        return f"this_device({', '.join(f'{name}={value!r}' for name, value in said_here.items())})"
+
+    def environment(self) -> str:
+        """The shell's lines for the variables that an engine reads; empty when it reads none."""
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.by_hand.environment.items())
+
+    def how_to_run(self) -> str:
+        """A comment for a Python program: with which interpreter, and as whom."""
+        return (
+            "# Save it as hello.py, or under any other name that is no library's, and run it with\n"
+            f"# {sys.executable}, as a user who may read {self.settings.state.absolute()} and use the key: root,\n"
+            "# or the user of `zymkey-iot service`."
+        )
+
+
+def read_setup(settings: Settings) -> Setup:
+    """Read the state folder and open the key. Raises CertificateUnusable before the first bootstrap."""
+    state = StateFolder(settings.state)
+    certificate = kept_certificate(state)
+    document = state.configuration()
+    if document is None:
+        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
+    configuration = Configuration.from_json(document).as_set(settings)
+    key = open_key(settings.key, state=settings.state)
+    check_usable(certificate, key)
+    return Setup(
+        settings=settings,
+        key=key,
+        by_hand=key.by_hand(),
+        certificate=state.certificate_path.absolute(),
+        roots=roots(settings.ca_file).absolute(),
+        endpoint=configuration.data_endpoint,
+        https_port=configuration.https_port,
+        mqtt_port=configuration.mqtt_port,
+        https_topic=configuration.test_topic(certificate.topic_name(settings.name), last="hello") or "TOPIC",
+        mqtt_topic=configuration.test_topic(settings.name, last="hello") or "TOPIC",
+    )

@@ -1,0 +1,71 @@
+"""For programs on the device: who it is on AWS IoT, with the key that stays in its hardware.
+
+    from zymkey_iot.identity import this_device
+
+    device = this_device()
+    client.tls_set_context(device.context)                  # paho-mqtt; any library that takes an ssl.SSLContext
+    client.connect(device.endpoint, device.mqtt_port)
+
+Every handshake costs the key a signature. `zymkey-iot config paho` and `config requests` print whole programs.
+"""
+
+import argparse
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .device import open_device
+from .settings import load
+from .tls import HandshakeSigner, present
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A bootstrapped device: `context` trusts AWS's servers and shows them the device's certificate."""
+
+    name: str
+    """The thing, and the only client id that the policy allows."""
+
+    endpoint: str
+    https_port: int
+    mqtt_port: int
+    context: ssl.SSLContext
+
+    # OpenSSL calls it for each handshake; `failure` says why the key did not sign.
+    signer: HandshakeSigner = field(repr=False)
+
+
+def this_device(
+    *,
+    state: str | Path | None = None,
+    key: str | None = None,
+    ca_file: str | Path | None = None,
+    endpoint: str | None = None,
+    https_port: int | None = None,
+    mqtt_port: int | None = None,
+) -> Identity:
+    """Open the device that `zymkey-iot bootstrap` has made. Without arguments, with the settings that it used.
+
+    Read once: after a renewal a program that runs for long has to call this again (or be restarted, see
+    /etc/zymkey-iot/on-renew.d). Raises DeviceError: no certificate, expired, another HSM, a key that is not there.
+    """
+    given = {
+        "state": state,
+        "key": key,
+        "ca_file": ca_file,
+        "endpoint": endpoint,
+        "https_port": https_port,
+        "mqtt_port": mqtt_port,
+    }
+    settings = load(argparse.Namespace(**{name: str(value) for name, value in given.items() if value is not None}))
+    device = open_device(settings)
+    signer = present(device.context, device.certificate, device.key)
+    configuration = device.configuration
+    return Identity(
+        name=settings.name,
+        endpoint=configuration.data_endpoint,
+        https_port=configuration.https_port,
+        mqtt_port=configuration.mqtt_port,
+        context=device.context,
+        signer=signer,
+    )
