@@ -42,8 +42,12 @@ class Candidate:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self.key.public_key()
+
+    @property
     def fingerprint(self) -> str:
-        return key_fingerprint(self.key.public_key())
+        return key_fingerprint(self.public_key)
 
     @property
     def csr(self) -> bytes:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,11 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 
-from pki.certificates import ca_certificate, device_certificate
+from pki.certificates import ca_certificate
 from pki.fingerprint import certificate_id
+from tests.sandbox.authority import Authority
 from tests.sandbox.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
 from tests.sandbox.faults import Faults, Killed
 from tests.sandbox.function import choices_of, connect, post
@@ -33,34 +32,9 @@ def cloud(sandbox):
     return Cloud(sandbox)
 
 
-@dataclass
-class Authority:
-    """The sandbox's example CA, with its key at hand."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    def sign(self, candidate: Candidate, **changes) -> x509.Certificate:
-        arguments = {
-            "signer": self.key,
-            "ca": self.certificate,
-            "key": candidate.key.public_key(),
-            "device": candidate.name,
-            "subject": {},
-            "validity_days": 30,
-            "now": dt.datetime.now(dt.UTC),
-        }
-        return device_certificate(**{**arguments, **changes})
-
-
 @pytest.fixture
 def authority(sandbox):
-    folder = sandbox.addresses.directory / "external-ca"
-    passphrase = (folder / "passphrase").read_bytes().strip()
-    return Authority(
-        certificate=x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes()),
-        key=load_pem_private_key((folder / "ca.key").read_bytes(), passphrase),
-    )
+    return Authority.of(sandbox)
 
 
 def pem(*certificates: x509.Certificate) -> bytes:

@@ -15,10 +15,11 @@ from tests.unit.device.authority import Authority
 from tests.unit.device.data_endpoint import DataEndpoint
 from tests.unit.device.diagnosis import Diagnose, diagnose_in_this_process
 from tests.unit.device.est_server import EstServer
+from tests.unit.device.factory import factory
 from tests.unit.device.preload import kill_at_write, wrong_clock
 from tests.unit.device.softhsm import SoftHsm
 
-__all__ = ["kill_at_write", "wrong_clock"]
+__all__ = ["factory", "kill_at_write", "wrong_clock"]
 
 REPOSITORY = Path(__file__).parents[3]
 
