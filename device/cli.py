@@ -19,6 +19,8 @@ COMMANDS = {
     "doctor": "find out what is wrong, from the HSM outwards, and what to do about it",
     "config": "print a configuration for another client that uses this key: paho, curl, mosquitto, …",
     "explain": "print the openssl and curl commands that do the same by hand",
+    "service": "have systemd bootstrap at the first boot and renew: install, uninstall, status",
+    "hooks": "run the hooks that a new certificate still waits for",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
 }
 

@@ -7,7 +7,8 @@ Every executable file there is run in the order of names, with the paths in its 
     ZYMKEY_IOT_CERTIFICATE_ID   AWS IoT's name for the certificate
     ZYMKEY_IOT_NAME   ZYMKEY_IOT_KEY   ZYMKEY_IOT_STATE
 
-A hook that fails is run again by the next renew, which the timer starts, until it succeeds.
+A hook that fails is run again by the next renew, which the timer starts, until it succeeds. Hooks run as the owner of
+their folder: a renewal by another user, such as the service's, leaves them to `zymkey-iot hooks`.
 """
 
 import os
@@ -28,6 +29,9 @@ def run_pending_hooks(state: StateFolder, settings: Settings, certificate: Devic
     if not state.hooks_are_pending():
         return
     hooks = find_hooks(settings.on_renew, report)
+    if hooks and _belongs_to_another(settings.on_renew):
+        report.note(f"the hooks in {settings.on_renew} are left to its owner: zymkey-iot hooks")
+        return
     environment = {
         **os.environ,
         "ZYMKEY_IOT_CERTIFICATE": str(state.certificate_path),
@@ -46,6 +50,10 @@ def run_pending_hooks(state: StateFolder, settings: Settings, certificate: Devic
             cure="mend the hook; the next `zymkey-iot renew --if-due` runs it again",
         )
     state.hooks_are_done()
+
+
+def _belongs_to_another(folder: Path) -> bool:
+    return os.geteuid() not in (0, folder.stat().st_uid)
 
 
 def find_hooks(folder: Path, report: Report) -> list[Path]:

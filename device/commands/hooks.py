@@ -1,0 +1,32 @@
+"""Run the hooks in on-renew.d that a new certificate still waits for; nothing when none does.
+
+`renew` and `bootstrap` do it by themselves. Where the service renews as a user of its own, the hooks are left to
+this command, which systemd runs as root right after.
+"""
+
+import argparse
+
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_state(parser)
+    options.add_json(parser)
+    options.add_examples(parser, "sudo zymkey-iot hooks")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..device import kept_certificate
+    from ..hooks import run_pending_hooks
+    from ..report import Report
+    from ..settings import load
+    from ..store import StateFolder
+
+    report = Report(as_json=arguments.json)
+    settings = load(arguments)
+    state = StateFolder(settings.state)
+    with state.locked():
+        pending = state.hooks_are_pending()
+        run_pending_hooks(state, settings, kept_certificate(state), report)
+    report.finish("The hooks have run." if pending else "No hook waits for a certificate.", ran=pending)
+    return 0

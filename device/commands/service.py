@@ -1,0 +1,81 @@
+"""Have systemd do it: bootstrap at the first boot, once network and time are there; renewal when it is due.
+
+    install     writes the units, makes the user zymkey-iot, enables and starts
+    uninstall   removes all that; the certificate stays
+    status      what is installed and what it does
+
+Settings come from /etc/zymkey-iot.toml or /boot/firmware/zymkey-iot.toml: url, name, token. A file that holds a
+token is the service's to read: sudo chgrp zymkey-iot FILE && sudo chmod 640 FILE.
+"""
+
+import argparse
+from pathlib import Path
+
+from . import options
+
+NOT_INSTALLED = 2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", metavar="ACTION", choices=("install", "uninstall", "status"))
+    parser.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="a system's files elsewhere")
+    parser.add_argument("--command", metavar="PATH", type=Path, help="zymkey-iot, if it is not this one")
+    parser.add_argument(
+        "--group",
+        metavar="NAME",
+        action="append",
+        help="a group that the key is open to, instead of those that are found; may be repeated",
+    )
+    options.add_key(parser)
+    options.add_json(parser)
+    options.add_examples(
+        parser,
+        "sudo zymkey-iot service install",
+        "zymkey-iot service install --root /mnt/sdcard   (an image that is being prepared)",
+        "zymkey-iot service status",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..service import installation
+
+    root = arguments.root.absolute()
+    if arguments.action == "status":
+        return _status(installation.status(root=root), as_json=arguments.json)
+    done: list[str] = []
+    say = done.append if arguments.json else print
+    if arguments.action == "uninstall":
+        installation.uninstall(root=root, say=say)
+    else:
+        from ..settings import load
+
+        command = arguments.command
+        installation.install(
+            root=root,
+            command=installation.visible_command(command) if command else installation.installed_command(),
+            key=load(arguments).key,
+            groups=arguments.group,
+            say=say,
+        )
+    if arguments.json:
+        import json
+
+        print(json.dumps({"ok": True, "done": [" ".join(line.split()) for line in done]}, indent=2))
+    return 0
+
+
+def _status(units: list, *, as_json: bool) -> int:  # type: ignore[type-arg]
+    installed = all(unit.installed for unit in units)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({"ok": installed, "units": [asdict(unit) for unit in units]}, indent=2))
+    else:
+        for unit in units:
+            start = {None: "started by the timer", True: "enabled", False: "not enabled"}[unit.enabled]
+            there = f"{start}, {unit.state}" if unit.installed else "not installed"
+            print(f"{unit.name:<30} {there}")
+        if not installed:
+            print("Try: sudo zymkey-iot service install")
+    return 0 if installed else NOT_INSTALLED

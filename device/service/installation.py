@@ -1,0 +1,157 @@
+"""Install, remove and look at the service's files. Everything here can be repeated."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import UsageError
+from ..store import storage_errors
+from .systemctl import Systemd
+from .unit_files import BOOTSTRAP, ENABLED, HOOKS, RENEW, SYSTEM_UNITS, TIMER, USER, USERS, files, groups_for
+
+# Takes one line for the person who watches.
+Say = Callable[[str], None]
+
+_FILES = (SYSTEM_UNITS / BOOTSTRAP, SYSTEM_UNITS / RENEW, SYSTEM_UNITS / TIMER, USERS)
+# What ProtectHome hides from the service.
+_HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitState:
+    """One unit: whether its file is there, whether it starts by itself, what it does now."""
+
+    name: str
+    installed: bool
+    enabled: bool | None
+    state: str
+
+
+def install(*, root: Path, command: Path, key: str, groups: Sequence[str] | None, say: Say) -> None:
+    """Write the files, make the user, enable, start. Raises UsageError, StorageError.
+
+    `groups` None chooses by the key's kind and by which groups the system has.
+    """
+    systemd = Systemd(root)
+    _check_rights(root)
+    if groups is None:
+        groups = groups_for(key, existing_groups(root))
+    for path, text in files(command, groups).items():
+        say(f"{'wrote' if _write(_under(root, path), text) else 'unchanged':<10} {path}")
+    with storage_errors(_under(root, HOOKS)):
+        _under(root, HOOKS).mkdir(parents=True, exist_ok=True)
+    say(f"{'hooks':<10} {HOOKS} (programs that a renewal concerns; run as root)")
+    systemd.make_users(USERS.name)
+    say(f"{'user':<10} {USER}, in {'the groups ' + ', '.join(groups) if groups else 'no group but its own'}")
+    _mention_secret_settings(root, say)
+    systemd.reload()
+    systemd.enable(*ENABLED)
+    say(f"{'enabled':<10} {', '.join(ENABLED)}")
+    if systemd.is_running:
+        systemd.start(TIMER, BOOTSTRAP)
+        say(f"{'started':<10} the same: journalctl -fu {BOOTSTRAP}")
+    else:
+        say(f"{'later':<10} they start with the system's next boot")
+
+
+def uninstall(*, root: Path, say: Say) -> None:
+    """Stop, disable, remove the files. The certificate, the user and the hooks stay."""
+    systemd = Systemd(root)
+    _check_rights(root)
+    present = [path for path in _FILES if _under(root, path).exists()]
+    if not present:
+        say("nothing of it is installed")
+        return
+    units = [unit for unit in ENABLED if SYSTEM_UNITS / unit in present]
+    systemd.stop(*units)
+    if units:
+        systemd.disable(*units)
+        say(f"{'disabled':<10} {', '.join(units)}")
+    for path in present:
+        with storage_errors(_under(root, path)):
+            _under(root, path).unlink()
+        say(f"{'removed':<10} {path}")
+    systemd.reload()
+    say(f"{'kept':<10} /var/lib/zymkey-iot, {HOOKS}, and the user {USER}")
+
+
+def status(*, root: Path) -> list[UnitState]:
+    """Each unit as it is."""
+    systemd = Systemd(root)
+    return [
+        UnitState(
+            name=name,
+            installed=_under(root, SYSTEM_UNITS / name).exists(),
+            enabled=systemd.is_enabled(name) if name in ENABLED else None,
+            state=systemd.state(name),
+        )
+        for name in (BOOTSTRAP, RENEW, TIMER)
+    ]
+
+
+def installed_command() -> Path:
+    """The absolute path of this very zymkey-iot. Raises UsageError when the service could not run it."""
+    beside = Path(sys.executable).with_name("zymkey-iot")
+    found = beside if beside.exists() else shutil.which("zymkey-iot")
+    if found is None:
+        raise UsageError(
+            "zymkey-iot is not installed as a command.", cure="pip install it (README), or name it: --command PATH"
+        )
+    return visible_command(Path(found))
+
+
+def visible_command(command: Path) -> Path:
+    """`command`, absolute. Raises UsageError when it is not there, or where the service sees no files."""
+    command = command.absolute()
+    if not os.access(command, os.X_OK) or not command.is_file():
+        raise UsageError(f"{command} is no program.", cure="--command with the path of zymkey-iot")
+    if any(folder in command.resolve().parents for folder in _HIDDEN):
+        raise UsageError(
+            f"{command} is in somebody's home, which the service does not see.",
+            cure="install it elsewhere: sudo python3 -m venv /opt/zymkey-iot (README)",
+        )
+    return command
+
+
+def existing_groups(root: Path) -> list[str]:
+    """The names in the system's /etc/group."""
+    try:
+        lines = (root / "etc/group").read_text().splitlines()
+    except OSError:
+        return []
+    return [line.partition(":")[0] for line in lines]
+
+
+def _mention_secret_settings(root: Path, say: Say) -> None:
+    """A settings file with a token in it is often root's alone, and the service is not root."""
+    settings = root / "etc/zymkey-iot.toml"
+    if settings.exists() and not settings.stat().st_mode & stat.S_IROTH:
+        say(f"{'note':<10} the service has to read it: chgrp {USER} /{settings.relative_to(root)}, chmod 640")
+
+
+def _check_rights(root: Path) -> None:
+    if root == Path("/") and os.geteuid() != 0:
+        raise UsageError("a service is root's to install.", cure="sudo, or --root DIR to look at its files first")
+    if not root.is_dir():
+        raise UsageError(f"--root {root} is no folder.", cure="name the folder that holds the system's files")
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a file in one step, unless it says the same already; tell which."""
+    with storage_errors(path):
+        if path.exists() and path.read_text() == text:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    return True
+
+
+def _under(root: Path, path: PurePosixPath) -> Path:
+    return root / path.relative_to("/")

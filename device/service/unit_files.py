@@ -1,0 +1,51 @@
+"""The files that make a service of this command, as they are to be installed."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+USER = "zymkey-iot"
+SYSTEM_UNITS = PurePosixPath("/etc/systemd/system")
+USERS = PurePosixPath("/etc/sysusers.d/zymkey-iot.conf")
+HOOKS = PurePosixPath("/etc/zymkey-iot/on-renew.d")
+
+BOOTSTRAP, RENEW, TIMER = "zymkey-iot-bootstrap.service", "zymkey-iot-renew.service", "zymkey-iot-renew.timer"
+ENABLED = (BOOTSTRAP, TIMER)
+
+_TEMPLATES = Path(__file__).with_name("units")
+
+# Groups that are known to stand for a way to the key. Zymbit's library leaves the bus to its daemon, zkifc, which
+# runs as zymbit, so the bus's own groups are for systems that have no such group.
+_DAEMON, _BUS = ("zymbit",), ("i2c", "gpio")
+_TOKENS = ("zk_pkcs11", "softhsm")
+
+
+def files(command: Path, groups: Sequence[str]) -> dict[PurePosixPath, str]:
+    """What is to be where. `command` is the absolute path of zymkey-iot, `groups` those of the service's user."""
+    hardened = (_TEMPLATES / "hardened.conf").read_text().rstrip()
+    units = {
+        SYSTEM_UNITS / name: (_TEMPLATES / name)
+        .read_text()
+        .replace("@HARDENED@", hardened)
+        .replace("@COMMAND@", str(command))
+        for name in (BOOTSTRAP, RENEW, TIMER)
+    }
+    return {**units, USERS: _users(groups)}
+
+
+def groups_for(key: str, existing: Sequence[str]) -> list[str]:
+    """The groups, out of those that exist, that a user needs for a key of this kind (its URI)."""
+    kind, _, rest = key.partition(":")
+    if kind == "pkcs11" or rest.startswith("pkcs11"):
+        return [group for group in _TOKENS if group in existing]
+    if kind == "file":
+        return []
+    return [group for group in _DAEMON if group in existing] or [group for group in _BUS if group in existing]
+
+
+def _users(groups: Sequence[str]) -> str:
+    lines = [
+        "# The user that zymkey-iot's services run as (sysusers.d(5)), in the groups that the key is open to.",
+        f'u {USER} - "AWS IoT identity" /var/lib/zymkey-iot',
+        *(f"m {USER} {group}" for group in groups),
+    ]
+    return "\n".join(lines) + "\n"
