@@ -26,7 +26,8 @@ def test_the_device_behaves_the_same_under_python(version: str, tmp_path: Path) 
 
     done = subprocess.run(
         [
-            *(environment / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={tests}"),
+            *(environment / "bin" / "python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"),
+            f"--confcutdir={tests}",
             *(tests / name for name in CHOSEN[version]),
         ],
         cwd=REPOSITORY,
