@@ -1,7 +1,8 @@
 """mosquitto_pub and mosquitto_sub with an OpenSSL engine.
 
-They insist that the file of --key exists, also with an engine that takes no notice of it (seen with 2.0.11). So
-for a Zymkey it is the certificate's; and a key that an engine knows by a URI cannot be named to them at all.
+They insist that the file of --key exists, also with an engine that takes no notice of it (seen with bookworm's 2.0.11
+and trixie's 2.0.21). So for a Zymkey it is the certificate's; and a key that an engine knows by a URI cannot be named
+to them at all.
 """
 
 import shlex
