@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         command = arguments.command
         installation.install(
             root=root,
-            command=installation.visible_command(command) if command else installation.installed_command(),
+            command=installation.visible_command(command, root) if command else installation.installed_command(),
             key=load(arguments).key,
             groups=arguments.group,
             say=say,

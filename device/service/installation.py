@@ -104,10 +104,11 @@ def installed_command() -> Path:
     return visible_command(Path(found))
 
 
-def visible_command(command: Path) -> Path:
-    """`command`, absolute. Raises UsageError when it is not there, or where the service sees no files."""
+def visible_command(command: Path, root: Path = Path("/")) -> Path:
+    """`command`, absolute. Raises UsageError when it is neither here nor under `root`, or where the service sees
+    no files."""
     command = command.absolute()
-    if not os.access(command, os.X_OK) or not command.is_file():
+    if not any(path.is_file() and os.access(path, os.X_OK) for path in (command, root / command.relative_to("/"))):
         raise UsageError(f"{command} is no program.", cure="--command with the path of zymkey-iot")
     if any(folder in command.resolve().parents for folder in _HIDDEN):
         raise UsageError(
