@@ -93,7 +93,7 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
     if reply.status == 202:
         return Pending(
             f"{name} has to wait{because}",
-            cure=f"the operator sees what for: zymkey-fleet pending; this device's key is {key.fingerprint}",
+            cure=f"zymkey-fleet pending, which shows the operator who waits; this device's key is {key.fingerprint}",
             retry_after=DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after,
         )
     if reply.status == 401:

@@ -38,15 +38,15 @@ class FaultProxy:
     ) -> Iterator["FaultProxy"]:
         """Lead the deployed function's AWS calls through a proxy, and back when this ends."""
         functions = boto("lambda")
-        function = _http_api_function(boto("cloudformation"), functions, f"{outputs['Fleet']}-Enrollment")
+        function = http_api_function(boto("cloudformation"), functions, f"{outputs['Fleet']}-Enrollment")
         role = boto("sts").assume_role(RoleArn=function["Role"], RoleSessionName="fault-proxy")["Credentials"]
         with _running_proxy(env, role) as proxy:
             variables = function["Environment"]["Variables"]
-            _configure(functions, function, {**variables, "AWS_ENDPOINT_URL": proxy.address})
+            configure(functions, function, {**variables, "AWS_ENDPOINT_URL": proxy.address})
             try:
                 yield proxy
             finally:
-                _configure(functions, function, variables)
+                configure(functions, function, variables)
 
     @contextmanager
     def breaking(self, *rules: Mapping[str, Any]) -> Iterator[None]:
@@ -119,7 +119,7 @@ def _answers(proxy: FaultProxy) -> bool:
     return True
 
 
-def _http_api_function(cloudformation: Any, functions: Any, stack: str) -> dict[str, Any]:
+def http_api_function(cloudformation: Any, functions: Any, stack: str) -> dict[str, Any]:
     for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
         if resource["ResourceType"] == "AWS::Lambda::Function":
             function: dict[str, Any] = functions.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
@@ -128,7 +128,7 @@ def _http_api_function(cloudformation: Any, functions: Any, stack: str) -> dict[
     raise AssertionError(f"stack {stack} has no function with the handler {HANDLER}")
 
 
-def _configure(functions: Any, function: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+def configure(functions: Any, function: Mapping[str, Any], variables: Mapping[str, str]) -> None:
     functions.update_function_configuration(
         FunctionName=function["FunctionName"], Environment={"Variables": dict(variables)}
     )

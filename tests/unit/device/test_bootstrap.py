@@ -201,7 +201,7 @@ def test_pending_for_longer_than_allowed_ends_at_once_and_says_who_has_to_act(pi
     result = pi.run("bootstrap", "--give-up-after", "1m")
 
     assert result.returncode == 7
-    assert "zymkey-fleet pending; this device's key is SHA256:" in result.stderr
+    assert "zymkey-fleet pending, which shows the operator who waits; this device's key is SHA256:" in result.stderr
 
 
 @pytest.mark.parametrize(
