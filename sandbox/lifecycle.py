@@ -58,8 +58,10 @@ class Sandbox:
         return self.addresses.environment_file
 
 
-def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
+def start(addresses: Addresses, issuer: str, say: Say, *, settings: Mapping[str, str] | None = None) -> Sandbox:
     """Bring everything up that is not up, deploy what is not deployed, write the environment file.
+
+    `settings` are more of cdk.json's that differ, by their dotted names, with JSON for what is no string.
 
     Raises SandboxError when a part cannot be brought up; those that came up stay.
     """
@@ -70,7 +72,7 @@ def start(addresses: Addresses, issuer: str, say: Say) -> Sandbox:
         _start_emulator(addresses, certificates, say)
         _start_data_endpoint(addresses, certificates, aws, say)
         authority = _example_authority(addresses, aws, issuer)
-        deployment = _ensure_deployment(addresses, aws, settings_for(issuer, authority), say)
+        deployment = _ensure_deployment(addresses, aws, settings_for(issuer, authority) | dict(settings or {}), say)
         _write_environment(addresses, certificates, deployment)
         return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)
 
