@@ -2,6 +2,9 @@
 
 `pytest tests/sandbox` starts a sandbox, or uses the one that runs, brought up to date with the code. One that the
 tests started is stopped after them.
+
+With `-n 2 --dist loadgroup` there are two: one keeps the issuer `kms`, the other goes through the rest, since
+changing the issuer is a deployment.
 """
 
 import os
@@ -55,19 +58,48 @@ def issuer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one issuer together, and those of `kms` apart from the others'."""
+    for item in items:
+        chosen = _issuer_of(item)
+        if chosen is not None:
+            item.add_marker(pytest.mark.xdist_group("kms" if chosen == "kms" else "other issuers"))
+    items.sort(key=lambda item: ["kms", "aws", "external", None].index(_issuer_of(item)))
+
+
+def _issuer_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("issuer") if callspec else None
+
+
+def _addresses() -> Addresses:
+    """Those of the environment; a second worker's are beside them."""
+    addresses = Addresses.from_environment()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    offset = 100 * int(worker.removeprefix("gw"))
+    if offset == 0:
+        return addresses
+    return Addresses(
+        gateway_port=addresses.gateway_port + offset,
+        https_port=addresses.https_port + offset,
+        mqtt_port=addresses.mqtt_port + offset,
+        directory=addresses.directory.parent / worker / addresses.directory.name,
+    )
+
+
 @pytest.fixture(scope="session")
 def _stopped_afterwards() -> Iterator[None]:
-    addresses = Addresses.from_environment()
+    addresses = _addresses()
     was_running = lifecycle.status(addresses)["emulator"] is not None
     yield
-    # Parallel workers share one sandbox, and none knows whether it is the last: it is left running.
-    if not was_running and "PYTEST_XDIST_WORKER" not in os.environ:
+    if not was_running:
         lifecycle.stop(addresses, print)
 
 
 @pytest.fixture(scope="session")
 def sandbox(_stopped_afterwards: None, issuer: str) -> RunningSandbox:
-    return start_sandbox(Addresses.from_environment(), issuer)
+    return start_sandbox(_addresses(), issuer)
 
 
 def start_sandbox(addresses: Addresses, issuer: str) -> RunningSandbox:
