@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+# Bytecode is what makes the many short commands of the tests and the sandbox quick.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 ISSUER ?= kms

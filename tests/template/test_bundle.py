@@ -1,6 +1,7 @@
 """The functions' code asset: complete, for the right machine, and built only when it has to be."""
 
 import json
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -88,10 +89,16 @@ def test_the_bundle_has_what_runs_and_little_else(host_bundle: Bundle) -> None:
         "iot",
         "kms",
     }
-    assert not any(directory.rglob("__pycache__"))
     assert not (directory / "aws_cdk").exists()
-    assert {path.name for path in (directory / "infra").iterdir()} == {"__init__.py", "functions"}
+    assert {path.name for path in (directory / "infra").iterdir()} == {"__init__.py", "__pycache__", "functions"}
     assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 40_000_000
+
+
+def test_bytecode_comes_along_that_an_upload_does_not_spoil(host_bundle: Bundle) -> None:
+    """A .pyc's flags (PEP 552): 1 is bound to its source's hash, not its time stamp, and not checked again."""
+    for module in ("infra/functions/http_api", "ledger/ledger", "botocore/client", "cryptography/x509/base"):
+        path = host_bundle.directory / importlib.util.cache_from_source(f"{module}.py")
+        assert int.from_bytes(path.read_bytes()[4:8], "little") == 1, path
 
 
 @pytest.fixture
