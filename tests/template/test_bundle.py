@@ -1,7 +1,7 @@
 """The functions' code asset: complete, for the right machine, and built only when it has to be."""
 
-import json
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
