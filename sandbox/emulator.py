@@ -41,7 +41,16 @@ def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> b
         return False
     process.stop()
     require_free_ports(addresses.gateway_port, addresses.mqtt_port)
+    try:
+        _start(addresses, certificates, process)
+    except SandboxError:
+        # The emulator takes port 443 of this address too when it is free. Of two that start at the same moment, both
+        # find it free, and the one that loses ends itself. Started again, it finds it taken and does without.
+        _start(addresses, certificates, process)
+    return True
 
+
+def _start(addresses: Addresses, certificates: ServerCertificates, process: BackgroundProcess) -> None:
     # The emulator leaves its code copies and a pid file in TMPDIR; each run begins with an empty one.
     temporary = _temporary(addresses)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -49,7 +58,6 @@ def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> b
     environment = {"PATH": os.environ.get("PATH", os.defpath), **emulator_environment(addresses)}
     process.start([sys.executable, "-m", "ministack"], environment, folder=temporary)
     _wait_until_healthy(addresses, certificates, process)
-    return True
 
 
 def emulator_environment(addresses: Addresses) -> dict[str, str]:
