@@ -50,6 +50,16 @@ def upload(cloud, body: bytes, credentials=None):
     return cloud.post(UPLOAD, body, credentials=credentials, content_type="application/x-pem-file")
 
 
+def upload_until_taken(cloud, body: bytes):
+    """An event of a moment ago may still be at work for the same key: then 202, and the event may be the first."""
+    for _ in range(10):
+        reply = upload(cloud, body)
+        if reply.status_code != 202:
+            break
+        time.sleep(1)
+    return reply
+
+
 # The queue
 
 
@@ -219,7 +229,7 @@ def test_an_unknown_key_is_left_inactive_and_let_in_by_its_upload_once_it_is_all
     assert not device.connects_after(sandbox, 3)
     assert status_of(cloud, device) == "PENDING_ACTIVATION"
     allow(cloud, device)
-    assert upload(cloud, pem(device.certificate)).status_code == 200
+    assert upload_until_taken(cloud, pem(device.certificate)).status_code in (200, 409)
     assert device.connects_after(sandbox, 0, 1, 2, 4)
     assert_enrolled(cloud, device, device.certificate)
 
