@@ -71,7 +71,7 @@ test: setup lint ## Everything from nothing: lint, unit, template and end-to-end
 	$(call say,Template tests: what the synthesized CloudFormation promises)
 	@$(PYTEST) --numprocesses 2 tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
-	@$(PYTEST) --numprocesses 2 --dist loadgroup tests/sandbox
+	@$(PYTEST) --numprocesses 3 --dist loadgroup tests/sandbox
 	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
 	@$(PYTEST) tests/installed
 	$(call say,All passed)

@@ -3,8 +3,8 @@
 `pytest tests/sandbox` starts a sandbox, or uses the one that runs, brought up to date with the code. One that the
 tests started is stopped after them.
 
-With `-n 2 --dist loadgroup` there are two: one keeps the issuer `kms`, the other goes through the rest, since
-changing the issuer is a deployment.
+With `-n 3 --dist loadgroup` there are three side by side, one for each issuer, since changing the issuer is a
+deployment.
 """
 
 import os
@@ -60,11 +60,11 @@ def issuer(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one issuer together, and those of `kms` apart from the others'."""
+    """The tests of one issuer go to one worker, one after the other."""
     for item in items:
         chosen = _issuer_of(item)
         if chosen is not None:
-            item.add_marker(pytest.mark.xdist_group("kms" if chosen == "kms" else "other issuers"))
+            item.add_marker(pytest.mark.xdist_group(chosen))
     items.sort(key=lambda item: ["kms", "aws", "external", None].index(_issuer_of(item)))
 
 
@@ -74,7 +74,7 @@ def _issuer_of(item: pytest.Item) -> str | None:
 
 
 def _addresses() -> Addresses:
-    """Those of the environment; a second worker's are beside them."""
+    """Those of the environment; further workers' are beside them."""
     addresses = Addresses.from_environment()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     offset = 100 * int(worker.removeprefix("gw"))
