@@ -58,14 +58,10 @@ def issuer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """The tests of one issuer go to one worker, one after the other."""
-    for item in items:
-        chosen = _issuer_of(item)
-        if chosen is not None:
-            item.add_marker(pytest.mark.xdist_group(chosen))
-    items.sort(key=lambda item: ["kms", "aws", "external", None].index(_issuer_of(item)))
+    if (chosen := _issuer_of(item)) is not None:
+        item.add_marker(pytest.mark.xdist_group(chosen))
 
 
 def _issuer_of(item: pytest.Item) -> str | None:
