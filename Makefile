@@ -71,9 +71,9 @@ test: setup lint ## Everything from nothing: lint, unit, template and end-to-end
 	$(call say,Template tests: what the synthesized CloudFormation promises)
 	@$(PYTEST) --numprocesses 2 tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
-	@$(PYTEST) --numprocesses 3 --dist loadgroup tests/sandbox
+	@$(PYTEST) --numprocesses 3 tests/sandbox
 	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
-	@$(PYTEST) tests/installed
+	@$(PYTEST) --numprocesses 2 tests/installed
 	$(call say,All passed)
 	@echo "Lint, unit, template and end-to-end tests passed. What they hold is in tests/; the whole story to look at: make demo"
 
