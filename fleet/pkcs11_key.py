@@ -14,6 +14,7 @@ from fleet.errors import Refused
 from fleet.passphrase import passphrase
 from fleet.pkcs11_uri import Pkcs11Uri
 from pki.certificates import Signer
+from pki.key_elsewhere import EcKeyElsewhere
 
 try:
     import pkcs11
@@ -52,10 +53,10 @@ def open_pkcs11_key(uri: str, *, public_key: CertificatePublicKeyTypes) -> Signe
     raise Refused("The CA's key is neither an EC nor an RSA key; AWS IoT takes no other CA.")
 
 
-class _EcKey(ec.EllipticCurvePrivateKey):
+class _EcKey(EcKeyElsewhere):
     def __init__(self, key: Any, public_key: ec.EllipticCurvePublicKey) -> None:
+        super().__init__(public_key)
         self._key = key
-        self._public_key = public_key
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """Hash here, sign there. The token gives r and s side by side; X.509 wants them in DER."""
@@ -67,32 +68,6 @@ class _EcKey(ec.EllipticCurvePrivateKey):
         raw = self._key.sign(digest.finalize(), mechanism=pkcs11.Mechanism.ECDSA)
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
-
-    def public_key(self) -> ec.EllipticCurvePublicKey:
-        return self._public_key
-
-    @property
-    def curve(self) -> ec.EllipticCurve:
-        return self._public_key.curve
-
-    @property
-    def key_size(self) -> int:
-        return self._public_key.key_size
-
-    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
-        raise NotImplementedError("a signing key does not agree on keys")
-
-    def private_numbers(self) -> NoReturn:
-        raise NotImplementedError("the key cannot leave its token")
-
-    def private_bytes(self, *args: object, **kwargs: object) -> NoReturn:
-        raise NotImplementedError("the key cannot leave its token")
-
-    def __copy__(self) -> _EcKey:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> _EcKey:
-        return self
 
 
 class _RsaKey(rsa.RSAPrivateKey):

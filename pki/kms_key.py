@@ -1,22 +1,20 @@
-"""A private key that lives in AWS KMS, as a key of the ``cryptography`` package.
-
-Subclassing ``EllipticCurvePrivateKey`` is the package's documented way to sign with a key that is elsewhere:
-its certificate builder asks the object to ``sign`` and never for its numbers.
-"""
+"""A private key that lives in AWS KMS, as a key of the ``cryptography`` package."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from pki.key_elsewhere import EcKeyElsewhere
+
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 
-class KmsPrivateKey(ec.EllipticCurvePrivateKey):
+class KmsPrivateKey(EcKeyElsewhere):
     """A P-256 key with KeyUsage SIGN_VERIFY. Each signature is one call of ``kms:Sign``, and nothing else is called.
 
     Signing raises what boto3 raises: ``botocore.exceptions.ClientError`` when KMS refuses or throttles.
@@ -24,9 +22,9 @@ class KmsPrivateKey(ec.EllipticCurvePrivateKey):
 
     def __init__(self, *, client: KMSClient, key_id: str, public_key: ec.EllipticCurvePublicKey) -> None:
         """Take the public key as known; from the CA's certificate it costs no call."""
+        super().__init__(public_key)
         self._client = client
         self._key_id = key_id
-        self._public_key = public_key
 
     @classmethod
     def open(cls, *, client: KMSClient, key_id: str) -> KmsPrivateKey:
@@ -50,29 +48,3 @@ class KmsPrivateKey(ec.EllipticCurvePrivateKey):
             SigningAlgorithm="ECDSA_SHA_256",
         )
         return reply["Signature"]
-
-    def public_key(self) -> ec.EllipticCurvePublicKey:
-        return self._public_key
-
-    @property
-    def curve(self) -> ec.EllipticCurve:
-        return self._public_key.curve
-
-    @property
-    def key_size(self) -> int:
-        return self._public_key.key_size
-
-    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
-        raise NotImplementedError("A signing key does not agree on keys.")
-
-    def private_numbers(self) -> NoReturn:
-        raise NotImplementedError("The key cannot leave KMS.")
-
-    def private_bytes(self, *args: object, **kwargs: object) -> NoReturn:
-        raise NotImplementedError("The key cannot leave KMS.")
-
-    def __copy__(self) -> KmsPrivateKey:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> KmsPrivateKey:
-        return self
