@@ -33,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser)
     options.add_examples(
         parser,
-        "ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7   (as root)",
+        "ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7",
+        "    (in a root shell: sudo would show the token in its own arguments)",
         "sudo zymkey-iot bootstrap                       (all from /boot/firmware/zymkey-iot.toml)",
         "sudo zymkey-iot bootstrap https://… --certificate /boot/firmware/pi-7.crt    (came from the factory)",
         "zymkey-iot bootstrap https://… --key file: --state ~/zymkey-iot      (no hardware, no root)",
