@@ -1,4 +1,4 @@
-"""`python -m benchmarks.installed`: write docs/installed.md, the list of what `pip install .` puts on a Pi."""
+"""`python -m benchmarks.installed`: write the README's list of what `pip install .` puts on a Pi."""
 
 import csv
 import re
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .wheel import REPOSITORY, UV, build_wheel
 
-DOCUMENT = REPOSITORY / "docs" / "installed.md"
+README = REPOSITORY / "README.md"
+_MARKS = "<!-- installed: written by python -m benchmarks.installed -->\n", "<!-- /installed -->\n"
 
 # Why each is there; a package without a reason does not get onto the Pi.
 REASONS = {
@@ -53,26 +54,24 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def document(packages: list[Package]) -> str:
-    """docs/installed.md. Raises KeyError for a package that `REASONS` does not explain."""
-    lines = [
-        "# What is installed on the Pi",
-        "",
-        "What `pip install .` brings. Sizes are without bytecode, for x86-64 and Python 3.11. Neither boto3 nor the",
-        "CDK is among it, and nothing needs a compiler: `cmdline` alone comes as source, and is pure Python. Keys on",
-        "PKCS#11 tokens need one more: `pip install '.[pkcs11]'`. `python -m benchmarks.installed` writes this.",
-        "",
-        "| package | version | what for | kB |",
-        "|---|---|---|---:|",
-    ]
+def table(packages: list[Package]) -> str:
+    """The list, in Markdown. Raises KeyError for a package that `REASONS` does not explain."""
+    lines = ["| package | version | what for | kB |", "|---|---|---|---:|"]
     lines += [f"| {each.name} | {each.version} | {REASONS[each.name]} | {each.size // 1000} |" for each in packages]
     total = sum(each.size for each in packages)
     lines += [f"| **together** | | | **{total // 1000}** |", ""]
     return "\n".join(lines)
 
 
+def with_table(readme: str, packages: list[Package]) -> str:
+    """The README with the list put between its marks."""
+    before, _, rest = readme.partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    return before + _MARKS[0] + table(packages) + _MARKS[1] + after
+
+
 def documented_names(text: str) -> set[str]:
-    """The packages that a docs/installed.md lists."""
+    """The packages that the README lists."""
     return set(re.findall(r"^\| ([a-z0-9-]+) \| [0-9]", text, re.MULTILINE))
 
 
@@ -85,8 +84,8 @@ def main() -> int:
         subprocess.run([*install, *locked, "-r", REPOSITORY / "requirements" / "device.txt"], check=True)
         subprocess.run([*install, "--no-deps", build_wheel(Path(folder))], check=True)
         (site_packages,) = (environment / "lib").glob("python*/site-packages")
-        DOCUMENT.write_text(document(list(installed_packages(site_packages))))
-    print(f"Written: {DOCUMENT}")
+        README.write_text(with_table(README.read_text(), list(installed_packages(site_packages))))
+    print(f"Written: {README}")
     return 0
 
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from benchmarks.installed import DOCUMENT, documented_names, installed_packages
+from benchmarks.installed import README, documented_names, installed_packages
 from benchmarks.wheel import REPOSITORY, UV
 from tests.installed.conftest import LOCKED, PYTHONS, Installation
 
@@ -59,7 +59,7 @@ def test_the_locked_packages_are_all_that_the_wheel_asks_for(installation: Insta
 def test_what_is_installed_is_what_is_documented(installation: Installation) -> None:
     installed = {package.name for package in installed_packages(installation.site_packages)}
 
-    assert installed == documented_names(DOCUMENT.read_text()), "renew it: python -m benchmarks.installed"
+    assert installed == documented_names(README.read_text()), "renew it: python -m benchmarks.installed"
     assert not {name for name in installed if name.startswith(("boto", "aws", "jsii", "constructs", "ministack"))}
 
 
