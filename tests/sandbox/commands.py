@@ -124,4 +124,4 @@ def until(what: Callable[[], bool], *, seconds: float = 30) -> None:
 def interrupt(process: "subprocess.Popen[str]") -> Answer:
     """Ctrl-C."""
     process.send_signal(signal.SIGINT)
-    return Command.ended(process, code=130, patience=20)
+    return Command.ended(process, code=130, patience=60)

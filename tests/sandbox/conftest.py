@@ -8,6 +8,7 @@ deployment.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,12 @@ from sandbox.addresses import Addresses
 from sandbox.environment import sourced
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.sandbox.fault_proxy import FaultProxy
+
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and what is ignored is inherited: the commands
+# that tests interrupt would not notice.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True, kw_only=True)
