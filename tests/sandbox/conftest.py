@@ -24,7 +24,6 @@ from sandbox.environment import sourced
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.sandbox.fault_proxy import FaultProxy
 
-
 # A shell starts what it runs in the background with Ctrl-C ignored, and what is ignored is inherited: the commands
 # that tests interrupt would not notice.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
