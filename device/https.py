@@ -1,8 +1,8 @@
 """One HTTPS request, and for each way in which it can fail its own error.
 
-On `http.client` and not on requests: importing requests costs more processor time than everything else in a
-bootstrap together (README, design notes), and a Pi Zero has little of it. Programs on the device may of
-course use requests: `tls.present` makes a context that it takes.
+On `http.client` and not on requests: importing requests adds a third to the processor time of a bootstrap (README,
+design notes), and a Pi Zero has little of it. Programs on the device may of course use requests: `tls.present` makes
+a context that it takes.
 """
 
 import datetime
