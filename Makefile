@@ -71,7 +71,7 @@ test: setup lint ## Everything from nothing: lint, unit, template and end-to-end
 	$(call say,Template tests: what the synthesized CloudFormation promises)
 	@$(PYTEST) --numprocesses 2 tests/template $(TEMPLATE_LINT:%=--ignore=%)
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
-	@$(PYTEST) --numprocesses 3 tests/sandbox
+	@$(PYTEST) --numprocesses 3 tests/sandbox tests/end_to_end
 	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
 	@$(PYTEST) --numprocesses 2 tests/installed
 	$(call say,All passed)
@@ -101,7 +101,7 @@ bench: setup ## Measure what things cost, against the vendor's recipe and bare l
 .PHONY: troubleshooting
 troubleshooting: setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down
 	$(call say,docs/troubleshooting.md)
-	@$(BIN)/python -m tests.sandbox.troubleshooting
+	@$(BIN)/python -m tests.end_to_end.troubleshooting
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/

@@ -28,7 +28,7 @@ app.synth()
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cloud", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of imports; a third of it for synths")
-    rounds = parser.parse_args().rounds
+    rounds = parser.parse_args().runner
     with tempfile.TemporaryDirectory() as folder:
         return report(
             "cloud",
@@ -51,7 +51,7 @@ def compare_imports(functions: Path, *, rounds: int) -> Comparison:
     return compare(
         "Importing the HTTP API's handler",
         {
-            "infra.functions.http_api": lambda: run("import infra.functions.http_api"),
+            "functions.handlers.http_api": lambda: run("import functions.handlers.http_api"),
             "boto3 and one client": lambda: run(ONE_CLIENT),
             "boto3 alone": lambda: run("import boto3"),
         },

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from . import configuration as cloud
 from . import est, retry
-from .brought_certificate import brought_certificate
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .csr import make_csr
-from .data_plane import DataPlane
+from .device import Device
 from .errors import CertificateRefused, DeviceError, Pending, TopicDenied, UsageError
+from .factory_certificate import factory_certificate
 from .hooks import run_pending_hooks
 from .keys import DeviceKey, open_key
 from .report import Report, Step
@@ -54,7 +54,7 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
     with state.locked():
         key = open_the_key(settings, report, create=True)
         context = client_context(settings.ca_file)
-        brought, settings = brought_certificate(settings, key, report)
+        brought, settings = factory_certificate(settings, key, report)
 
         certificate = certificate_in_hand(state, key, settings, brought)
         enrolled = certificate is None
@@ -65,7 +65,7 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
             put_in(state, settings, certificate)
         configuration = configure(state, settings, context, report, refresh=untried)
 
-        device = DataPlane(settings, configuration, certificate, key, context)
+        device = Device(settings, configuration, certificate, key, context)
         if untried and not enrolled and (certificate is brought or configuration.issuer == "external"):
             # Imported here: few devices come with a certificate, and these need it once.
             from .first_connection import prove_first_connection
@@ -195,13 +195,13 @@ def kept_configuration(state: StateFolder) -> Configuration | None:
         return None
 
 
-def prove_over_https(device: DataPlane, report: Report, *, give_up_after: float) -> None:
+def prove_over_https(device: Device, report: Report, *, give_up_after: float) -> None:
     """Publish to a topic of our own. A fresh certificate or policy is given time to take effect."""
     with report.step("publish") as step:
         publish_test_message(device, step, report, give_up_after=give_up_after)
 
 
-def publish_test_message(device: DataPlane, step: Step, report: Report, *, give_up_after: float) -> None:
+def publish_test_message(device: Device, step: Step, report: Report, *, give_up_after: float) -> None:
     """The publish itself, for a step that somebody has begun."""
     topic = device.configuration.test_topic(device.topic("{device}"))
     if topic is None:
@@ -217,7 +217,7 @@ def publish_test_message(device: DataPlane, step: Step, report: Report, *, give_
     step.facts = {"topic": topic, "how": publisher.how}
 
 
-def prove_over_mqtt(device: DataPlane, report: Report) -> None:
+def prove_over_mqtt(device: Device, report: Report) -> None:
     """Publish over MQTT and receive the message."""
     topic = device.configuration.test_topic(device.settings.name)
     if topic is None:

@@ -1,77 +1,86 @@
-"""A device that has been bootstrapped: its key, certificate and configuration, read and checked."""
+"""Ways to the data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
 
-import datetime
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from .certificate import DeviceCertificate, now
+from .certificate import DeviceCertificate
 from .configuration import Configuration
-from .data_plane import DataPlane
-from .errors import CertificateUnusable
-from .keys import DeviceKey, open_key
+from .errors import SignerUnsupported, UsageError
+from .https_publish import HttpsPublisher
+from .keys import DeviceKey
+from .mqtt_publish import MqttRoundTrip
 from .settings import Settings
-from .store import StateFolder
-from .tls import client_context
-
-BOOTSTRAP = "sudo zymkey-iot bootstrap"
-THIS_CLOCK = "this clock, which may be wrong"
+from .tls import roots
 
 
-def open_device(settings: Settings) -> DataPlane:
-    """Read the state folder and open the key.
+class Publisher(Protocol):
+    """Publishes over HTTPS; `how` says in a few words by what means."""
 
-    Raises CertificateUnusable when there is no certificate, when it is over, or when it is not the key's.
-    """
-    state = StateFolder(settings.state)
-    certificate = kept_certificate(state)
-    document = state.configuration()
-    if document is None:
-        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
-    try:
-        configuration = Configuration.from_json(document)
-    except ValueError:
-        raise CertificateUnusable(
-            f"{state.configuration_path} cannot be used.",
-            cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
-        ) from None
-    key = open_key(settings.key, state=settings.state)
-    check_usable(certificate, key)
-    return DataPlane(settings, configuration.as_set(settings), certificate, key, client_context(settings.ca_file))
+    how: str
+
+    def publish(self, topic: str, payload: bytes) -> str: ...
 
 
-def kept_certificate(state: StateFolder) -> DeviceCertificate:
-    """The certificate in use. Raises CertificateUnusable when there is none."""
-    pem = state.certificate()
-    if pem is None:
-        raise CertificateUnusable(f"this device has no certificate in {state.path}.", cure=BOOTSTRAP)
-    return DeviceCertificate.from_pem(pem, source=str(state.certificate_path))
+@dataclass(frozen=True)
+class Device:
+    """One device's data endpoint. `context` trusts the right roots and shows no certificate yet."""
 
+    settings: Settings
+    configuration: Configuration
+    certificate: DeviceCertificate
+    key: DeviceKey
+    context: ssl.SSLContext
 
-def check_usable(certificate: DeviceCertificate, key: DeviceKey) -> None:
-    """Raises CertificateUnusable when the certificate is not for `key`, or this is not its time."""
-    check_is_for(certificate, key)
-    check_is_valid(certificate, now())
+    def https(self) -> Publisher:
+        """By `settings.tls`; `auto` takes the signer, and curl for keys that are the engine's anyway."""
+        way = self.settings.tls
+        if way == "curl" or (way == "auto" and self.key.kind == "engine"):
+            return self._by_curl()
+        try:
+            return HttpsPublisher(
+                endpoint=self.configuration.data_endpoint,
+                port=self.configuration.https_port,
+                certificate=self.certificate,
+                key=self.key,
+                context=self.context,
+            )
+        except SignerUnsupported:
+            if way == "signer":
+                raise
+            return self._by_curl()
 
+    def mqtt(self, *, chain: Sequence[DeviceCertificate] = ()) -> MqttRoundTrip:
+        """MQTT needs TLS in this process. Raises UsageError when the user rules that out.
 
-def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
-    """Raises CertificateUnusable when the certificate is for another key."""
-    if not certificate.is_for(key.public_key()):
-        raise CertificateUnusable(
-            f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
-            " another.",
-            cure=f"the old HSM or slot (--key); or, for a new device: {BOOTSTRAP} --name ANOTHER",
+        `chain` is shown with the certificate: the CA that signed it.
+        """
+        if self.settings.tls == "curl":
+            raise UsageError("curl does not speak MQTT with a client certificate.", cure="--tls signer or auto")
+        return MqttRoundTrip(
+            endpoint=self.configuration.data_endpoint,
+            port=self.configuration.mqtt_port,
+            name=self.settings.name,
+            certificate=self.certificate,
+            chain=chain,
+            key=self.key,
+            context=self.context,
         )
 
+    def topic(self, template: str, *, mqtt: bool = False) -> str:
+        """`template` with `{device}` as the policy knows this device: by name, over HTTPS perhaps by id."""
+        name = self.settings.name
+        return template.replace("{device}", name if mqtt else self.certificate.topic_name(name))
 
-def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = THIS_CLOCK) -> None:
-    """Raises CertificateUnusable when `time` is before or after the certificate's life. `clock` is whose time it is."""
-    if time > certificate.not_after:
-        raise CertificateUnusable(
-            f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by {clock}.",
-            cure=f"{BOOTSTRAP} gets a new one for the same key"
-            + ("; check the clock first: timedatectl" if clock == THIS_CLOCK else ""),
-        )
-    if time < certificate.not_before:
-        raise CertificateUnusable(
-            f"the certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC, and it is"
-            f" {time:%Y-%m-%d %H:%M} by {clock}.",
-            cure="set the clock: timedatectl set-ntp true",
+    def _by_curl(self) -> Publisher:
+        # Imported here: with subprocess it is 0.4 MB that most devices never need.
+        from .curl_publish import CurlPublisher
+
+        return CurlPublisher(
+            endpoint=self.configuration.data_endpoint,
+            port=self.configuration.https_port,
+            certificate=self.certificate,
+            key=self.key,
+            roots=roots(self.settings.ca_file),
         )

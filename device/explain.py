@@ -5,10 +5,10 @@ import shlex
 from .bootstrap import kept_configuration
 from .configuration import PATH as CONFIGURATION_PATH
 from .configuration import Configuration
-from .device import kept_certificate
 from .errors import CertificateUnusable
 from .est import PATH as EST_PATH
 from .iot_https import publish_url
+from .kept import kept_certificate
 from .keys import open_key
 from .keys.command_line import CommandLineKey
 from .settings import Settings

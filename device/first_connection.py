@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from . import est, retry
 from .bootstrap import SETTLING_TIME, enroll, prove_over_https, publish_test_message, tell_wait
 from .certificate import DeviceCertificate
-from .data_plane import DataPlane
+from .device import Device
 from .errors import (
     CertificateRefused,
     CertificateUnwanted,
@@ -41,7 +41,7 @@ FIRST_LOOK = 3.0
 Answer = TypeVar("Answer")
 
 
-def prove_first_connection(device: DataPlane, state: StateFolder, report: Report) -> DataPlane:
+def prove_first_connection(device: Device, state: StateFolder, report: Report) -> Device:
     """Have the certificate let in, and prove it with a publish. Returns the device with the certificate that was.
 
     Raises CertificateUnwanted when the fleet never takes such a certificate, EnrollmentRefused and Pending when it
@@ -58,7 +58,7 @@ def prove_first_connection(device: DataPlane, state: StateFolder, report: Report
         raise
 
 
-def _let_in(device: DataPlane, refusal: DeviceError, state: StateFolder, report: Report) -> DataPlane:
+def _let_in(device: Device, refusal: DeviceError, state: StateFolder, report: Report) -> Device:
     if device.configuration.issuer != "external":
         raise _no_place(device, refusal)
     authority = _authority(device, report)
@@ -75,7 +75,7 @@ def _let_in(device: DataPlane, refusal: DeviceError, state: StateFolder, report:
     return device
 
 
-def _refusal(device: DataPlane, report: Report, *, within: float) -> DeviceError | None:
+def _refusal(device: Device, report: Report, *, within: float) -> DeviceError | None:
     """Publish; None when AWS IoT takes it, else why it does not let the device in. Other failures are raised."""
     with report.step("publish") as step:
         try:
@@ -86,7 +86,7 @@ def _refusal(device: DataPlane, report: Report, *, within: float) -> DeviceError
     return None
 
 
-def _no_place(device: DataPlane, refusal: DeviceError) -> DeviceError:
+def _no_place(device: Device, refusal: DeviceError) -> DeviceError:
     if isinstance(refusal, TopicDenied):
         return refusal  # AWS IoT knows the certificate well
     return CertificateUnwanted(
@@ -96,7 +96,7 @@ def _no_place(device: DataPlane, refusal: DeviceError) -> DeviceError:
     )
 
 
-def _authority(device: DataPlane, report: Report) -> DeviceCertificate:
+def _authority(device: Device, report: Report) -> DeviceCertificate:
     """The CA of the fleet that signed the certificate, which belongs to a first connection. Asks the cloud."""
     url = device.settings.url or ""
     authorities = _insist(device, report, lambda: est.ca_certificates(url, context=device.context))
@@ -122,7 +122,7 @@ def _names(authorities: Sequence[DeviceCertificate]) -> str:
     return " or ".join(repr(each.x509.subject.rfc4514_string()) for each in authorities)
 
 
-def _is_dropped(device: DataPlane, authority: DeviceCertificate, report: Report) -> bool:
+def _is_dropped(device: Device, authority: DeviceCertificate, report: Report) -> bool:
     """Make the first connection. False where MQTT is out of reach, which is no reason to give up."""
     with report.step("connect") as step:
         try:
@@ -140,7 +140,7 @@ def _is_dropped(device: DataPlane, authority: DeviceCertificate, report: Report)
     return True
 
 
-def _uploaded(device: DataPlane, state: StateFolder, report: Report) -> DataPlane:
+def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
     """Hand the certificate to the fleet. If it had it before, and this was not enough, take what it issues now."""
     settings = device.settings
     with report.step("upload") as step:
@@ -161,8 +161,8 @@ def _uploaded(device: DataPlane, state: StateFolder, report: Report) -> DataPlan
         return device
     # Superseded by a renewal whose files are lost, perhaps. The same comes back if it is still the right one.
     certificate = enroll(state, device.key, settings, device.context, report)
-    return DataPlane(settings, device.configuration, certificate, device.key, device.context)
+    return Device(settings, device.configuration, certificate, device.key, device.context)
 
 
-def _insist(device: DataPlane, report: Report, operation: Callable[[], Answer]) -> Answer:
+def _insist(device: Device, report: Report, operation: Callable[[], Answer]) -> Answer:
     return retry.retry(operation, give_up_after=device.settings.give_up_after, on_wait=tell_wait(report))

@@ -6,10 +6,10 @@ import ssl
 
 from .bootstrap import SETTLING_TIME, configure, enroll, keep, open_the_key, prove_over_https
 from .certificate import DeviceCertificate, now
-from .data_plane import DataPlane
-from .device import kept_certificate
+from .device import Device
 from .errors import CertificateUnusable, Pending, UsageError
 from .hooks import run_pending_hooks
+from .kept import kept_certificate
 from .keys import DeviceKey
 from .report import Report
 from .settings import Settings
@@ -45,7 +45,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
             state.drop_candidate()
             return None
         configuration = configure(state, settings, context, report, refresh=True)
-        device = DataPlane(settings, configuration, candidate, key, context)
+        device = Device(settings, configuration, candidate, key, context)
         prove_over_https(device, report, give_up_after=SETTLING_TIME)
         keep(state, candidate, report)
         run_pending_hooks(state, settings, candidate, report)

@@ -31,7 +31,7 @@ class Step:
 class Report:
     """Tells a person on the terminal or, with `as_json`, a program on stdout when all is over.
 
-    Colour only on a terminal. With `as_json` the person's lines are left out and `finish` prints one object.
+    Colour only on a terminal. With `as_json` the person's lines are left out and `conclude` prints one object.
     """
 
     def __init__(self, *, as_json: bool = False, stream: TextIO | None = None) -> None:
@@ -65,7 +65,7 @@ class Report:
         self._warnings.append(text)
         self._print(self._paint(YELLOW, f"  {'warning':<10} {text}"))
 
-    def finish(self, sentence: str, **facts: Any) -> None:
+    def conclude(self, sentence: str, **facts: Any) -> None:
         """The last line, or the JSON object: `ok`, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
             self._print(self._paint(BOLD, sentence))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .certificate import DeviceCertificate, now
-from .device import BOOTSTRAP, kept_certificate
 from .errors import DeviceError
+from .kept import BOOTSTRAP, kept_certificate
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
 from .settings import Settings

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from fleet.errors import Refused
 from fleet.files import read
 from ledger import CertificateState, Device, Ledger, State
 from pki.fingerprint import certificate_id, key_fingerprint
 from pki.issued_certificate_checks import CertificateError, check_issued_certificate, read_leaf
+from pki.names import common_names
 
 _ENDINGS = {".pem", ".crt", ".cer"}
 
@@ -78,7 +78,7 @@ def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], le
 
 
 def _device(leaf: x509.Certificate, ledger: Ledger) -> Device:
-    names = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    names = common_names(leaf.subject)
     fingerprint = key_fingerprint(leaf.public_key())
     device = ledger.device(names[0]) if names else None
     device = device or ledger.device_of_key(fingerprint)

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.errors import FleetError, NoCredentials, NoDeployment, NotPermitted, Refused, Unreachable
 from ledger import Busy, LedgerError
+from ledger.throttling import THROTTLING_CODES
 
 _LOG_IN = "Log in again (`aws sso login` or `aws configure`), or name another profile with --profile"
 
@@ -35,10 +36,10 @@ _DENIED_CODES = {
     *("AccessDenied", "AccessDeniedException", "UnauthorizedException", "UnauthorizedOperation", "NotAuthorized"),
     *("Forbidden", "ForbiddenException"),
 }
-_THROTTLED_CODES = {
-    *("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
-    *("ProvisionedThroughputExceededException", "LimitExceededException", "ServiceUnavailable"),
-    *("ServiceUnavailableException", "InternalFailure", "InternalFailureException", "InternalServerError"),
+# AWS failed; the same call may succeed later.
+_FAILED_CODES = {
+    *("ServiceUnavailable", "ServiceUnavailableException"),
+    *("InternalFailure", "InternalFailureException", "InternalServerError"),
 }
 
 
@@ -67,8 +68,10 @@ def _explain_reply(error: ClientError) -> FleetError:
         return NoCredentials(f"AWS does not accept these credentials ({code}). {_LOG_IN}.")
     if code in _DENIED_CODES:
         return NotPermitted(_explain_denial(call, message))
-    if code in _THROTTLED_CODES:
-        return Unreachable(f"AWS has no time for {call} now ({code}). Nothing is lost; try again in a minute.")
+    if code in THROTTLING_CODES:
+        return Unreachable(f"AWS throttled {call} ({code}). Nothing is lost; try again in a minute.")
+    if code in _FAILED_CODES:
+        return Unreachable(f"AWS failed at {call} ({code}). Nothing is lost; try again in a minute.")
     if code == "ResourceNotFoundException" and "able" in message:  # DynamoDB: a table that is not there
         return NoDeployment(f"The deployment's table is gone: {message} Deploy again with `cdk deploy --all`.")
     return FleetError(f"AWS answered {call} with {code}: {message.rstrip('.')}.")

@@ -14,7 +14,7 @@ from fleet.errors import Refused
 from fleet.passphrase import passphrase
 from fleet.pkcs11_uri import Pkcs11Uri
 from pki.certificates import Signer
-from pki.key_elsewhere import EcKeyElsewhere
+from pki.remote_key import RemoteEcPrivateKey
 
 try:
     import pkcs11
@@ -53,7 +53,7 @@ def open_pkcs11_key(uri: str, *, public_key: CertificatePublicKeyTypes) -> Signe
     raise Refused("The CA's key is neither an EC nor an RSA key; AWS IoT takes no other CA.")
 
 
-class _EcKey(EcKeyElsewhere):
+class _EcKey(RemoteEcPrivateKey):
     def __init__(self, key: Any, public_key: ec.EllipticCurvePublicKey) -> None:
         super().__init__(public_key)
         self._key = key

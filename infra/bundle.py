@@ -26,7 +26,7 @@ PYTHON_VERSION = "3.13"  # of the functions' runtime
 _ROOT = Path(__file__).resolve().parent.parent
 _BUNDLES = _ROOT / "build" / "bundle"
 _REQUIREMENTS = _ROOT / "requirements" / "functions.txt"
-_SOURCES = ("infra/__init__.py", "infra/functions", "ledger", "pki")
+_SOURCES = ("functions", "ledger", "pki")
 
 # botocore knows every AWS service (30 MB); the functions call these.
 _SERVICES = ("dynamodb", "iot", "kms")
@@ -84,8 +84,7 @@ def _digest(target: tuple[str, ...]) -> str:
 
 def _source_files() -> Iterator[Path]:
     for source in _SOURCES:
-        path = _ROOT / source
-        yield from [path] if path.is_file() else path.rglob("*.py")
+        yield from (_ROOT / source).rglob("*.py")
 
 
 def _build(directory: Path, target: tuple[str, ...]) -> None:

@@ -28,7 +28,7 @@ class CertificateAuthorityMaker(Construct):
             self,
             "Handler",
             code=code,
-            handler="infra.functions.certificate_authority.handler",
+            handler="functions.handlers.certificate_authority.handler",
             description="Makes a CA certificate and its verification certificate, signed in KMS",
             environment={
                 "LEDGER_TABLE": ledger.table.table_name,

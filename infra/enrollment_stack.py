@@ -29,7 +29,7 @@ class EnrollmentStack(Stack):
             self,
             "Enroll",
             code=code,
-            handler="infra.functions.http_api.handler",
+            handler="functions.handlers.http_api.handler",
             description="Enrolls devices: EST and the configuration document",
             environment={**environment, "POWERTOOLS_SERVICE_NAME": "enrollment"},
             timeout=Duration.seconds(20),
@@ -63,7 +63,7 @@ class EnrollmentStack(Stack):
                 code=code,
                 environment=environment,
                 certificate_authority_id=trust.external_ca_id,
-                whom=settings.first_connection,
+                admission=settings.first_connection,
             )
             functions["FirstConnection"] = first.activate.function
             trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "UpdateItem")
@@ -83,7 +83,7 @@ class EnrollmentStack(Stack):
 
 
 def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
-    """What ``infra/functions/deployment.py`` reads."""
+    """What ``functions/deployment.py`` reads."""
     return {
         "FLEET": settings.fleet,
         "ISSUER": settings.issuer,

@@ -15,7 +15,7 @@ from infra.bundled_function import BundledFunction, FunctionCode
 
 
 class FirstConnection(Construct):
-    """A rule on the CA's events, and the function that it calls; ``whom`` is the setting ``firstConnection``."""
+    """A rule on the CA's events, and the function that it calls; ``admission`` is the setting ``firstConnection``."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class FirstConnection(Construct):
         code: FunctionCode,
         environment: Mapping[str, str],
         certificate_authority_id: str,
-        whom: str,
+        admission: str,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -33,9 +33,9 @@ class FirstConnection(Construct):
             self,
             "Activate",
             code=code,
-            handler="infra.functions.first_connection.handler",
+            handler="functions.handlers.first_connection.handler",
             description="Lets in a device whose certificate AWS IoT sees for the first time",
-            environment={**environment, "POWERTOOLS_SERVICE_NAME": "first-connection", "FIRST_CONNECTION": whom},
+            environment={**environment, "POWERTOOLS_SERVICE_NAME": "first-connection", "FIRST_CONNECTION": admission},
             timeout=Duration.seconds(20),
         )
         rule = iot.CfnTopicRule(

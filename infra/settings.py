@@ -15,10 +15,10 @@ from typing import Any
 
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.topics import Topics, template_problem
+from pki.issuers import ISSUERS
 
 CONTEXT_KEY = "zymkey-fleet"
 
-ISSUERS = ("kms", "aws", "external")
 SUBJECT_KEYS = ("C", "ST", "L", "O", "OU")
 
 # The retention periods that CloudWatch Logs offers (PutRetentionPolicy).

@@ -28,7 +28,7 @@ class SupersededSweep(Construct):
             self,
             "Sweep",
             code=code,
-            handler="infra.functions.superseded.handler",
+            handler="functions.handlers.superseded.handler",
             description="Switches off certificates that a renewal has superseded",
             environment={
                 **environment,

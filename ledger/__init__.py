@@ -5,7 +5,7 @@
 ``dynamodb``  the few calls to DynamoDB that a conditional write is made of.
 ``ledger``    every item's shape and every condition. Start there.
 
-Shared by what runs in AWS (``infra.functions``) and by the operator's command (``fleet``); it knows neither.
+Shared by what runs in AWS (``functions``) and by the operator's command (``fleet``); it knows neither.
 """
 
 from ledger.errors import (

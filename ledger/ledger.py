@@ -22,11 +22,11 @@ from      by                      to         condition
 (none)    invite, allow, approve  invited    the name is free; the key, where there is one, is free
 invited   invite, allow, approve  invited    it has no key yet: a new token, or the key, takes the old token's place
 invited   claim                   pending    the token is the one that is out, and in time; the key is free
-invited   begin                   pending    the key is the one that was allowed
-pending   begin                   pending    no other request of this key is at work
-enrolled  begin                   enrolled   the same: a renewal, during which the old certificate stays current
-pending   finish                  enrolled   the request still holds its lease
-enrolled  finish                  enrolled   the same; the old certificate is superseded
+invited   acquire_lease           pending    the key is the one that was allowed
+pending   acquire_lease           pending    no other request of this key is at work
+enrolled  acquire_lease           enrolled   the same: a renewal, during which the old certificate stays current
+pending   make_current            enrolled   the request still holds its lease
+enrolled  make_current            enrolled   the same; the old certificate is superseded
 any       block                   blocked    it is not blocked
 blocked   unblock                 as before
 invited   remove                  (none)
@@ -272,7 +272,7 @@ class Ledger:
 
     # Keys that nobody invited
 
-    def request(self, *, fingerprint: str, suggested_name: str, now: int) -> Request:
+    def hold_for_approval(self, *, fingerprint: str, suggested_name: str, now: int) -> Request:
         """Remember a key until the operator decides. Asking again changes nothing, so it grows no older than it is.
 
         Raises:
@@ -362,7 +362,7 @@ class Ledger:
             raise self._explain_claim(name, fingerprint, token_hash, now) from None
         return self._existing(name)
 
-    def begin(self, name: str, *, fingerprint: str, lease: str, lease_until: int, now: int) -> Device:
+    def acquire_lease(self, name: str, *, fingerprint: str, lease: str, lease_until: int, now: int) -> Device:
         """Begin to work for a known key, unless another request does.
 
         Raises:
@@ -396,7 +396,7 @@ class Ledger:
             raise self._busy(name, now) from None
         return self._existing(name)
 
-    def record(self, certificate: Certificate, *, lease: str, now: int) -> None:
+    def record_certificate(self, certificate: Certificate, *, lease: str, now: int) -> None:
         """Write a signed certificate down before AWS IoT hears of it, so that a repeat registers the same bytes.
 
         Raises:
@@ -418,7 +418,7 @@ class Ledger:
         except ConditionFailed:
             raise self._lease_lost(name) from None
 
-    def finish(self, certificate: Certificate, *, lease: str, now: int) -> None:
+    def make_current(self, certificate: Certificate, *, lease: str, now: int) -> None:
         """The certificate is registered and permitted: it is the device's own now, and the one before is superseded.
 
         Raises:
@@ -480,7 +480,7 @@ class Ledger:
         except ConditionFailed:
             raise self._lease_lost(name) from None
 
-    def queue(self, name: str, *, csr: str, lease: str, now: int) -> None:
+    def queue_csr(self, name: str, *, csr: str, lease: str, now: int) -> None:
         """Keep a CSR (PEM) until a CA elsewhere has signed it, and end the lease: a person comes next.
 
         A device that asks again has often made a new CSR; it takes the old one's place, and is no news.

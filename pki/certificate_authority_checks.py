@@ -7,12 +7,10 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import NameOID
 
 from pki.issued_certificate_checks import CertificateError
-from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key
-
-_WEAK_HASHES = ("md5", "sha1")
+from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.names import common_names
 
 _CA = "The CA certificate"
 _VERIFICATION = "The verification certificate"
@@ -62,7 +60,7 @@ def check_verification_certificate(
             f"and is not signed by the CA {ca.subject.rfc4514_string()!r}."
         ) from None
     _check_validity(certificate, now, _VERIFICATION)
-    names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    names = common_names(certificate.subject)
     if not names:
         raise CertificateError(f"{_VERIFICATION} has no common name; it must be the account's registration code.")
     if registration_code is not None and names != [registration_code]:
@@ -113,7 +111,7 @@ def _check_algorithms(certificate: x509.Certificate) -> None:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(f"{_CA}'s key or signature is of an unknown kind; AWS IoT takes {KEY_RULE}.") from None
-    if algorithm is not None and algorithm.name in _WEAK_HASHES:
+    if algorithm is not None and algorithm.name in WEAK_HASHES:
         raise CertificateError(f"{_CA} is signed with {algorithm.name.upper()}, which AWS IoT does not take.")
     if not is_acceptable_key(key):
         raise CertificateError(f"{_CA}'s key is {describe_key(key)}; AWS IoT takes {KEY_RULE}.")

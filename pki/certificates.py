@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pki.names import common_name_only
+
 Signer = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 # A Pi without a battery-backed clock can be minutes behind at its first handshake.
@@ -63,9 +65,8 @@ def verification_certificate(
     will ever use this certificate again.
     """
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, registration_code)])
     return (
-        _builder(subject=subject, issuer=ca.subject, key=key)
+        _builder(subject=common_name_only(registration_code), issuer=ca.subject, key=key)
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + VERIFICATION_LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

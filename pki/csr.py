@@ -8,14 +8,13 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from pki.fingerprint import key_fingerprint
-from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key
+from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.names import common_names
 
 # CreateCertificateFromCsr takes 4,096 characters (AWS IoT API reference); one rule for every issuer.
 MAX_CHARACTERS = 4096
-_WEAK_HASHES = ("md5", "sha1")
 
 
 class CsrError(ValueError):
@@ -98,7 +97,7 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
         valid = request.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise CsrError("The CSR is signed with an algorithm that is not known here.") from None
-    if algorithm is not None and algorithm.name in _WEAK_HASHES:
+    if algorithm is not None and algorithm.name in WEAK_HASHES:
         raise CsrError(f"The CSR is signed with {algorithm.name.upper()}, which AWS IoT does not take; use SHA-256.")
     if not valid:
         raise CsrError(
@@ -108,7 +107,7 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
 
 
 def _common_name(subject: x509.Name) -> str:
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = common_names(subject)
     if len(names) > 1:
         raise CsrError(f"The CSR has {len(names)} common names; a device has one.")
-    return str(names[0].value) if names else ""
+    return names[0] if names else ""

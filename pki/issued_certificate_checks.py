@@ -10,15 +10,15 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki.fingerprint import key_fingerprint
-from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key
+from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.names import common_names
 
 # RegisterCertificate takes 65,536 characters of certificatePem (AWS IoT API reference). A leaf with its chain is
 # far below; the limit is for what is no certificate at all.
 MAX_CHARACTERS = 65_536
-_WEAK_HASHES = ("md5", "sha1")
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -87,7 +87,7 @@ def _check_key(certificate: x509.Certificate, fingerprint: str) -> None:
 
 
 def _check_name(certificate: x509.Certificate, device: str) -> None:
-    names = [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    names = common_names(certificate.subject)
     if names != [device]:
         shown = " and ".join(repr(name) for name in names) or "empty"
         raise CertificateError(f"The certificate's common name is {shown}; it must be {device!r}.")
@@ -117,7 +117,7 @@ def _check_issuer(
     certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime
 ) -> x509.Certificate:
     algorithm = certificate.signature_hash_algorithm
-    if algorithm is not None and algorithm.name in _WEAK_HASHES:
+    if algorithm is not None and algorithm.name in WEAK_HASHES:
         raise CertificateError(f"The certificate is signed with {algorithm.name.upper()}; use SHA-256.")
     issuer = next((each for each in authorities if _is_issued_by(certificate, each)), None)
     if issuer is None:

@@ -1,4 +1,4 @@
-"""Which public keys AWS IoT takes: RSA of 2,048 bits or more, and the NIST curves P-256, P-384 and P-521.
+"""Which keys and signatures AWS IoT takes: RSA of 2,048 bits or more, the curves P-256, P-384 and P-521, no SHA-1.
 
 Source: AWS IoT API reference, CreateCertificateFromCsr and RegisterCertificate.
 """
@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 KEY_RULE = "P-256, P-384, P-521, or RSA with at least 2,048 bits"
+# What a certificate or a CSR may no longer be signed with: a second one with the same signature can be made.
+WEAK_HASHES = ("md5", "sha1")
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 

@@ -8,13 +8,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from pki.key_elsewhere import EcKeyElsewhere
+from pki.remote_key import RemoteEcPrivateKey
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 
-class KmsPrivateKey(EcKeyElsewhere):
+class KmsPrivateKey(RemoteEcPrivateKey):
     """A P-256 key with KeyUsage SIGN_VERIFY. Each signature is one call of ``kms:Sign``, and nothing else is called.
 
     Signing raises what boto3 raises: ``botocore.exceptions.ClientError`` when KMS refuses or throttles.

@@ -3,12 +3,12 @@
 import argparse
 import sys
 
+from pki.issuers import ISSUERS
+
 from . import lifecycle
 from .addresses import Addresses
 from .demo import run_demo
 from .errors import SandboxError
-
-ISSUERS = ["kms", "aws", "external"]
 
 
 def main() -> int:

@@ -21,7 +21,10 @@ from .example_authority import ExampleAuthority
 CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 
 # What a deployment is made from. A change in any of these is a reason to deploy again.
-SOURCES = ["app.py", "cdk.json", "infra", "ledger", "pki", "requirements/functions.txt", "package-lock.json"]
+SOURCES = [
+    *("app.py", "cdk.json", "infra", "functions", "ledger", "pki"),
+    *("requirements/functions.txt", "package-lock.json"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..configuration import Configuration
-from ..device import BOOTSTRAP, check_usable, kept_certificate
 from ..errors import CertificateUnusable
+from ..kept import BOOTSTRAP, check_usable, kept_certificate
 from ..keys import DeviceKey, open_key
 from ..keys.command_line import CommandLineKey
 from ..settings import Settings

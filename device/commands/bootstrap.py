@@ -48,15 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = Report(as_json=arguments.json)
     settings = load(arguments)
-    finish(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
+    tell_outcome(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
     return 0
 
 
-def finish(outcome: "Outcome", settings: "Settings", report: "Report") -> None:
+def tell_outcome(outcome: "Outcome", settings: "Settings", report: "Report") -> None:
     """Say what the device has now."""
     certificate = outcome.certificate
     times = "once" if outcome.key.signatures == 1 else f"{outcome.key.signatures} times"
-    report.finish(
+    report.conclude(
         f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}. The key signed {times}.",
         name=outcome.name,
         fingerprint=outcome.key.fingerprint,

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..doctor.examination import Examination
     from ..doctor.finding import Status
     from ..doctor.report import Report
-    from ..doctor.rounds import examine, exit_code
+    from ..doctor.runner import examine, exit_code
 
     report = Report(as_json=arguments.json)
     examination = Examination(arguments, timeout=arguments.timeout)

@@ -16,8 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..device import kept_certificate
     from ..hooks import run_pending_hooks
+    from ..kept import kept_certificate
     from ..report import Report
     from ..settings import load
     from ..store import StateFolder
@@ -28,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
     with state.locked():
         pending = state.hooks_are_pending()
         run_pending_hooks(state, settings, kept_certificate(state), report)
-    report.finish("The hooks have run." if pending else "No hook waits for a certificate.", ran=pending)
+    report.conclude("The hooks have run." if pending else "No hook waits for a certificate.", ran=pending)
     return 0

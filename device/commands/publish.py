@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import sys
 
-    from ..device import open_device
+    from ..kept import open_device
     from ..report import Report
     from ..settings import load
 
@@ -46,5 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
             publisher = device.https()
             trace = publisher.publish(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over HTTPS ({publisher.how})"
-    report.finish("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)
+    report.conclude("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)
     return 0

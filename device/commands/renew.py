@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..certificate import DeviceCertificate
-    from ..device import kept_certificate
+    from ..kept import kept_certificate
     from ..renew import renew
     from ..report import Report
     from ..settings import load
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         sentence = f"Renewed: {settings.name} is on AWS IoT until {until}."
     else:
         sentence = f"Not due before {certificate.due_at:%Y-%m-%d}; the certificate is valid until {until}."
-    report.finish(
+    report.conclude(
         sentence,
         renewed=renewed is not None,
         certificateId=certificate.certificate_id,

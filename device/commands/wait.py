@@ -22,11 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ..bootstrap import bootstrap
     from ..report import Report
     from ..settings import load
-    from .bootstrap import finish
+    from .bootstrap import tell_outcome
 
     report = Report(as_json=arguments.json)
     settings = load(arguments)
     if settings.sources["give_up_after"] == "default":
         settings = replace(settings, give_up_after=float("inf"))
-    finish(bootstrap(settings, report), settings, report)
+    tell_outcome(bootstrap(settings, report), settings, report)
     return 0

@@ -17,9 +17,9 @@ from .finding import Result, Skipped, Status
 if TYPE_CHECKING:
     from ..certificate import DeviceCertificate
     from ..configuration import Configuration
-    from ..data_plane import DataPlane
+    from ..device import Device
     from ..keys import DeviceKey
-    from .unverified import SelfPortrait
+    from .tls_probe import SelfPortrait
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Examination:
 
     @cached_property
     def certificate(self) -> "DeviceCertificate | DeviceError":
-        from ..device import kept_certificate
+        from ..kept import kept_certificate
 
         return attempt(lambda: kept_certificate(self.state))
 
@@ -140,18 +140,18 @@ class Examination:
 
     def portrait(self, server: Server) -> "SelfPortrait | DeviceError":
         """What a server says of itself, before anyone has verified it."""
-        from .unverified import look
+        from .tls_probe import look
 
         if server not in self._portraits:
             self._portraits[server] = attempt(lambda: look(server, timeout=self.timeout))
         return self._portraits[server]
 
-    def data_plane(self) -> "DataPlane":
-        from ..data_plane import DataPlane
+    def data_plane(self) -> "Device":
+        from ..device import Device
         from ..tls import client_context
 
         context = client_context(self.settings.ca_file)
-        return DataPlane(self.settings, self.configuration, self.the_certificate(), self.the_key(), context)
+        return Device(self.settings, self.configuration, self.the_certificate(), self.the_key(), context)
 
     @cached_property
     def publish(self) -> "str | DeviceError":

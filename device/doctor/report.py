@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from ..report import BOLD, DIM, GREEN, PLAIN, RED, YELLOW
 from .checklist import Check
 from .finding import Result, Status
-from .rounds import exit_code
+from .runner import exit_code
 
 _COLOURS = {Status.OK: GREEN, Status.WARNING: YELLOW, Status.FAILED: RED, Status.SKIPPED: DIM}
 _ID_WIDTH = 20

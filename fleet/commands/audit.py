@@ -12,7 +12,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from fleet.arguments import deployment_options, duration, json_option
 from fleet.audit import MEANINGS, Finding, Kind, Registered, judge, unknown_and_permitted, unknown_and_powerless
@@ -21,8 +20,8 @@ from fleet.deployment import Deployment, open_deployment
 from fleet.output import note, print_json, print_table
 from ledger import Device
 from pki.fingerprint import key_fingerprint
-
-AMAZON = "aws"  # what the ledger calls Amazon's CA
+from pki.issuers import AMAZON
+from pki.names import common_names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +141,7 @@ def _owner(registered: Registered, deployment: Deployment) -> str | None:
 
 def _names(registered: Registered, deployment: Deployment) -> Iterator[str]:
     subject = _certificate(registered.certificate_id, deployment).subject
-    yield from (str(each.value) for each in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+    yield from common_names(subject)
     yield from _things(registered, deployment)
 
 

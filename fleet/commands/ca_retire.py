@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from fleet.arguments import deployment_options, json_option
 from fleet.deployment import Deployment, open_deployment
@@ -17,6 +16,7 @@ from fleet.errors import FleetError, Refused
 from fleet.output import print_json
 from ledger import Ledger, State
 from pki.fingerprint import certificate_id
+from pki.names import common_names
 
 _SHOWN = 10
 
@@ -72,8 +72,8 @@ def _authorities(deployment: Deployment) -> list[tuple[str, x509.Certificate]]:
 
 
 def _common_name(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+    names = common_names(certificate.subject)
+    return names[0] if names else certificate.subject.rfc4514_string()
 
 
 def _refuse_to_retire_the_needed(name: str, older: list[x509.Certificate], ledger: Ledger) -> None:

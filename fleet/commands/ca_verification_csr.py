@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from fleet.arguments import json_option, place_options
 from fleet.ca_key import ca_options, open_ca
@@ -22,6 +21,7 @@ from fleet.output import note, print_json
 from pki.certificate_authority_checks import check_certificate_authority
 from pki.certificates import verification_certificate
 from pki.issued_certificate_checks import CertificateError
+from pki.names import common_name_only
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def _csr(code: str) -> str:
     """The key is made here and forgotten: nothing will ever use this certificate again."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, code)])
+    subject = common_name_only(code)
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(Encoding.PEM).decode("ascii")
 

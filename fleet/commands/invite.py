@@ -4,13 +4,13 @@ AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetI
 """
 
 import argparse
-import hashlib
 import secrets
 import time
 
 from fleet.arguments import deployment_options, device_argument, duration, json_option
 from fleet.deployment import open_deployment
 from fleet.output import iso, note, print_json
+from ledger.token import token_hash
 
 # 256 bits: nobody guesses one, however long it is valid.
 _TOKEN_BYTES = 32
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     expires = now + options.expires
     deployment.ledger.invite(
         options.name,
-        token_hash=hashlib.sha256(token.encode("ascii")).hexdigest(),
+        token_hash=token_hash(token),
         token_expires=expires,
         by=deployment.operator,
         now=now,

@@ -23,11 +23,11 @@ from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError, Refused
 from fleet.failures import explained
 from fleet.output import note, print_json
-from fleet.verification.device import ThrowAwayDevice
-from fleet.verification.first_connection import FirstConnection
-from fleet.verification.report import Report, StepFailed
-from fleet.verification.steps import Verification
-from fleet.verification.traces import left_behind, remove_traces
+from fleet.smoke_test.device import ThrowAwayDevice
+from fleet.smoke_test.first_connection import FirstConnection
+from fleet.smoke_test.report import Report, StepFailed
+from fleet.smoke_test.steps import Verification
+from fleet.smoke_test.traces import left_behind, remove_traces
 from pki.certificates import Signer, device_certificate
 from pki.fingerprint import certificate_id
 

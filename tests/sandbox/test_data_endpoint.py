@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.sandbox.conftest import RunningSandbox
-from tests.sandbox.mqtt import MqttConnection
+from tests.support.cloud.mqtt import MqttConnection
+from tests.support.cloud.running_sandbox import RunningSandbox
 
 RESOURCE = "arn:aws:iot:us-east-1:000000000000"
 COMMON_NAME = "${iot:Certificate.Subject.CommonName}"

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.environment import as_operator, sdk_connection
 from sandbox.permissions import POLICY_NAME
-from tests.sandbox.conftest import RunningSandbox
+from tests.support.cloud.running_sandbox import RunningSandbox
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 from sandbox.zymkey.build import build
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.sandbox.vendor import CURL, OPENSSL_REQ, ask_module, public_key, run_line
-from tests.unit.device.authority import Authority
-from tests.unit.device.tls_server import TlsServer
+from tests.support.device.authority import Authority
+from tests.support.device.tls_server import TlsServer
 
 ServerOf = Callable[[ssl.TLSVersion], TlsServer]
 

@@ -52,10 +52,10 @@ def host_bundle() -> Bundle:
 def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle: Bundle) -> None:
     found = handlers()
     assert set(found) == {
-        "infra.functions.certificate_authority.handler",
-        "infra.functions.first_connection.handler",
-        "infra.functions.http_api.handler",
-        "infra.functions.superseded.handler",
+        "functions.handlers.certificate_authority.handler",
+        "functions.handlers.first_connection.handler",
+        "functions.handlers.http_api.handler",
+        "functions.handlers.superseded.handler",
     }
     standard_library = Path(os.__file__).parent
     for handler, variables in found.items():
@@ -90,20 +90,20 @@ def test_the_bundle_has_what_runs_and_little_else(host_bundle: Bundle) -> None:
         "kms",
     }
     assert not (directory / "aws_cdk").exists()
-    assert {path.name for path in (directory / "infra").iterdir()} == {"__init__.py", "__pycache__", "functions"}
+    assert not (directory / "infra").exists()
     assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 40_000_000
 
 
 def test_bytecode_comes_along_that_an_upload_does_not_spoil(host_bundle: Bundle) -> None:
     """A .pyc's flags (PEP 552): 1 is bound to its source's hash, not its time stamp, and not checked again."""
-    for module in ("infra/functions/http_api", "ledger/ledger", "botocore/client", "cryptography/x509/base"):
+    for module in ("functions/handlers/http_api", "ledger/ledger", "botocore/client", "cryptography/x509/base"):
         path = host_bundle.directory / importlib.util.cache_from_source(f"{module}.py")
         assert int.from_bytes(path.read_bytes()[4:8], "little") == 1, path
 
 
 @pytest.fixture
 def copy_of_the_sources(tmp_path: Path) -> Path:
-    for folder in ("infra", "ledger", "pki"):
+    for folder in ("infra", "functions", "ledger", "pki"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "requirements").mkdir()
     shutil.copy(ROOT / "requirements/functions.txt", tmp_path / "requirements")

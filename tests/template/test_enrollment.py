@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from infra.functions.deployment import Choices
+from functions.deployment import Choices
 from tests.template.synthesis import ISSUERS, Template, synthesize
 
-HTTP_API = "infra.functions.http_api.handler"
-SUPERSEDED = "infra.functions.superseded.handler"
-FIRST_CONNECTION = "infra.functions.first_connection.handler"
+HTTP_API = "functions.handlers.http_api.handler"
+SUPERSEDED = "functions.handlers.superseded.handler"
+FIRST_CONNECTION = "functions.handlers.first_connection.handler"
 
 EST = "/.well-known/est"
 ROUTES = {

@@ -69,20 +69,20 @@ def of_function(template: Template, handler: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_the_enroll_function_may_do_what_its_issuer_calls(issuer: str) -> None:
-    assert of_function(synthesize(issuer=issuer).enrollment, "infra.functions.http_api.handler") == (
+    assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.http_api.handler") == (
         USE_LEDGER | ACTIVATE | {("iot:DescribeEndpoint", "*")} | ENROLL[issuer]
     )
 
 
 def test_the_first_connection_function_may_neither_sign_nor_register() -> None:
     template = synthesize(issuer="external").enrollment
-    may = of_function(template, "infra.functions.first_connection.handler")
+    may = of_function(template, "functions.handlers.first_connection.handler")
     assert may == ACTIVATE | USE_LEDGER - {("dynamodb:Query", "<table>")}
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_the_daily_sweep_may_switch_certificates_off_and_write_it_down(issuer: str) -> None:
-    assert of_function(synthesize(issuer=issuer).enrollment, "infra.functions.superseded.handler") == {
+    assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.superseded.handler") == {
         *((f"dynamodb:{action}", "<table>") for action in ("GetItem", "PutItem", "UpdateItem")),
         ("dynamodb:Query", "<table>/index/listing"),
         ("iot:UpdateCertificate", f"{IOT}:cert/*"),
@@ -93,7 +93,7 @@ def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:
     names = ("2026", "2036")
     cas = [{"name": name, "commonName": "CA", "organization": "", "validityYears": 20} for name in names]
     template = synthesize(certificateAuthorities=cas).enrollment
-    _, function = template.function("infra.functions.http_api.handler")
+    _, function = template.function("functions.handlers.http_api.handler")
     (sign,) = (
         statement
         for statement in template.statements_of_role(function["Role"]["Fn::GetAtt"][0])
@@ -103,7 +103,7 @@ def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:
 
 
 def test_what_makes_the_ca_may_sign_remember_and_ask_for_the_registration_code() -> None:
-    assert of_function(synthesize().trust, "infra.functions.certificate_authority.handler") == {
+    assert of_function(synthesize().trust, "functions.handlers.certificate_authority.handler") == {
         ("dynamodb:GetItem", "<table>"),
         ("dynamodb:PutItem", "<table>"),
         ("iot:GetRegistrationCode", "*"),

@@ -97,7 +97,7 @@ def test_cloudformation_calls_the_provider_framework_which_answers_for_a_handler
     template = trust()
     (certificate,) = template.resources("Custom::CertificateAuthority").values()
     framework_id, _ = template.function("framework.onEvent")
-    handler_id, _ = template.function("infra.functions.certificate_authority.handler")
+    handler_id, _ = template.function("functions.handlers.certificate_authority.handler")
     assert certificate["Properties"]["ServiceToken"] == {"Fn::GetAtt": [framework_id, "Arn"]}
     framework = template.resources()[framework_id]["Properties"]
     assert framework["Environment"]["Variables"]["USER_ON_EVENT_FUNCTION_ARN"] == {"Fn::GetAtt": [handler_id, "Arn"]}

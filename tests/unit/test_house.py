@@ -9,12 +9,12 @@ ROOT = Path(__file__).parents[2]
 
 # Imports run one way: what runs in AWS, on the Pi and at the operator's do not know each other, nor the CDK.
 FORBIDDEN = {
-    "infra/functions": {"aws_cdk", "constructs", "device", "fleet", "sandbox"},
-    "ledger": {"aws_cdk", "constructs", "device", "fleet", "infra", "pki", "sandbox"},
-    "pki": {"aws_cdk", "constructs", "device", "fleet", "infra", "ledger", "sandbox"},
-    "fleet": {"aws_cdk", "constructs", "device", "infra", "sandbox"},
-    "device": {"aws_cdk", "constructs", "boto3", "botocore", "fleet", "infra", "ledger", "pki", "sandbox"},
-    "infra": {"device", "fleet", "sandbox"},
+    "functions": {"aws_cdk", "constructs", "device", "fleet", "infra", "sandbox"},
+    "ledger": {"aws_cdk", "constructs", "device", "fleet", "functions", "infra", "pki", "sandbox"},
+    "pki": {"aws_cdk", "constructs", "device", "fleet", "functions", "infra", "ledger", "sandbox"},
+    "fleet": {"aws_cdk", "constructs", "device", "functions", "infra", "sandbox"},
+    "device": {"aws_cdk", "constructs", "boto3", "botocore", "fleet", "functions", "infra", "ledger", "pki", "sandbox"},
+    "infra": {"device", "fleet", "functions", "sandbox"},
 }
 
 
@@ -39,5 +39,5 @@ def test_imports_run_one_way(folder):
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])
 def test_nothing_is_called_by_a_name_that_says_nothing(name):
-    folders = ("device", "fleet", "infra", "ledger", "pki", "sandbox", "tests")
+    folders = ("device", "fleet", "functions", "infra", "ledger", "pki", "sandbox", "tests")
     assert [path for folder in folders for path in (ROOT / folder).rglob(f"{name}*")] == []

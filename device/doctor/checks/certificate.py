@@ -1,6 +1,6 @@
 """The certificate in use: is there one, is this its time, and is it this key's."""
 
-from ...device import BOOTSTRAP, THIS_CLOCK, check_is_for, check_is_valid
+from ...kept import BOOTSTRAP, THIS_CLOCK, check_is_for, check_is_valid
 from ...renew import renewal_time
 from ..examination import Examination
 from ..finding import Finding, ok, warning

@@ -1,7 +1,7 @@
 """The enrollment service, by the one question that needs no token: its configuration."""
 
-from ...device import BOOTSTRAP
 from ...errors import DeviceError
+from ...kept import BOOTSTRAP
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 

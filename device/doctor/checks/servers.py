@@ -84,7 +84,7 @@ def _reach(server: Server, examination: Examination) -> Finding:
 
 
 def _verify(server: Server, examination: Examination) -> Finding:
-    from ..unverified import issuer_in_words
+    from ..tls_probe import issuer_in_words
 
     if examination.results["clock"].status is Status.FAILED:
         raise Skipped("with a wrong clock no certificate can be verified.", needs="clock")

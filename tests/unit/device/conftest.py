@@ -1,27 +1,23 @@
 """A cloud on loopback, and a device with a software key or a simulated Zymkey."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sandbox.zymkey.build import build
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.authority import Authority
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.diagnosis import Diagnose, diagnose_in_this_process
-from tests.unit.device.est_server import EstServer
-from tests.unit.device.factory import factory
-from tests.unit.device.preload import kill_at_write, wrong_clock
-from tests.unit.device.softhsm import SoftHsm
+from tests.support.device.authority import Authority
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.diagnosis import Diagnose, diagnose_in_this_process
+from tests.support.device.est_server import EstServer
+from tests.support.device.factory import factory
+from tests.support.device.pi import Pi
+from tests.support.device.preload import kill_at_write, wrong_clock
+from tests.support.device.softhsm import SoftHsm
 
 __all__ = ["factory", "kill_at_write", "wrong_clock"]
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -60,41 +56,6 @@ def endpoint(pki: Path) -> Iterator[DataEndpoint]:
 def est(authority: Authority, pki: Path, endpoint: DataEndpoint) -> Iterator[EstServer]:
     with EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as server:
         yield server
-
-
-@dataclass
-class Pi:
-    """A device's state folder and environment, and its command run as a process of its own."""
-
-    state: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.python("-m", "device", *arguments, stdin=stdin, **variables)
-
-    def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the repository, with the device's environment."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=REPOSITORY,
-            env={**os.environ, **self.environment, **variables},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def files(self) -> dict[str, tuple[bytes, int, int]]:
-        """Every file of the state folder: content, mode, and when it was changed."""
-        return {
-            str(path.relative_to(self.state)): (
-                path.read_bytes(),
-                path.stat().st_mode & 0o777,
-                path.stat().st_mtime_ns,
-            )
-            for path in sorted(self.state.rglob("*"))
-            if path.is_file()
-        }
 
 
 @pytest.fixture

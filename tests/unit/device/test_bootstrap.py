@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.authority import common_name
-from tests.unit.device.conftest import Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.est_server import Answer, EstServer
+from tests.support.device.authority import common_name
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import Answer, EstServer
+from tests.support.device.pi import Pi
 
 TOKEN = "Wm9k-secret-one-time-token"
 

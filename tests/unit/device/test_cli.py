@@ -8,7 +8,7 @@ import pytest
 
 from device import errors
 from device.cli import COMMANDS, about, main
-from tests.unit.device.conftest import REPOSITORY, Pi
+from tests.support.device.pi import REPOSITORY, Pi
 
 
 def test_help_lists_every_command_and_every_exit_code() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.device.conftest import Pi
+from tests.support.device.pi import Pi
 
 
 def test_the_bootstrap_comes_first(pi: Pi) -> None:

@@ -13,11 +13,11 @@ import pytest
 from device.doctor.checklist import BY_ID, CHECKS, select
 from device.doctor.finding import Result, Status
 from device.doctor.report import in_a_sentence, wrapped
-from device.doctor.rounds import exit_code
+from device.doctor.runner import exit_code
 from device.errors import UsageError
-from tests.unit.device.conftest import REPOSITORY, Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.diagnosis import Diagnose
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.diagnosis import Diagnose
+from tests.support.device.pi import REPOSITORY, Pi
 
 
 def test_with_every_kind_of_key_a_healthy_device_is_said_to_be_well(any_pi: Pi, endpoint: DataEndpoint) -> None:

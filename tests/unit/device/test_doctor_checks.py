@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device.doctor.checks.clock import in_words
 from device.doctor.checks.engine import curl_version, known_fault
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.authority import Authority
-from tests.unit.device.conftest import REPOSITORY, Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.diagnosis import Diagnose
-from tests.unit.device.est_server import Answer, EstServer
-from tests.unit.device.preload import without_rights
+from tests.support.device.authority import Authority
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.diagnosis import Diagnose
+from tests.support.device.est_server import Answer, EstServer
+from tests.support.device.pi import REPOSITORY, Pi
+from tests.support.device.preload import without_rights
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.conftest import Pi
+from tests.support.device.pi import Pi
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.unit.device.conftest import Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.est_server import EstServer
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import EstServer
+from tests.support.device.pi import Pi
 
 
 def certificate(pi: Pi) -> x509.Certificate:

@@ -8,11 +8,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.authority import DAY, now
-from tests.unit.device.conftest import Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.est_server import Answer, EstServer
-from tests.unit.device.factory import Factory, hasty, kept
+from tests.support.device.authority import DAY, now
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import Answer, EstServer
+from tests.support.device.factory import Factory, hasty, kept
+from tests.support.device.pi import Pi
 
 
 def test_the_first_connection_is_dropped_and_said_and_costs_the_hsm_three_signatures(

@@ -26,8 +26,8 @@ from device.errors import (
     UsageError,
 )
 from device.tls import client_context
-from tests.unit.device.authority import Authority
-from tests.unit.device.est_server import Answer, EstServer
+from tests.support.device.authority import Authority
+from tests.support.device.est_server import Answer, EstServer
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 
 from device.errors import UsageError
 from device.keys.pkcs11_uri import parse
-from tests.unit.device.conftest import Pi
-from tests.unit.device.softhsm import PIN, SoftHsm
+from tests.support.device.pi import Pi
+from tests.support.device.softhsm import PIN, SoftHsm
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_pin_at_a_terminal_is_asked_for_and_not_echoed(token_pi: Pi) -> None:
     import subprocess
     import sys
 
-    from tests.unit.device.conftest import REPOSITORY
+    from tests.support.device.pi import REPOSITORY
 
     master, slave = pty.openpty()
     process = subprocess.Popen(

@@ -19,9 +19,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.unit.device.conftest import REPOSITORY, Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.est_server import EstServer
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import EstServer
+from tests.support.device.pi import REPOSITORY, Pi
 
 # Imports everything once, then forks for each run: a run costs what it does, and not what Python costs to start.
 RUNNER = """

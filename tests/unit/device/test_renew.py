@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device.certificate import DeviceCertificate
 from device.keys.file import FileKey
 from device.renew import renewal_time
-from tests.unit.device.authority import Authority, common_name
-from tests.unit.device.conftest import Pi
-from tests.unit.device.data_endpoint import DataEndpoint
-from tests.unit.device.est_server import Answer, EstServer
+from tests.support.device.authority import Authority, common_name
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import Answer, EstServer
+from tests.support.device.pi import Pi
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from device.errors import UsageError
 from device.service import installation
 from device.service.unit_files import BOOTSTRAP, ENABLED, RENEW, TIMER, files, groups_for
-from tests.unit.device.conftest import REPOSITORY, Pi
+from tests.support.device.pi import REPOSITORY, Pi
 
 MOST_EXPOSURE = 3.0
 ON_A_PI = ["root", "i2c", "gpio", "zymbit", "zk_pkcs11"]
@@ -205,7 +205,7 @@ def test_a_users_renewal_leaves_the_hooks_to_their_owner(pi: Pi, tmp_path: Path)
 def test_the_command_works_where_no_memory_can_be_made_executable(zymkey_pi: Pi, tmp_path: Path) -> None:
     """MemoryDenyWriteExecute, while OpenSSL calls Python for each signature."""
     confined = tmp_path / "no_new_code"
-    source = Path(__file__).with_name("no_new_code.c")
+    source = REPOSITORY / "tests" / "support" / "device" / "no_new_code.c"
     subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", confined, source], check=True)
 
     done = subprocess.run(

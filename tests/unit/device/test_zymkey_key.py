@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
 from device.keys.zymkey import ZymkeyKey
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.unit.device.conftest import Pi
+from tests.support.device.pi import Pi
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey
 

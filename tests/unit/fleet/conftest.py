@@ -147,8 +147,8 @@ def renew(cloud, name, key, *, registered=True, permitted=True):
         state=CertificateState.RECORDED,
         updated_at=now,
     )
-    cloud.ledger.begin(name, fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
-    cloud.ledger.record(certificate, lease="mine", now=now)
+    cloud.ledger.acquire_lease(name, fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
+    cloud.ledger.record_certificate(certificate, lease="mine", now=now)
     if registered:
         arn = cloud.iot.register_certificate_without_ca(certificatePem=certificate.pem, status="ACTIVE")[
             "certificateArn"
@@ -157,7 +157,7 @@ def renew(cloud, name, key, *, registered=True, permitted=True):
             cloud.iot.create_thing(thingName=name)
             cloud.iot.attach_thing_principal(thingName=name, principal=arn)
             cloud.iot.attach_policy(policyName=cloud.policy, target=arn)
-    cloud.ledger.finish(certificate, lease="mine", now=now)
+    cloud.ledger.make_current(certificate, lease="mine", now=now)
     return certificate
 
 

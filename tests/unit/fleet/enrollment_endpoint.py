@@ -4,8 +4,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from infra.functions import http_api
-from infra.functions.deployment import Choices, Deployment
+from functions.deployment import Choices, Deployment
+from functions.handlers import http_api
 
 
 def deployment(cloud, *, issuer, ca_certificates=(), uninvited="refuse"):

@@ -58,8 +58,8 @@ def wait_for_signature(cloud, name="pi-1", key=None):
     key = key or new_key()
     now = int(time.time())
     cloud.ledger.allow(name, fingerprint=fingerprint(key), by="alice", now=now)
-    cloud.ledger.begin(name, fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
-    cloud.ledger.queue(name, csr=csr(key, name), lease="mine", now=now)
+    cloud.ledger.acquire_lease(name, fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
+    cloud.ledger.queue_csr(name, csr=csr(key, name), lease="mine", now=now)
     return key
 
 
@@ -69,7 +69,7 @@ def in_aws_iot(cloud):
 
 def test_pending_lists_who_waits_for_what(run, cloud):
     key, stranger = wait_for_signature(cloud), new_key()
-    cloud.ledger.request(fingerprint=fingerprint(stranger), suggested_name="pi-9", now=int(time.time()))
+    cloud.ledger.hold_for_approval(fingerprint=fingerprint(stranger), suggested_name="pi-9", now=int(time.time()))
     assert [(each["waitsFor"], each["fingerprint"], each["name"]) for each in run("pending", "--json").json] == [
         ("signature", fingerprint(key), "pi-1"),
         ("approval", fingerprint(stranger), "pi-9"),
@@ -81,7 +81,7 @@ def test_nobody_waits_who_is_blocked_or_rejected(run, cloud):
     wait_for_signature(cloud)
     run("block", "pi-1")
     stranger = fingerprint(new_key())
-    cloud.ledger.request(fingerprint=stranger, suggested_name="", now=int(time.time()))
+    cloud.ledger.hold_for_approval(fingerprint=stranger, suggested_name="", now=int(time.time()))
     assert run("reject", stranger).code == 0
     assert run("pending", "--json").json == []
     assert run("pending").err == "Nobody waits.\n"
@@ -89,7 +89,7 @@ def test_nobody_waits_who_is_blocked_or_rejected(run, cloud):
 
 def test_an_approved_key_may_enroll(run, cloud):
     stranger = fingerprint(new_key())
-    cloud.ledger.request(fingerprint=stranger, suggested_name="pi-9", now=int(time.time()))
+    cloud.ledger.hold_for_approval(fingerprint=stranger, suggested_name="pi-9", now=int(time.time()))
     assert run("approve", stranger, "--name", "pi-2").code == 0
     assert cloud.ledger.device_of_key(stranger).name == "pi-2"
     assert run("pending", "--json").json == []

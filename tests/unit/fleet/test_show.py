@@ -104,9 +104,9 @@ def test_a_certificate_that_is_being_registered_counts_as_held(run, rotated):
     rotated.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=now)
     issued = enroll(rotated, "pi-2", registered=False)
     run("block", "pi-2")
-    rotated.ledger.begin("pi-1", fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
+    rotated.ledger.acquire_lease("pi-1", fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
     unfinished = type(issued)(**vars(issued) | {"device": "pi-1", "fingerprint": fingerprint(key)})
-    rotated.ledger.record(unfinished, lease="mine", now=now)
+    rotated.ledger.record_certificate(unfinished, lease="mine", now=now)
     answer = run("ca", "retire", "2026")
     assert (answer.code, ca_status(rotated)) == (1, "ACTIVE")
     assert "pi-1" in answer.err

@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from infra.functions import http_api
-from infra.functions.deployment import Choices
-from infra.functions.refusals import NotYet, Unauthorized
-from infra.functions.reply import issued, refusal
-from infra.functions.request import decode
+from functions.deployment import Choices
+from functions.handlers import http_api
+from functions.refusals import NotYet, Unauthorized
+from functions.reply import issued, refusal
+from functions.request import decode
 from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
 from pki.fingerprint import certificate_id
 from tests.unit.pki.test_certificates import CA, device

@@ -81,13 +81,13 @@ def claim(ledger, name="pi-1", *, fingerprint=KEY, token_hash=TOKEN_HASH, lease=
 
 
 def begin(ledger, name="pi-1", *, fingerprint=KEY, lease="mine", now=NOW):
-    return ledger.begin(name, fingerprint=fingerprint, lease=lease, lease_until=now + 25, now=now)
+    return ledger.acquire_lease(name, fingerprint=fingerprint, lease=lease, lease_until=now + 25, now=now)
 
 
 def enroll(ledger, number=1, *, now=NOW, **changes):
     """From a key that may enroll to its certificate: begin, record, finish."""
     issued = certificate(number, not_before=now, **changes)
     begin(ledger, issued.device, fingerprint=issued.fingerprint, now=now)
-    ledger.record(issued, lease="mine", now=now)
-    ledger.finish(issued, lease="mine", now=now)
+    ledger.record_certificate(issued, lease="mine", now=now)
+    ledger.make_current(issued, lease="mine", now=now)
     return issued

@@ -94,13 +94,13 @@ def test_of_many_requests_for_one_key_one_works(ledger, at_once, _):
 def test_a_device_that_is_blocked_while_it_enrolls_stays_blocked(ledger, at_once, _):
     invite(ledger)
     claim(ledger)
-    ledger.record(certificate(), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(), lease="mine", now=NOW)
 
     def finish_or_block(ledger, number):
         if number:
             ledger.block("pi-1", by="alice", now=NOW)
         else:
-            ledger.finish(certificate(), lease="mine", now=NOW)
+            ledger.make_current(certificate(), lease="mine", now=NOW)
 
     finished, blocked = at_once(finish_or_block, 2)
     if blocked is Busy:  # the other write was on its way; the operator is told to repeat
@@ -112,7 +112,7 @@ def test_a_device_that_is_blocked_while_it_enrolls_stays_blocked(ledger, at_once
 
 @pytest.mark.parametrize("_", ROUNDS)
 def test_an_unknown_key_that_asks_many_times_at_once_waits_once(ledger, at_once, _):
-    results = at_once(lambda ledger, _: ledger.request(fingerprint=KEY, suggested_name="", now=NOW) and None)
+    results = at_once(lambda ledger, _: ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW) and None)
     assert "done" in results
     assert set(results) <= {"done", Busy}
     assert len(ledger.requests()) == 1

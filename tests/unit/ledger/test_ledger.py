@@ -105,8 +105,8 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_one_changes_nothing_mor
     assert busy.value.retry_after == 1
     begin(ledger, lease="next", now=NOW + 25)
     with pytest.raises(LeaseLost):
-        ledger.record(certificate(), lease="late", now=NOW + 25)
-    ledger.record(certificate(), lease="next", now=NOW + 25)
+        ledger.record_certificate(certificate(), lease="late", now=NOW + 25)
+    ledger.record_certificate(certificate(), lease="next", now=NOW + 25)
 
 
 def test_a_lease_is_only_given_back_by_its_owner(ledger):
@@ -123,7 +123,7 @@ def test_a_lease_is_only_given_back_by_its_owner(ledger):
 def test_a_recorded_certificate_is_there_again_byte_for_byte(ledger):
     invite(ledger)
     claim(ledger)
-    ledger.record(certificate(), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(), lease="mine", now=NOW)
     assert ledger.device("pi-1").unfinished == certificate().certificate_id
     assert ledger.certificate("pi-1", certificate().certificate_id) == certificate()
 
@@ -146,10 +146,10 @@ def test_a_renewal_supersedes_the_certificate_before_and_says_so_until_that_one_
 def test_an_abandoned_certificate_makes_room_for_another(ledger):
     invite(ledger)
     claim(ledger)
-    ledger.record(certificate(1), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(1), lease="mine", now=NOW)
     ledger.abandon(certificate(1), lease="mine", now=NOW)
-    ledger.record(certificate(2), lease="mine", now=NOW)
-    ledger.finish(certificate(2), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(2), lease="mine", now=NOW)
+    ledger.make_current(certificate(2), lease="mine", now=NOW)
     assert [each.state for each in ledger.certificates("pi-1")] == ["abandoned", "active"]
 
 
@@ -185,10 +185,10 @@ def test_only_the_current_certificate_of_a_device_that_is_not_blocked_is_switche
 def test_a_csr_waits_and_a_newer_one_takes_its_place_without_growing_younger_or_being_news(ledger):
     invite(ledger)
     claim(ledger)
-    ledger.queue("pi-1", csr="first CSR", lease="mine", now=NOW)
+    ledger.queue_csr("pi-1", csr="first CSR", lease="mine", now=NOW)
     history = ledger.history("pi-1")
     begin(ledger, now=NOW + 60)
-    ledger.queue("pi-1", csr="second CSR", lease="mine", now=NOW + 60)
+    ledger.queue_csr("pi-1", csr="second CSR", lease="mine", now=NOW + 60)
     device = ledger.device("pi-1")
     assert (device.csr, device.csr_at) == ("second CSR", NOW)
     assert ledger.history("pi-1") == history
@@ -202,7 +202,7 @@ def test_the_listing_has_all_of_each_device_but_its_csr(ledger):
     enroll(ledger, 1, device="pi-2", fingerprint=OTHER_KEY)
     enroll(ledger, 2, device="pi-2", fingerprint=OTHER_KEY, now=NOW + 2000)
     begin(ledger, "pi-2", fingerprint=OTHER_KEY, now=NOW + 4000)
-    ledger.queue("pi-2", csr="CSR", lease="mine", now=NOW + 4000)
+    ledger.queue_csr("pi-2", csr="CSR", lease="mine", now=NOW + 4000)
     invite(ledger, "pi-1")
     listed = list(ledger.devices())
     assert [each.name for each in listed] == ["pi-1", "pi-2"]
@@ -243,15 +243,15 @@ def test_a_ca_is_kept_once_for_its_key(ledger):
 
 
 def test_an_unknown_key_waits_for_approval_and_asking_again_changes_nothing(ledger, items):
-    first = ledger.request(fingerprint=KEY, suggested_name="pi-1", now=NOW)
+    first = ledger.hold_for_approval(fingerprint=KEY, suggested_name="pi-1", now=NOW)
     before = items()
-    assert ledger.request(fingerprint=KEY, suggested_name="another", now=NOW + 1) == first
+    assert ledger.hold_for_approval(fingerprint=KEY, suggested_name="another", now=NOW + 1) == first
     assert items() == before
     assert ledger.requests() == [first]
 
 
 def test_an_approved_key_is_allowed_and_waits_no_longer(ledger):
-    ledger.request(fingerprint=KEY, suggested_name="", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW, approved=True)
     assert ledger.requests() == []
     assert ledger.device_of_key(KEY).name == "pi-1"
@@ -267,28 +267,30 @@ def test_a_key_that_does_not_wait_cannot_be_approved_or_rejected(ledger):
 
 
 def test_approving_a_key_that_was_allowed_meanwhile_ends_its_waiting(ledger):
-    ledger.request(fingerprint=KEY, suggested_name="", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW, approved=True)
     assert ledger.requests() == []
 
 
 def test_a_rejected_key_is_refused_until_its_rejection_is_forgotten(ledger):
-    ledger.request(fingerprint=KEY, suggested_name="", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
     ledger.reject(KEY, now=NOW + 5)
     with pytest.raises(Blocked):
-        ledger.request(fingerprint=KEY, suggested_name="", now=NOW + 6)
-    again = ledger.request(fingerprint=KEY, suggested_name="", now=NOW + 5 + REQUEST_LIFE)
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW + 6)
+    again = ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW + 5 + REQUEST_LIFE)
     assert not again.rejected
 
 
 def test_strangers_can_only_fill_the_list_to_its_bound_and_rejecting_them_makes_room(ledger, monkeypatch):
     monkeypatch.setattr("ledger.ledger.MAX_REQUESTS", 10)
     for number in range(10):
-        ledger.request(fingerprint=fingerprint(number), suggested_name="", now=NOW)
+        ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", now=NOW)
     with pytest.raises(RequestsFull):
-        ledger.request(fingerprint=KEY, suggested_name="", now=NOW)
-    assert ledger.request(fingerprint=fingerprint(7), suggested_name="", now=NOW).fingerprint == fingerprint(7)
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
+    assert ledger.hold_for_approval(fingerprint=fingerprint(7), suggested_name="", now=NOW).fingerprint == fingerprint(
+        7
+    )
     ledger.reject(fingerprint(0), now=NOW)
-    ledger.request(fingerprint=KEY, suggested_name="", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
     assert len(ledger.requests()) == 10 + 1

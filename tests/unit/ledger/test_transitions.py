@@ -32,12 +32,12 @@ def working(ledger):
 
 def waiting(ledger):
     working(ledger)
-    ledger.queue("pi-1", csr="CSR", lease="mine", now=NOW)
+    ledger.queue_csr("pi-1", csr="CSR", lease="mine", now=NOW)
 
 
 def recorded(ledger):
     working(ledger)
-    ledger.record(certificate(), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(), lease="mine", now=NOW)
 
 
 def enrolled(ledger):
@@ -48,7 +48,7 @@ def enrolled(ledger):
 def renewing(ledger):
     enrolled(ledger)
     begin(ledger)
-    ledger.record(certificate(), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(), lease="mine", now=NOW)
 
 
 def cancelled(ledger):
@@ -84,7 +84,7 @@ def do_allow_other_key(ledger):
 
 def do_approve(ledger):
     if ledger.device_of_key(KEY) is None:
-        ledger.request(fingerprint=KEY, suggested_name="pi-1", now=NOW)
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="pi-1", now=NOW)
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW, approved=True)
 
 
@@ -109,19 +109,19 @@ def do_begin_other_key(ledger):
 
 
 def do_record(ledger):
-    ledger.record(certificate(2), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(2), lease="mine", now=NOW)
 
 
 def do_queue(ledger):
-    ledger.queue("pi-1", csr="second CSR", lease="mine", now=NOW)
+    ledger.queue_csr("pi-1", csr="second CSR", lease="mine", now=NOW)
 
 
 def do_finish(ledger):
-    ledger.finish(certificate(), lease="mine", now=NOW)
+    ledger.make_current(certificate(), lease="mine", now=NOW)
 
 
 def do_finish_without_lease(ledger):
-    ledger.finish(certificate(), lease="second", now=NOW)
+    ledger.make_current(certificate(), lease="second", now=NOW)
 
 
 def do_abandon(ledger):

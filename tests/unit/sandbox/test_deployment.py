@@ -19,7 +19,7 @@ from sandbox.deployment import (
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(deployment, "REPOSITORY", tmp_path)
-    for name in ("app.py", "cdk.json", "infra/functions/http_api.py", "ledger/ledger.py", "docs/read.py"):
+    for name in ("app.py", "cdk.json", "functions/handlers/http_api.py", "ledger/ledger.py", "docs/read.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("before")
     return tmp_path
@@ -28,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 KMS = settings_for("kms", None)
 
 
-@pytest.mark.parametrize("name", ["app.py", "cdk.json", "infra/functions/http_api.py", "infra/new.py"])
+@pytest.mark.parametrize("name", ["app.py", "cdk.json", "functions/handlers/http_api.py", "functions/new.py"])
 def test_a_changed_or_new_source_is_a_reason(repository: Path, name: str) -> None:
     before = deployment_digest(KMS)
     (repository / name).write_text("after")

@@ -1,0 +1,47 @@
+"""A device made to be thrown away, with a software key."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from pki.fingerprint import key_fingerprint
+from pki.names import common_name_only
+
+PREFIX = "zymkey-fleet-verify-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThrowAwayDevice:
+    """Its files are in ``folder``, which is its owner's alone and goes when the verification ends."""
+
+    folder: Path
+    name: str = field(default_factory=lambda: PREFIX + secrets.token_hex(4))
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        return key_fingerprint(self.key.public_key())
+
+    def csr(self) -> bytes:
+        """A CSR as EST takes it (RFC 8951 section 3.1): base64 of the DER."""
+        subject = common_name_only(self.name)
+        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self.key, hashes.SHA256())
+        return base64.b64encode(request.public_bytes(Encoding.DER))
+
+    def save(self, certificate: x509.Certificate, *chain: x509.Certificate) -> tuple[str, str]:
+        """Write certificate and key for the TLS libraries; returns their paths."""
+        certificate_file, key_file = self.folder / f"{self.name}.crt", self.folder / f"{self.name}.key"
+        certificate_file.write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, *chain)))
+        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(key)
+        return str(certificate_file), str(key_file)

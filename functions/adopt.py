@@ -1,0 +1,76 @@
+"""A certificate that was signed elsewhere becomes a device's own: checked, recorded, registered, permitted.
+
+However it came: uploaded to the HTTP API, or seen by AWS IoT at a device's first connection. Repeating it is safe.
+"""
+
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from functions.authorize import KnownKey, TokenClaim
+from functions.complete import complete
+from functions.deployment import Deployment
+from functions.lease import lease
+from functions.log import log
+from functions.record import record_of
+from functions.refusals import Conflict
+from ledger import Certificate, CertificateState, Device
+from pki.fingerprint import certificate_id, key_fingerprint
+from pki.issued_certificate_checks import check_issued_certificate
+
+
+def adopt(
+    leaf: x509.Certificate,
+    authorized: KnownKey | TokenClaim,
+    *,
+    now: int,
+    deployment: Deployment,
+    in_aws_iot: bool = False,
+) -> Certificate:
+    """Give a device the certificate.
+
+    Args:
+        authorized: what is known of the certificate's key; a token is claimed for it.
+        in_aws_iot: AWS IoT has it already, waiting to be activated.
+
+    Raises:
+        CertificateError: it is not of this fleet's CA, not for this device, or not valid now.
+        Conflict: it was given to the device before.
+        LedgerError: the device is blocked, busy, or its token is not good.
+        ClientError, BotoCoreError: AWS did not do its part; the same again repairs it.
+    """
+    fingerprint = key_fingerprint(leaf.public_key())
+    issuer = check_issued_certificate(
+        leaf,
+        authorities=deployment.choices.ca_certificates,
+        public_key_fingerprint=fingerprint,
+        device=authorized.name,
+        now=datetime.fromtimestamp(now, UTC),
+    )
+    _refuse_known(leaf, authorized.name, deployment)
+    certificate = record_of(leaf, device=authorized.name, issued_by=certificate_id(issuer), now=now)
+    with lease(authorized, fingerprint=fingerprint, now=now, deployment=deployment) as (device, lease_id):
+        if device.unfinished != certificate.certificate_id:
+            _abandon_other(device, lease_id, now, deployment)
+            deployment.ledger.record_certificate(certificate, lease=lease_id, now=now)
+        complete(certificate, lease_id, now=now, deployment=deployment, in_aws_iot=in_aws_iot)
+    log.info("a certificate that was signed elsewhere is in use", certificate_id=certificate.certificate_id)
+    return certificate
+
+
+def _refuse_known(leaf: x509.Certificate, device: str, deployment: Deployment) -> None:
+    """A certificate that was finished, superseded or switched off before is not brought back by sending it again."""
+    known = deployment.ledger.certificate(device, certificate_id(leaf))
+    if known is None or known.state is CertificateState.RECORDED:
+        return
+    if known.state is CertificateState.ACTIVE:
+        raise Conflict(f"This certificate is already registered, as the one of device {device!r}.")
+    raise Conflict(f"This certificate was already registered for device {device!r}, and is {known.state} now.")
+
+
+def _abandon_other(device: Device, lease_id: str, now: int, deployment: Deployment) -> None:
+    if device.unfinished is None:
+        return
+    other = deployment.ledger.certificate(device.name, device.unfinished)
+    if other is not None:
+        deployment.ledger.abandon(other, lease=lease_id, now=now)

@@ -1,0 +1,35 @@
+"""The last part of every enrollment: a recorded certificate is registered, permitted, and the device's own."""
+
+from functions import registration
+from functions.deployment import Deployment
+from functions.issuers import issuer_of
+from functions.log import log
+from ledger import Blocked, Certificate
+
+
+def complete(
+    certificate: Certificate, lease: str, *, now: int, deployment: Deployment, in_aws_iot: bool = False
+) -> None:
+    """Register and permit a recorded certificate, and make it the device's own. Every step can be repeated.
+
+    Args:
+        in_aws_iot: AWS IoT is known to have it already, so it is at most to be activated.
+
+    Raises:
+        Forbidden: somebody has switched the certificate off.
+        LedgerError: the device is blocked, or another request has taken over.
+        ClientError, BotoCoreError: AWS did not do its part; the next request repairs it.
+    """
+    iot = deployment.iot
+    if in_aws_iot:
+        arn = registration.activate(certificate.certificate_id, iot=iot)
+    else:
+        arn = issuer_of(deployment).register(certificate)
+    registration.permit(arn, device=certificate.device, policy=deployment.choices.iot_policy, iot=iot)
+    try:
+        deployment.ledger.make_current(certificate, lease=lease, now=now)
+    except Blocked:
+        # The operator was faster than we were: what we have just switched on goes off again.
+        iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
+        raise
+    log.info("registered, attached and permitted", certificate_id=certificate.certificate_id)

@@ -1,0 +1,22 @@
+"""The document that tells a device where to go. It holds no secret, so anybody may read it."""
+
+from typing import Any
+
+from functions.deployment import Deployment
+
+# AWS IoT Developer Guide, device communication protocols.
+HTTPS_PORT = 8443
+MQTT_PORT = 8883
+
+
+def configuration(deployment: Deployment) -> dict[str, Any]:
+    """The endpoint for data, its ports, the topics (templates with ``{device}``) and who issues."""
+    choices = deployment.choices
+    return {
+        "fleet": choices.fleet,
+        "issuer": choices.issuer,
+        "dataEndpoint": deployment.data_endpoint,
+        "httpsPort": HTTPS_PORT,
+        "mqttPort": MQTT_PORT,
+        "topics": dict(choices.topics),
+    }

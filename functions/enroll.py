@@ -1,0 +1,75 @@
+"""Enrollment: from a CSR to a certificate that AWS IoT takes. Every step can be repeated.
+
+claim → sign → record the PEM → register → thing → policy → done. Whatever breaks in between, the next request of
+the same key goes on from there: what is recorded is registered, what is registered is not registered again. Two
+requests at once: the ledger's lease lets one through, the other is told to come back.
+"""
+
+from cryptography import x509
+
+from functions.authorize import KnownKey, TokenClaim, authorize
+from functions.complete import complete
+from functions.deployment import Deployment
+from functions.issuers import Issuer, issuer_of
+from functions.lease import lease
+from functions.log import about, log
+from functions.request import Credentials
+from ledger import Certificate, CertificateState, Device, State
+from pki.csr import Csr
+
+
+def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: Deployment) -> x509.Certificate:
+    """Answer a key that asks for a certificate: the one it has while that is fresh, or a new one.
+
+    Args:
+        now: seconds since 1970.
+
+    Raises:
+        Refusal, LedgerError: an answer other than a certificate.
+        ClientError, BotoCoreError: AWS did not do its part; the next request repairs it.
+    """
+    about(fingerprint=csr.fingerprint)
+    issuer = issuer_of(deployment)
+    issuer.check(csr)
+    authorized = authorize(csr.fingerprint, csr.common_name, credentials, now=now, deployment=deployment)
+    about(device=authorized.name)
+    certificate = _fresh(authorized, now, deployment)
+    if certificate is not None:
+        log.info("the key has a fresh certificate, and gets it again", certificate_id=certificate.certificate_id)
+    else:
+        with lease(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment) as (device, lease_id):
+            certificate = _unfinished(device, lease_id, issuer, now=now, deployment=deployment)
+            if certificate is None:
+                certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
+                log.info("signed and recorded", certificate_id=certificate.certificate_id)
+            complete(certificate, lease_id, now=now, deployment=deployment)
+    return x509.load_pem_x509_certificate(certificate.pem.encode())
+
+
+def _fresh(authorized: KnownKey | TokenClaim, now: int, deployment: Deployment) -> Certificate | None:
+    """The certificate that the key has and that is not due for renewal."""
+    if isinstance(authorized, TokenClaim):
+        return None
+    device = authorized.device
+    if device.state is not State.ENROLLED or device.certificate_id is None:
+        return None
+    certificate = deployment.ledger.certificate(device.name, device.certificate_id)
+    usable = certificate is not None and certificate.state is CertificateState.ACTIVE and not certificate.is_due(now)
+    return certificate if usable else None
+
+
+def _unfinished(
+    device: Device, lease_id: str, issuer: Issuer, *, now: int, deployment: Deployment
+) -> Certificate | None:
+    """The certificate that an earlier request recorded and did not complete, if it is still worth completing."""
+    if device.unfinished is None:
+        return None
+    certificate = deployment.ledger.certificate(device.name, device.unfinished)
+    if certificate is None:  # the two are written in one transaction
+        raise LookupError(f"The ledger holds no certificate {device.unfinished} of device {device.name!r}.")
+    if issuer.has_issued(certificate) and not certificate.is_due(now):
+        log.info("going on where an earlier request stopped", certificate_id=certificate.certificate_id)
+        return certificate
+    # The issuer was switched, the CA retired, or most of the certificate's life is over.
+    deployment.ledger.abandon(certificate, lease=lease_id, now=now)
+    return None

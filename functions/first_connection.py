@@ -1,0 +1,68 @@
+"""Just-in-time registration: AWS IoT saw a certificate of the fleet's CA for the first time.
+
+The certificate is PENDING_ACTIVATION, the device was disconnected and will try again. If its key may enroll, the
+certificate is activated and permitted; otherwise it is left as it is, which lets nobody in. A repeated event finds
+the work done; a lost one is made good by the device, which uploads its certificate when it is not let in.
+
+Event (AWS IoT Developer Guide, just-in-time registration): certificateId, caCertificateId, certificateStatus,
+awsAccountId.
+"""
+
+from typing import Any
+
+from cryptography import x509
+
+from functions.adopt import adopt
+from functions.authorize import KnownKey
+from functions.deployment import Deployment
+from functions.log import about
+from functions.refusals import Conflict, Forbidden, Refusal
+from ledger import Busy, Device, LeaseLost, LedgerError
+from pki.fingerprint import key_fingerprint
+from pki.issued_certificate_checks import CertificateError
+from pki.names import DEVICE_NAME_RULE, common_names, is_device_name
+
+_INACTIVE = {"INACTIVE", "REVOKED"}
+
+
+def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deployment) -> str:
+    """Let a device in, or not. Returns ``admitted``, ``known already``, or why it was left inactive.
+
+    Args:
+        admission: the setting ``firstConnection``: ``known-keys``, or ``any`` for every certificate of the fleet's CA.
+
+    Raises:
+        Busy, LeaseLost, ClientError, BotoCoreError: not now; Lambda tries the event again.
+    """
+    description = deployment.iot.describe_certificate(certificateId=event["certificateId"])["certificateDescription"]
+    if description["status"] in _INACTIVE:
+        return f"AWS IoT holds the certificate as {description['status']}"
+    leaf = x509.load_pem_x509_certificate(description["certificatePem"].encode())
+    fingerprint = key_fingerprint(leaf.public_key())
+    about(fingerprint=fingerprint)
+    try:
+        device = _device(leaf, fingerprint, admission=admission, now=now, deployment=deployment)
+        about(device=device.name)
+        adopt(leaf, KnownKey(device=device), now=now, deployment=deployment, in_aws_iot=True)
+    except Conflict:
+        return "known already"
+    except (Busy, LeaseLost):
+        raise
+    except (Refusal, LedgerError, CertificateError) as error:
+        return str(error)
+    return "admitted"
+
+
+def _device(leaf: x509.Certificate, fingerprint: str, *, admission: str, now: int, deployment: Deployment) -> Device:
+    """The device of this key; with ``any``, a new one under the certificate's own name."""
+    ledger = deployment.ledger
+    device = ledger.device_of_key(fingerprint)
+    if device is None and admission == "any":
+        names = common_names(leaf.subject)
+        if len(names) != 1 or not is_device_name(names[0]):
+            raise CertificateError(f"The certificate's common name is to be the device's name: {DEVICE_NAME_RULE}.")
+        ledger.allow(names[0], fingerprint=fingerprint, by="first connection", now=now)
+        device = ledger.device_of_key(fingerprint)
+    if device is None:
+        raise Forbidden("Nobody let this key in (zymkey-fleet allow NAME --key FINGERPRINT).")
+    return device

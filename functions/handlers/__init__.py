@@ -1,0 +1,7 @@
+"""The entries that AWS Lambda calls: each decodes its event, calls one function, and encodes the answer.
+
+``http_api``               the HTTP API: EST, the configuration document, upload of finished certificates
+``certificate_authority``  the custom resource that makes a CA in KMS
+``first_connection``       just-in-time registration: AWS IoT saw a certificate of the fleet's CA for the first time
+``superseded``             the daily sweep: certificates from before a renewal are switched off
+"""

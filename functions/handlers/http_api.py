@@ -1,0 +1,83 @@
+"""Entry of the HTTP API's function: decode, call one function, encode. Every refusal becomes a reply here."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from functions import reply
+from functions.configuration import configuration
+from functions.deployment import Deployment
+from functions.enroll import enroll
+from functions.failures import refusal_for
+from functions.log import log
+from functions.refusals import NotFound
+from functions.request import HttpRequest, decode
+from functions.upload import upload
+from pki.csr import read_csr
+
+
+def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
+    """RFC 7030 section 4.2. Enrollment and re-enrollment are one: a key is who it is."""
+    certificate = enroll(read_csr(request.body), request.credentials, now=_now(), deployment=deployment)
+    return reply.issued(certificate)
+
+
+def _cacerts(request: HttpRequest, deployment: Deployment) -> reply.Reply:
+    """RFC 7030 section 4.1."""
+    if not deployment.choices.ca_certificates:
+        raise NotFound("Amazon's CA signs for this fleet, and AWS does not publish its certificate.")
+    return reply.ca_certificates(deployment.choices.ca_certificates)
+
+
+def _configuration(request: HttpRequest, deployment: Deployment) -> reply.Reply:
+    return reply.document(configuration(deployment))
+
+
+def _certificates(request: HttpRequest, deployment: Deployment) -> reply.Reply:
+    return reply.document(upload(request.body, request.credentials, now=_now(), deployment=deployment))
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+_EST = "/.well-known/est"
+# An EST label (RFC 7030 section 3.2.2) chooses between CAs; a fleet has one that issues, so every label means it.
+_ROUTES: dict[str, Callable[[HttpRequest, Deployment], reply.Reply]] = {
+    f"GET {_EST}/cacerts": _cacerts,
+    f"GET {_EST}/{{label}}/cacerts": _cacerts,
+    f"POST {_EST}/simpleenroll": _simpleenroll,
+    f"POST {_EST}/{{label}}/simpleenroll": _simpleenroll,
+    f"POST {_EST}/simplereenroll": _simpleenroll,
+    f"POST {_EST}/{{label}}/simplereenroll": _simpleenroll,
+    "GET /configuration": _configuration,
+    "POST /certificates": _certificates,
+}
+
+
+def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+    """Answer one event of the HTTP API (payload format 2.0). Never raises: a failure is a reply too."""
+    request = decode(event)
+    try:
+        route = _ROUTES.get(request.route)
+        if route is None:
+            raise NotFound("There is nothing here.")
+        answered = route(request, deployment)
+    except Exception as error:  # noqa: BLE001  the one place where failures become replies
+        refusal = refusal_for(error, request_id=request.request_id)
+        answered = reply.refusal(refusal)
+        log.info("refused", status=refusal.status, reason=refusal.sentence, route=request.route)
+    return answered.encode()
+
+
+# Made while the function starts: Lambda gives a starting function a full CPU whatever its memory, and a device waits.
+_deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
+
+
+@log.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """What Lambda calls."""
+    if _deployment is None:
+        raise RuntimeError("This handler runs in Lambda only.")
+    return answer(event, _deployment)

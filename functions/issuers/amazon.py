@@ -1,0 +1,48 @@
+"""Amazon's CA, which signs and registers in one call."""
+
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from functions import registration
+from functions.deployment import Deployment
+from functions.record import record_of
+from functions.refusals import BadRequest
+from ledger import Certificate, LedgerError
+from pki.csr import Csr
+from pki.issuers import AMAZON
+
+
+@dataclass(frozen=True)
+class AmazonIssuer:
+    """Until the ledger knows a certificate, it has no policy and no thing, and permits nothing.
+
+    A reply that is lost leaves an active certificate of that kind: harmless, and removed by ``zymkey-fleet audit``.
+
+    AWS permission: ``iot:CreateCertificateFromCsr``.
+    """
+
+    deployment: Deployment
+
+    def check(self, csr: Csr) -> None:
+        """Amazon is handed the CSR as it is, and its subject decides which topics the device may use over HTTPS."""
+        if not csr.common_name:
+            raise BadRequest("The CSR has no common name; with Amazon's CA it must be the device's name.")
+
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+        deployment = self.deployment
+        reply = deployment.iot_once.create_certificate_from_csr(certificateSigningRequest=csr.pem, setAsActive=True)
+        signed = x509.load_pem_x509_certificate(reply["certificatePem"].encode())
+        certificate = record_of(signed, device=device, issued_by=AMAZON, now=now)
+        try:
+            deployment.ledger.record_certificate(certificate, lease=lease, now=now)
+        except LedgerError:
+            deployment.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
+            raise
+        return certificate
+
+    def has_issued(self, certificate: Certificate) -> bool:
+        return certificate.issued_by == AMAZON
+
+    def register(self, certificate: Certificate) -> str:
+        return registration.activate(certificate.certificate_id, iot=self.deployment.iot)

@@ -1,0 +1,41 @@
+"""What an issuer does for an enrollment."""
+
+from typing import Protocol
+
+from ledger import Certificate
+from pki.csr import Csr
+
+
+class Issuer(Protocol):
+    """One way to have a device's certificate signed and registered. Every method can be repeated."""
+
+    def check(self, csr: Csr) -> None:
+        """Refuse a CSR that this issuer could make no usable certificate of.
+
+        Raises:
+            BadRequest: what is wrong with the CSR.
+        """
+
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+        """Have the CSR signed, and record the certificate in the ledger before it may be used.
+
+        Args:
+            lease: the id under which this request works for the device.
+            now: seconds since 1970.
+
+        Raises:
+            NotYet: a CA outside AWS has to sign it first.
+            LedgerError: the device is blocked, or another request has taken over.
+            ClientError, BotoCoreError: AWS did not do its part.
+        """
+
+    def has_issued(self, certificate: Certificate) -> bool:
+        """Whether a recorded certificate is this issuer's, so that an interrupted enrollment may go on with it."""
+
+    def register(self, certificate: Certificate) -> str:
+        """Have AWS IoT hold a recorded certificate as active, and return its ARN.
+
+        Raises:
+            Forbidden: somebody has switched this certificate off.
+            ClientError, BotoCoreError: AWS did not do its part.
+        """

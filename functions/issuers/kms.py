@@ -1,0 +1,39 @@
+"""The fleet's own CA, whose key lives in AWS KMS."""
+
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from functions.issuers.own_authority import OwnAuthority
+from functions.record import record_of
+from ledger import Certificate
+from pki.certificates import device_certificate
+from pki.csr import Csr
+from pki.fingerprint import certificate_id
+from pki.kms_key import KmsPrivateKey
+
+
+class KmsIssuer(OwnAuthority):
+    """Signs with the newest CA's key. The certificate is recorded before AWS IoT hears of it.
+
+    AWS permission: ``kms:Sign`` on that key.
+    """
+
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+        deployment, choices = self.deployment, self.deployment.choices
+        ca = choices.ca_certificates[-1]
+        ca_key = ca.public_key()
+        if not isinstance(ca_key, ec.EllipticCurvePublicKey):
+            raise TypeError("the CA in KMS has an EC key")
+        signed = device_certificate(
+            signer=KmsPrivateKey(client=deployment.kms, key_id=choices.ca_key_arn, public_key=ca_key),
+            ca=ca,
+            key=csr.public_key,
+            device=device,
+            subject=choices.subject,
+            validity_days=choices.validity_days,
+            now=datetime.fromtimestamp(now, UTC),
+        )
+        certificate = record_of(signed, device=device, issued_by=certificate_id(ca), now=now)
+        deployment.ledger.record_certificate(certificate, lease=lease, now=now)
+        return certificate

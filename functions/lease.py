@@ -1,0 +1,54 @@
+"""The lease under which a request works for one key, alone."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.authorize import KnownKey, TokenClaim
+from functions.deployment import Deployment
+from functions.log import log
+from ledger import Device, LedgerError
+
+# Longer than the function may run (20 s): a lease that has run out belongs to nobody who could still be writing.
+LEASE_SECONDS = 25
+
+
+@contextmanager
+def lease(
+    authorized: KnownKey | TokenClaim, *, fingerprint: str, now: int, deployment: Deployment
+) -> Iterator[tuple[Device, str]]:
+    """Work for one key, alone. Yields the device as the ledger has it now, and the lease's id.
+
+    The lease is given back when the work fails; when it succeeds, ``complete`` has ended it. A function that is
+    killed gives nothing back, and the next request waits for ``LEASE_SECONDS`` at most.
+
+    Raises:
+        LedgerError: the token is not good, the device is blocked, or another request of the key is at work.
+    """
+    lease_id = secrets.token_hex(8)
+    until = now + LEASE_SECONDS
+    ledger = deployment.ledger
+    try:
+        match authorized:
+            case TokenClaim(name=name, token_hash=token_hash):
+                device = ledger.claim(
+                    name, fingerprint=fingerprint, token_hash=token_hash, lease=lease_id, lease_until=until, now=now
+                )
+            case KnownKey(device=known):
+                device = ledger.acquire_lease(
+                    known.name, fingerprint=fingerprint, lease=lease_id, lease_until=until, now=now
+                )
+        yield device, lease_id
+    except BaseException:
+        _give_back(authorized.name, lease_id, deployment)
+        raise
+
+
+def _give_back(name: str, lease_id: str, deployment: Deployment) -> None:
+    try:
+        deployment.ledger.release(name, lease=lease_id)
+    except (ClientError, BotoCoreError, LedgerError) as error:
+        # It runs out by itself.
+        log.warning("could not give the lease back", reason=type(error).__name__)

@@ -1,0 +1,64 @@
+"""A certificate becomes a device's in AWS IoT: registered, attached to its thing, permitted.
+
+Each step can be repeated.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from functions.refusals import Forbidden
+from ledger import Certificate
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) -> str:
+    """Register the certificate as active, and return its ARN.
+
+    When AWS IoT knows it already, an earlier attempt got that far, or the device connected first (just-in-time
+    registration leaves it PENDING_ACTIVATION, from where it is activated).
+
+    Raises:
+        Forbidden: somebody has switched this very certificate off.
+    """
+    try:
+        reply = iot.register_certificate(
+            certificatePem=certificate.pem,
+            # Needed when several registered CAs have the same subject (AWS IoT API reference, RegisterCertificate).
+            caCertificatePem=ca.public_bytes(Encoding.PEM).decode("ascii"),
+            status="ACTIVE",
+        )
+    except iot.exceptions.ResourceAlreadyExistsException:
+        return activate(certificate.certificate_id, iot=iot)
+    return reply["certificateArn"]
+
+
+def activate(certificate_id: str, *, iot: IoTClient) -> str:
+    """See to it that a certificate which AWS IoT has is active, and return its ARN.
+
+    Raises:
+        Forbidden: somebody has switched it off.
+    """
+    description = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+    if description["status"] == "PENDING_ACTIVATION":
+        iot.update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
+    elif description["status"] != "ACTIVE":
+        raise Forbidden(
+            f"AWS IoT holds this device's certificate as {description['status']}: the operator has switched it off."
+        )
+    return description["certificateArn"]
+
+
+def permit(arn: str, *, device: str, policy: str, iot: IoTClient) -> None:
+    """Attach the certificate to the device's thing, and last of all the policy: until then it may do nothing."""
+    # A thing that differs, with attributes that somebody gave it, is the device's all the same.
+    with suppress(iot.exceptions.ResourceAlreadyExistsException):
+        iot.create_thing(thingName=device)
+    iot.attach_thing_principal(thingName=device, principal=arn)
+    iot.attach_policy(policyName=policy, target=arn)

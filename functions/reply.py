@@ -1,0 +1,67 @@
+"""Replies, encoded for an HTTP API. Strict in what goes out: some EST clients fail on anything else."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from functions.refusals import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A reply with a text body."""
+
+    status: int
+    content_type: str
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self) -> dict[str, Any]:
+        """The reply as the HTTP API takes it from a function (payload format 2.0)."""
+        return {
+            "statusCode": self.status,
+            "headers": {"Content-Type": self.content_type, "Cache-Control": "no-store", **self.headers},
+            "body": self.body,
+            "isBase64Encoded": False,
+        }
+
+
+def issued(certificate: x509.Certificate) -> Reply:
+    """A certs-only PKCS#7 with the issued certificate and no other (RFC 7030 section 4.2.3)."""
+    return _pkcs7([certificate], "application/pkcs7-mime; smime-type=certs-only")
+
+
+def ca_certificates(certificates: Sequence[x509.Certificate]) -> Reply:
+    """A certs-only PKCS#7 with the CA certificates (RFC 7030 section 4.1.3)."""
+    return _pkcs7(certificates, "application/pkcs7-mime")
+
+
+def document(content: Mapping[str, Any]) -> Reply:
+    """A JSON document."""
+    return Reply(status=200, content_type="application/json", body=json.dumps(content))
+
+
+def refusal(error: Refusal) -> Reply:
+    """One sentence (RFC 7030 section 4.2.3 lets an error be text/plain)."""
+    return Reply(
+        status=error.status,
+        content_type="text/plain; charset=utf-8",
+        body=error.sentence + "\n",
+        headers=error.headers,
+    )
+
+
+def _pkcs7(certificates: Sequence[x509.Certificate], content_type: str) -> Reply:
+    der = pkcs7.serialize_certificates(list(certificates), Encoding.DER)
+    return Reply(
+        status=200,
+        content_type=content_type,
+        body=base64.b64encode(der).decode("ascii"),
+        # RFC 8951 has clients ignore it; those that are older than that look for it.
+        headers={"Content-Transfer-Encoding": "base64"},
+    )

@@ -1,0 +1,34 @@
+"""The daily sweep: the certificate before a renewal is switched off once its time of grace is over.
+
+Not at the renewal itself, for the device may not have got the new certificate yet, and not at its next request,
+for anybody can send a CSR again that they have seen. After the grace a device that still uses the old certificate is
+cut off, and gets the new one by asking, for which it needs no certificate.
+"""
+
+from functions.deployment import Deployment
+from functions.log import about, log
+from ledger import Device
+
+DAY = 86_400
+
+
+def sweep(*, grace_days: int, now: int, deployment: Deployment) -> list[str]:
+    """Deactivate each superseded certificate whose grace is over. Returns their ids; repeating it is safe."""
+    over = [
+        device
+        for device in deployment.ledger.devices()
+        if device.superseded and device.superseded_at and device.superseded_at <= now - grace_days * DAY
+    ]
+    return [_switch_off(device, now, deployment) for device in over]
+
+
+def _switch_off(device: Device, now: int, deployment: Deployment) -> str:
+    certificate_id = device.superseded or ""
+    about(device=device.name, fingerprint=device.fingerprint)
+    try:
+        deployment.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    except deployment.iot.exceptions.ResourceNotFoundException:
+        log.warning("AWS IoT no longer has the superseded certificate", certificate_id=certificate_id)
+    deployment.ledger.deactivated(device.name, certificate_id, by="sweep", now=now)
+    log.info("switched off a superseded certificate", certificate_id=certificate_id)
+    return certificate_id

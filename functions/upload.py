@@ -1,0 +1,36 @@
+"""Upload of a finished certificate: one that the fleet's CA signed elsewhere, for a key that may enroll.
+
+The CA's signature is the proof that counts here; whose key it is, the ledger or a token says.
+"""
+
+from typing import Any
+
+from functions.adopt import adopt
+from functions.authorize import authorize
+from functions.deployment import Deployment
+from functions.log import about
+from functions.request import Credentials
+from pki.fingerprint import key_fingerprint
+from pki.issued_certificate_checks import read_leaf
+
+
+def upload(body: bytes, credentials: Credentials | None, *, now: int, deployment: Deployment) -> dict[str, Any]:
+    """Register a certificate, as PEM: the leaf alone, or the leaf with its chain.
+
+    Repeating an upload whose reply was lost is answered with a ``Conflict`` that says so.
+
+    Raises:
+        Refusal, LedgerError, CertificateError: why not.
+        ClientError, BotoCoreError: AWS did not do its part; the same upload again repairs it.
+    """
+    leaf = read_leaf(body)
+    fingerprint = key_fingerprint(leaf.public_key())
+    about(fingerprint=fingerprint)
+    authorized = authorize(fingerprint, "", credentials, now=now, deployment=deployment)
+    about(device=authorized.name)
+    certificate = adopt(leaf, authorized, now=now, deployment=deployment)
+    return {
+        "device": certificate.device,
+        "certificateId": certificate.certificate_id,
+        "notAfter": certificate.not_after,
+    }

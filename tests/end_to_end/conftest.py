@@ -1,0 +1,21 @@
+"""End-to-end tests: the deployed app, the simulated Zymkey, the real commands."""
+
+from tests.support.cloud.running_sandbox import (
+    _stopped_afterwards,
+    device_env,
+    faults,
+    issuer,
+    pytest_xdist_make_scheduler,
+    sandbox,
+    zymkey,
+)
+
+__all__ = [
+    "_stopped_afterwards",
+    "device_env",
+    "faults",
+    "issuer",
+    "pytest_xdist_make_scheduler",
+    "sandbox",
+    "zymkey",
+]

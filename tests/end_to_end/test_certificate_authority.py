@@ -1,0 +1,121 @@
+"""The custom resource that makes a CA: once, with a key that stays in KMS, whatever breaks meanwhile."""
+
+import itertools
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ClientError
+from cryptography import x509
+
+from functions.certificate_authority import CertificateAuthorityError, answer, patiently
+from ledger import Ledger
+from tests.support.cloud.faults import Faults
+from tests.support.cloud.function import ONCE
+
+SUBJECT = {"Name": "2030", "CommonName": "made for a test", "Organization": "Example", "ValidityYears": "10"}
+
+
+@pytest.fixture
+def make(sandbox):
+    return maker(sandbox)
+
+
+def maker(sandbox):
+    """Answers events for one new KMS key, with some faults and other properties."""
+    key = sandbox.boto("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+
+    def make(request="Create", faults=None, **changes):
+        clients = [sandbox.boto(service, config=ONCE) for service in ("dynamodb", "kms", "iot")]
+        (faults or Faults()).watch(*clients)
+        dynamodb, kms, iot = clients
+        event = {"RequestType": request, "ResourceProperties": {"KeyArn": key, **SUBJECT, **changes}}
+        ledger = Ledger(client=dynamodb, table=sandbox.outputs["LedgerTable"])
+        return answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))
+
+    return make
+
+
+def test_aws_iot_takes_the_ca_and_openssl_finds_nothing_wrong_with_it(sandbox, make, tmp_path):
+    data = make()["Data"]
+    ca = tmp_path / "ca.pem"
+    ca.write_text(data["CertificatePem"])
+    verified = subprocess.run(
+        ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", ca, ca], capture_output=True, check=False
+    )
+    assert verified.returncode == 0, verified.stderr
+    certificate = x509.load_pem_x509_certificate(ca.read_bytes())
+    assert certificate.subject.rfc4514_string() == "CN=made for a test,O=Example"
+    sandbox.boto("iot").register_ca_certificate(
+        caCertificate=data["CertificatePem"], verificationCertificate=data["VerificationCertificatePem"]
+    )
+
+
+def test_every_later_update_returns_the_same_bytes_under_the_same_id(make):
+    first = make()
+    assert make("Update") == first
+    assert make() == first
+    assert first["PhysicalResourceId"] == "certificate-authority/2030"
+
+
+@pytest.mark.parametrize("change", [{"CommonName": "another"}, {"Organization": ""}, {"ValidityYears": "11"}])
+def test_a_changed_ca_is_refused_with_the_way_to_a_new_one(make, change):
+    made = make()
+    with pytest.raises(CertificateAuthorityError, match="add another after it, under a new name"):
+        make("Update", **change)
+    assert make("Update") == made
+
+
+def test_a_deletion_forgets_nothing(make):
+    made = make()
+    make("Delete")
+    assert make() == made
+
+
+@pytest.mark.parametrize("kind", ["refused", "lost"])
+def test_a_call_that_breaks_fails_the_deployment_and_the_next_one_makes_one_ca(sandbox, kind):
+    for position in itertools.count():
+        make = maker(sandbox)
+        faults = Faults(position=position, kind=kind)
+        try:
+            make("Create", faults)
+        except Exception:  # noqa: BLE001  whatever it is, CloudFormation hears of it
+            assert faults.fired
+        if not faults.fired:
+            break
+        assert make() == make("Update")
+    assert set(faults.calls) == {"GetItem", "GetPublicKey", "Sign", "GetRegistrationCode", "TransactWriteItems"}
+
+
+def test_permissions_that_iam_has_not_spread_yet_are_waited_for():
+    waited = []
+    answers = iter([_denied("AccessDeniedException"), _denied("AccessDenied"), {"Data": {}}])
+
+    def work():
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    assert patiently(work, pause=waited.append) == {"Data": {}}
+    assert waited == [5, 5]
+
+
+def test_what_stays_denied_fails_and_so_does_anything_else_at_once():
+    waited = []
+
+    def denied():
+        raise _denied("AccessDeniedException")
+
+    def broken():
+        raise _denied("ValidationException")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        patiently(denied, pause=waited.append)
+    assert sum(waited) == 60
+    with pytest.raises(ClientError, match="Validation"):
+        patiently(broken, pause=pytest.fail)
+
+
+def _denied(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Sign")

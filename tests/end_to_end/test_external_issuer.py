@@ -1,0 +1,299 @@
+"""A CA elsewhere: CSRs that wait, finished certificates that are uploaded, factory certificates that just connect."""
+
+import datetime as dt
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from pki.certificates import ca_certificate
+from pki.fingerprint import certificate_id
+from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
+from tests.support.cloud.external_authority import Authority
+from tests.support.cloud.faults import Faults, Killed
+from tests.support.cloud.function import choices_of, connect, post
+from tests.support.cloud.mqtt import MqttConnection
+
+pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
+
+NOW = dt.datetime.now(dt.UTC)
+UPLOAD = "/certificates"
+
+
+@pytest.fixture
+def cloud(sandbox):
+    return Cloud(sandbox)
+
+
+@pytest.fixture
+def authority(sandbox):
+    return Authority.of(sandbox)
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+
+
+def allow(cloud, candidate: Candidate) -> Candidate:
+    cloud.ledger.allow(candidate.name, fingerprint=candidate.fingerprint, by="test", now=int(time.time()))
+    return candidate
+
+
+def upload(cloud, body: bytes, credentials=None):
+    return cloud.post(UPLOAD, body, credentials=credentials, content_type="application/x-pem-file")
+
+
+def upload_until_taken(cloud, body: bytes):
+    """An event of a moment ago may still be at work for the same key: then 202, and the event may be the first."""
+    for _ in range(10):
+        reply = upload(cloud, body)
+        if reply.status_code != 202:
+            break
+        time.sleep(1)
+    return reply
+
+
+# The queue
+
+
+def test_a_csr_waits_until_its_certificate_is_uploaded_and_then_the_same_request_gets_it(cloud, authority):
+    candidate = cloud.invite(Candidate())
+    before = cloud.everything()
+    for _ in range(2):
+        reply = cloud.enroll(candidate)
+        assert (reply.status_code, int(reply.headers["Retry-After"]) > 0) == (202, True)
+    assert cloud.everything() == before, "nothing is in AWS IoT while a CSR waits"
+    assert cloud.ledger.device(candidate.name).csr.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    certificate = authority.sign(candidate)
+    assert upload(cloud, pem(certificate)).status_code == 200
+    assert issued(cloud.enroll(candidate)) == certificate
+    assert_enrolled(cloud, candidate, certificate)
+    assert cloud.ledger.device(candidate.name).csr is None
+
+
+# Upload
+
+
+def test_a_finished_certificate_is_taken_with_its_chain_and_with_a_token_that_binds_its_key(cloud, authority):
+    candidate = cloud.invite(Candidate())
+    certificate = authority.sign(candidate)
+    body = b"subject=/CN=whatever\n" + pem(certificate, authority.certificate)
+    assert upload(cloud, body, (candidate.name, candidate.token)).json() == {
+        "device": candidate.name,
+        "certificateId": certificate_id(certificate),
+        "notAfter": int(certificate.not_valid_after_utc.timestamp()),
+    }
+    assert_enrolled(cloud, candidate, certificate)
+
+
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def same_name_other_key(authority):
+    """A CA that was made anew under the old name: the trap that looks like a mistake of ours."""
+    name = authority.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+    organizations = authority.certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    organization = organizations[0].value if organizations else ""
+    return ca_certificate(signer=OTHER_KEY, common_name=name, organization=organization, validity_years=1, now=NOW)
+
+
+WRONG = {
+    "another name": (lambda a, c: pem(a.sign(c, device="somebody-else")), 400, "common name"),
+    "another CA of the same name": (
+        lambda a, c: pem(a.sign(c, signer=OTHER_KEY, ca=same_name_other_key(a))),
+        400,
+        "another key's",
+    ),
+    "expired": (
+        lambda a, c: pem(a.sign(c, validity_days=1, now=dt.datetime.now(dt.UTC) - dt.timedelta(days=1))),
+        400,
+        "expired",
+    ),
+    "a CA": (lambda a, c: pem(a.certificate), 400, "CA certificates alone"),
+    "no PEM": (lambda a, c: b"hello", 400, "not a certificate in PEM"),
+    "nothing": (lambda a, c: b"", 400, "empty"),
+    "two leaves": (lambda a, c: pem(a.sign(c), a.sign(c)), 400, "2 device certificates"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_certificate_is_refused_with_its_reason_and_without_a_trace(cloud, authority, case):
+    make, status, sentence = WRONG[case]
+    candidate = allow(cloud, Candidate())
+    before = cloud.everything()
+    reply = upload(cloud, make(authority, candidate))
+    assert (reply.status_code, sentence in reply.text) == (status, True), reply.text
+    assert cloud.everything() == before
+    assert cloud.ledger.device(candidate.name).state == "invited"
+
+
+def test_a_certificate_for_a_key_that_may_not_enroll_is_refused(cloud, authority):
+    candidate = allow(cloud, Candidate())
+    stranger = Candidate(name=candidate.name)
+    before = cloud.everything()
+    assert upload(cloud, pem(authority.sign(stranger))).status_code == 401
+    assert cloud.everything() == before
+
+
+def test_a_certificate_that_is_registered_already_is_refused_and_says_so(cloud, authority):
+    candidate = allow(cloud, Candidate())
+    certificate = authority.sign(candidate)
+    assert upload(cloud, pem(certificate)).status_code == 200
+    again = upload(cloud, pem(certificate))
+    assert (again.status_code, "already registered" in again.text) == (409, True)
+    assert_enrolled(cloud, candidate, certificate)
+
+
+STEPS = ["begin", "record", "RegisterCertificate", "CreateThing", "AttachThingPrincipal", "AttachPolicy", "finish"]
+CALLS = ["TransactWriteItems" if step in ("begin", "record", "finish") else step for step in STEPS]
+
+
+@pytest.mark.parametrize("kind", ["refused", "lost", "killed"])
+def test_an_upload_that_breaks_at_any_call_is_repaired_by_the_next_request(sandbox, cloud, authority, kind):
+    choices = choices_of(sandbox)
+    clean = Faults()
+    post(UPLOAD, pem(authority.sign(allow(cloud, candidate := Candidate()))), None, connect(sandbox, choices, clean))
+    assert cloud.ledger.device(candidate.name).state == "enrolled"
+    assert [call for call in clean.calls if call not in ("GetItem", "DescribeCertificate")] == CALLS
+    for position in range(len(clean.calls)):
+        candidate = allow(cloud, Candidate())
+        body = pem(certificate := authority.sign(candidate))
+        faults = Faults(position=position, kind=kind)
+        try:
+            broken = post(UPLOAD, body, None, connect(sandbox, choices, faults))
+            assert broken["statusCode"] == 503
+        except Killed:
+            pass
+        assert faults.fired
+        # By the operator's next try, or by the device that asks meanwhile: whoever comes first.
+        repaired = post(UPLOAD, body, None, connect(sandbox, choices), later=30)
+        assert repaired["statusCode"] in (200, 409), f"{kind} at {faults.calls[position]}: {repaired['body']}"
+        assert_enrolled(cloud, candidate, certificate)
+
+
+# First connection
+
+
+@pytest.fixture
+def factory_device(cloud, authority, tmp_path: Path):
+    """A device that came out of the factory with a certificate which AWS IoT has never seen."""
+
+    class FactoryDevice(Candidate):
+        def made(self) -> "FactoryDevice":
+            self.certificate = authority.sign(self)
+            (tmp_path / f"{self.name}.crt").write_bytes(pem(self.certificate))
+            key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            (tmp_path / f"{self.name}.key").write_bytes(key)
+            return self
+
+        def connects(self, sandbox) -> bool:
+            files = {"certificate": tmp_path / f"{self.name}.crt", "key": tmp_path / f"{self.name}.key"}
+            with MqttConnection(sandbox.env, client_id=self.name, **files) as connection:
+                return connection.is_connected
+
+        def connects_after(self, sandbox, *pauses: float) -> bool:
+            """Tries again after each pause. Seldom: with each try the emulator raises the event again."""
+            for seconds in pauses:
+                time.sleep(seconds)
+                if self.connects(sandbox):
+                    return True
+            return False
+
+    return lambda: FactoryDevice(name=new_name("factory")).made()
+
+
+def status_of(cloud, device) -> str:
+    return cloud.iot.describe_certificate(certificateId=certificate_id(device.certificate))["certificateDescription"][
+        "status"
+    ]
+
+
+def test_a_known_key_is_let_in_after_its_first_connection_was_dropped(sandbox, cloud, factory_device):
+    device = factory_device()
+    allow(cloud, device)
+    assert not device.connects(sandbox), "the first connection only makes AWS IoT look"
+    assert device.connects_after(sandbox, 1, 2, 4, 8, 16)
+    assert_enrolled(cloud, device, device.certificate)
+
+
+def test_an_unknown_key_is_left_inactive_and_let_in_by_its_upload_once_it_is_allowed(sandbox, cloud, factory_device):
+    device = factory_device()
+    assert not device.connects(sandbox)
+    assert not device.connects_after(sandbox, 3)
+    assert status_of(cloud, device) == "PENDING_ACTIVATION"
+    allow(cloud, device)
+    assert upload_until_taken(cloud, pem(device.certificate)).status_code in (200, 409)
+    assert device.connects_after(sandbox, 0, 1, 2, 4)
+    assert_enrolled(cloud, device, device.certificate)
+
+
+def test_a_blocked_key_is_left_inactive(sandbox, cloud, factory_device):
+    device = factory_device()
+    allow(cloud, device)
+    cloud.ledger.block(device.name, by="test", now=int(time.time()))
+    assert not device.connects(sandbox)
+    assert not device.connects_after(sandbox, 3)
+    assert status_of(cloud, device) == "PENDING_ACTIVATION"
+
+
+@pytest.mark.parametrize("admission", ["known-keys", "any"])
+def test_the_event_may_come_twice_and_breaks_at_any_call_without_harm(
+    sandbox, cloud, authority, factory_device, admission
+):
+    from functions.first_connection import admit
+
+    choices = choices_of(sandbox)
+
+    def event_of(device) -> dict[str, str]:
+        """AWS IoT knows the certificate, and nobody has acted on it."""
+        ca_pem = pem(authority.certificate).decode()
+        reply = cloud.iot.register_certificate(
+            certificatePem=pem(device.certificate).decode(), caCertificatePem=ca_pem, status="INACTIVE"
+        )
+        _pending(cloud, reply["certificateId"])
+        return {"certificateId": reply["certificateId"]}
+
+    def come(event, faults=None, later=0) -> str:
+        now = int(time.time()) + later
+        return admit(event, admission=admission, now=now, deployment=connect(sandbox, choices, faults))
+
+    def newcomer():
+        return factory_device() if admission == "any" else allow(cloud, factory_device())
+
+    device = newcomer()
+    clean = Faults()
+    assert come(event := event_of(device), clean) == "admitted"
+    assert come(event) == "known already"
+    assert_enrolled(cloud, device, device.certificate)
+    assert "RegisterCertificate" not in clean.calls
+    for position in range(len(clean.calls)):
+        device, faults = newcomer(), Faults(position=position, kind="lost")
+        event = event_of(device)
+        with pytest.raises(Exception, match="Connection was closed"):
+            come(event, faults)
+        assert come(event, later=30) in ("admitted", "known already")
+        assert_enrolled(cloud, device, device.certificate)
+
+
+def _pending(cloud, identifier: str) -> None:
+    """The state that only a first connection can make; UpdateCertificate has it for AWS IoT's own use."""
+    cloud.iot.update_certificate(certificateId=identifier, newStatus="PENDING_ACTIVATION")
+
+
+def test_with_known_keys_a_stranger_is_told_apart_and_with_any_the_fleets_ca_vouches(sandbox, cloud, factory_device):
+    from functions.first_connection import admit
+
+    device = factory_device()
+    assert not device.connects(sandbox)
+    event = {"certificateId": certificate_id(device.certificate)}
+    deployment = connect(sandbox, choices_of(sandbox))
+    assert "Nobody let this key in" in admit(event, admission="known-keys", now=int(time.time()), deployment=deployment)
+    assert admit(event, admission="any", now=int(time.time()), deployment=deployment) == "admitted"
+    assert_enrolled(cloud, device, device.certificate)

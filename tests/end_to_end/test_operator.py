@@ -1,0 +1,274 @@
+"""`zymkey-fleet` against the whole cloud, run by an operator who may what the fleet's policy lets her, and no more."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from sandbox.environment import as_operator
+from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Fleet = Callable[..., Answer]
+
+
+@pytest.fixture
+def environment(sandbox: Any) -> dict[str, str]:
+    return as_operator(sandbox.env)
+
+
+@pytest.fixture
+def fleet(environment: dict[str, str]) -> Fleet:
+    """A function that runs one command by its words; a failure that was not expected shows what the command said."""
+
+    def run(*words: object, code: int | None = 0, **variables: str) -> Answer:
+        command = ["zymkey-fleet", *map(str, words)]
+        done = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True, timeout=180)
+        assert "Traceback" not in done.stderr
+        assert code in (None, done.returncode), f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def cloud(sandbox: Any) -> Cloud:
+    return Cloud(sandbox)
+
+
+@pytest.fixture
+def example_ca(sandbox: Any) -> Sequence[object]:
+    """The options that name the sandbox's CA elsewhere."""
+    folder = sandbox.addresses.directory / "external-ca"
+    key = ["--ca-key", folder / "ca.key", "--passphrase-file", folder / "passphrase"]
+    return ["--ca-cert", folder / "ca.crt", *key]
+
+
+def ledger_items(sandbox: Any) -> int:
+    pages = sandbox.boto("dynamodb").get_paginator("scan").paginate(TableName=sandbox.outputs["LedgerTable"])
+    return sum(page["Count"] for page in pages)
+
+
+def test_a_device_s_life_from_invitation_to_removal(fleet: Fleet, cloud: Cloud) -> None:
+    candidate = Candidate(name=new_name())
+    candidate.token = fleet("invite", candidate.name, "--json").json["token"]
+    certificate = issued(cloud.enroll(candidate))
+    assert_enrolled(cloud, candidate, certificate)
+
+    (listed,) = (each for each in fleet("list", "--json").json if each["name"] == candidate.name)
+    assert (listed["state"], listed["fingerprint"]) == ("enrolled", candidate.fingerprint)
+
+    fleet("block", candidate.name)
+    assert set(cloud.certificates_of(candidate.name).values()) == {"INACTIVE"}
+    assert cloud.enroll(candidate).status_code == 403
+
+    fleet("unblock", candidate.name)
+    assert set(cloud.certificates_of(candidate.name).values()) == {"ACTIVE"}
+    assert issued(cloud.enroll(candidate, with_token=False)) == certificate
+
+    assert "block it first" in fleet("remove", candidate.name, code=1).err
+    fleet("block", candidate.name)
+    fleet("remove", candidate.name)
+    assert cloud.enroll(candidate, with_token=False).status_code == 401
+    assert fleet("show", candidate.name, "--json").json["state"] == "removed"
+    history = [each["what"] for each in fleet("history", candidate.name, "--json").json]
+    assert history[:4] == ["invited", "claimed", "certificate signed", "enrolled"]
+    assert history[-1] == "removed"
+
+
+def test_a_key_that_was_allowed_enrolls_without_a_secret(fleet: Fleet, cloud: Cloud) -> None:
+    candidate = Candidate(name=new_name())
+    fleet("allow", candidate.name, "--key", candidate.fingerprint)
+    assert_enrolled(cloud, candidate, issued(cloud.enroll(candidate, with_token=False)))
+
+
+def test_a_key_that_asked_and_was_approved_enrolls(fleet: Fleet, cloud: Cloud) -> None:
+    candidate, other = Candidate(name=new_name()), Candidate(name=new_name())
+    for each in (candidate, other):
+        cloud.ledger.hold_for_approval(fingerprint=each.fingerprint, suggested_name=each.name, now=int(time.time()))
+    waiting = {each["fingerprint"] for each in fleet("pending", "--json").json}
+    assert {candidate.fingerprint, other.fingerprint} <= waiting
+    fleet("approve", candidate.fingerprint, "--name", candidate.name)
+    fleet("reject", other.fingerprint)
+    assert_enrolled(cloud, candidate, issued(cloud.enroll(candidate, with_token=False)))
+    assert not {candidate.fingerprint, other.fingerprint} & {
+        each["fingerprint"] for each in fleet("pending", "--json").json
+    }
+
+
+def test_an_audit_finds_what_somebody_changed_behind_the_ledger_s_back(fleet: Fleet, cloud: Cloud) -> None:
+    candidate = cloud.invite(Candidate(name=new_name()))
+    issued(cloud.enroll(candidate))
+    (certificate,) = cloud.certificates_of(candidate.name)
+    cloud.iot.update_certificate(certificateId=certificate, newStatus="INACTIVE")
+    assert {"kind": "switched-off", "device": candidate.name, "certificateId": certificate, "fixed": False} in fleet(
+        "audit", "--json", code=1
+    ).json
+    fleet("audit", "--fix", code=None)  # other tests may have left what takes a person
+    fleet("unblock", candidate.name)
+    assert cloud.certificates_of(candidate.name) == {certificate: "ACTIVE"}
+
+
+def test_somebody_without_the_operator_s_policy_is_told_which_permission_is_missing(fleet: Fleet, sandbox: Any) -> None:
+    iam, name = sandbox.boto("iam"), new_name("nobody")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    credentials = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    answer = fleet("list", code=5, **credentials)
+    assert answer.err.startswith("zymkey-fleet: AWS does not permit cloudformation:DescribeStacks")
+    assert "OperatorPolicyArn" in answer.err
+
+
+STEPS = [
+    *("configuration", "refused-without-invitation", "enroll", "same-certificate-again", "https-publish"),
+    *("https-refused-elsewhere", "mqtt-round-trip", "mqtt-refused-elsewhere"),
+]
+
+
+@pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
+def test_verify_proves_the_deployment_and_leaves_no_trace(
+    fleet: Fleet, cloud: Cloud, sandbox: Any, issuer: str, example_ca: Sequence[object]
+) -> None:
+    before = cloud.everything(), ledger_items(sandbox)
+    report = fleet("verify", "--json", *(example_ca if issuer == "external" else [])).json
+    assert report["ok"] is True
+    first_connection = ["first-connection"] if issuer == "external" else []
+    assert [each["step"] for each in report["steps"]] == [*STEPS, *first_connection, "clean-up"]
+    assert report["observations"]["wwwAuthenticateArrivesAs"] == "WWW-Authenticate"
+    assert report["observations"]["httpsRefusal"].startswith("HTTP 403 ForbiddenException")
+    if issuer == "aws":
+        assert report["observations"]["csrSubjectIsKept"] in (True, False)
+    if issuer == "external":
+        assert report["observations"]["mqttRegistersAtFirstConnection"] == "ACTIVE"
+    assert (cloud.everything(), ledger_items(sandbox)) == before
+
+
+def test_verify_that_fails_says_at_which_step(fleet: Fleet, cloud: Cloud, sandbox: Any) -> None:
+    before = cloud.everything(), ledger_items(sandbox)
+    answer = fleet("verify", "--json", code=1, ENROLLMENT_URL="https://127.0.0.1:9")
+    assert answer.json["ok"] is False
+    assert [(each["step"], each["ok"]) for each in answer.json["steps"]] == [
+        ("configuration", False),
+        ("clean-up", True),
+    ]
+    assert answer.json["steps"][0]["detail"].startswith("No answer from https://127.0.0.1:9: ")
+    assert (cloud.everything(), ledger_items(sandbox)) == before
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_verify_that_is_interrupted_leaves_no_trace_either(
+    cloud: Cloud, sandbox: Any, environment: dict[str, str], interruption: signal.Signals
+) -> None:
+    before = cloud.everything(), ledger_items(sandbox)
+    # Nobody listens there, so the publish is tried for a minute: time enough to interrupt it.
+    stuck = {**environment, "IOT_HTTPS_PORT": "9"}
+    command = ["zymkey-fleet", "verify", "--json"]
+    process = subprocess.Popen(command, env=stuck, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not any(each.startswith("zymkey-fleet-verify-") for each in cloud.everything()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(interruption)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "zymkey-fleet: interrupted\n")
+    assert json.loads(out)["steps"][-1] | {"seconds": 0} == {
+        "step": "clean-up",
+        "ok": True,
+        "seconds": 0,
+        "detail": "nothing is left",
+    }
+    assert (cloud.everything(), ledger_items(sandbox)) == before
+
+
+def test_verify_removes_what_a_laptop_left_that_went_dark(
+    cloud: Cloud, sandbox: Any, environment: dict[str, str]
+) -> None:
+    before = cloud.everything(), ledger_items(sandbox)
+    left = cloud.invite(Candidate(name=new_name("zymkey-fleet-verify")))
+    issued(cloud.enroll(left))
+    later = """
+from fleet.smoke_test import traces
+traces._LEFT_BEHIND_SECONDS = 0
+from fleet.cli import main
+raise SystemExit(main(["verify", "--json"]))
+"""
+    time.sleep(1)  # the ledger's times are whole seconds
+    done = subprocess.run([sys.executable, "-c", later], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["steps"][-1]["detail"] == "nothing is left, nor of 1 that earlier verifications left"
+    assert (cloud.everything(), ledger_items(sandbox)) == before
+
+
+@pytest.mark.parametrize("issuer", ["aws"], indirect=True)
+def test_an_unfinished_certificate_of_amazon_s_is_found_and_deleted(cloud: Cloud, environment: dict[str, str]) -> None:
+    candidate = Candidate(name=new_name())
+    cloud.ledger.allow(candidate.name, fingerprint=candidate.fingerprint, by="test", now=int(time.time()))
+    pem = b"-----BEGIN CERTIFICATE REQUEST-----\n" + candidate.csr + b"\n-----END CERTIFICATE REQUEST-----\n"
+    lost = cloud.iot.create_certificate_from_csr(certificateSigningRequest=pem.decode(), setAsActive=True)
+    at_once = """
+import fleet.audit
+fleet.audit.MIN_AGE_SECONDS = 0
+from fleet.cli import main
+raise SystemExit(main(["audit", "--fix", "--json"]))
+"""
+    done = subprocess.run([sys.executable, "-c", at_once], env=environment, capture_output=True, text=True, timeout=120)
+    finding = {"kind": "unfinished", "device": candidate.name, "certificateId": lost["certificateId"], "fixed": True}
+    assert finding in json.loads(done.stdout), done.stderr
+    assert lost["certificateId"] not in cloud.everything()
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_a_csr_waits_for_the_operator_s_signature(fleet: Fleet, cloud: Cloud, example_ca: Sequence[object]) -> None:
+    candidate = cloud.invite(Candidate(name=new_name()))
+    assert cloud.enroll(candidate).status_code == 202
+    assert ("signature", candidate.name) in {
+        (each["waitsFor"], each["name"]) for each in fleet("pending", "--json").json
+    }
+    (signed,) = fleet("sign", candidate.name, *example_ca, "--json").json
+    assert signed["registered"] is True
+    assert_enrolled(cloud, candidate, issued(cloud.enroll(candidate)))
+    assert candidate.name not in {each["name"] for each in fleet("pending", "--json").json}
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_a_csr_is_signed_elsewhere_and_imported(
+    fleet: Fleet, cloud: Cloud, example_ca: Sequence[object], tmp_path: Any
+) -> None:
+    candidate = cloud.invite(Candidate(name=new_name()))
+    assert cloud.enroll(candidate).status_code == 202
+    fleet("export", tmp_path / "exported")
+    _, certificate, _, key, _, passphrase = example_ca
+    signed = tmp_path / "signed"
+    signed.mkdir()
+    subprocess.run(
+        [
+            *("openssl", "x509", "-req", "-in", tmp_path / "exported" / f"{candidate.name}.csr"),
+            *("-CA", certificate, "-CAkey", key, "-passin", f"file:{passphrase}", "-days", "30"),
+            *("-out", signed / f"{candidate.name}.crt"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (imported,) = fleet("import", signed, "--json").json
+    assert (imported["name"], imported["registered"]) == (candidate.name, True)
+    assert_enrolled(cloud, candidate, issued(cloud.enroll(candidate)))
+    again = fleet("import", signed, "--json", code=1).json[0]
+    assert "already registered" in again["reason"]

@@ -1,0 +1,213 @@
+"""The whole story, with each issuer and the real commands: a device from nothing, its troubles, its end.
+
+The operator's command runs under the operator's policy, the device's with a simulated Zymkey.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.cloud.commands import Answer, Command, RaspberryPi, interrupt, operator
+from tests.support.cloud.enrollment import Cloud, new_name
+from tests.support.cloud.running_sandbox import RunningSandbox
+
+EACH_ISSUER = pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
+
+
+@pytest.fixture
+def cloud(sandbox: RunningSandbox) -> Cloud:
+    return Cloud(sandbox)
+
+
+@pytest.fixture
+def fleet(sandbox: RunningSandbox) -> Command:
+    return operator(sandbox.env)
+
+
+@pytest.fixture
+def pi(sandbox: RunningSandbox, tmp_path: Path) -> RaspberryPi:
+    return RaspberryPi(new_name(), sandbox.env, tmp_path)
+
+
+@pytest.fixture
+def sign(sandbox: RunningSandbox, fleet: Command) -> Callable[[RaspberryPi], None]:
+    """The operator signs a CSR that waits, with the CA at hand. Where the cloud signs, there is nothing to do."""
+
+    def run(pi: RaspberryPi) -> None:
+        if sandbox.issuer == "external":
+            fleet("sign", pi.name, *ca_options(sandbox))
+
+    return run
+
+
+def ca_options(sandbox: RunningSandbox) -> Sequence[object]:
+    folder = sandbox.addresses.directory / "external-ca"
+    key = ("--ca-key", folder / "ca.key", "--passphrase-file", folder / "passphrase")
+    return ("--ca-cert", folder / "ca.crt", *key)
+
+
+def enrolled(
+    pi: RaspberryPi, sandbox: RunningSandbox, fleet: Command, sign: Callable[[RaspberryPi], None]
+) -> RaspberryPi:
+    """A device that somebody has invited and that is in."""
+    token = fleet("invite", pi.name, "--json").json["token"]
+    if sandbox.issuer == "external":
+        pi.zymkey_iot("bootstrap", "--give-up-after", "1s", code=7, ZYMKEY_IOT_TOKEN=token)
+        sign(pi)
+    pi.zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN=token)
+    return pi
+
+
+@EACH_ISSUER
+def test_a_device_from_nothing_to_its_first_message_and_back_after_every_loss(
+    sandbox: RunningSandbox, fleet: Command, pi: RaspberryPi, cloud: Cloud
+) -> None:
+    invitation = fleet("invite", pi.name, "--json").json
+    refused = pi.zymkey_iot("bootstrap", code=6, ZYMKEY_IOT_TOKEN="not-the-token")
+    assert "the token was not accepted" in refused.err
+    pi.zymkey.reset()
+
+    # The command as it was printed is all that is needed.
+    if sandbox.issuer == "external":
+        wait_for_the_ca(sandbox, fleet, pi, as_printed(pi, invitation["command"]))
+    else:
+        done = Command.ended(as_printed(pi, invitation["command"]))
+        assert f"{pi.name} is on AWS IoT" in done.out
+        assert pi.zymkey.signatures() == 2
+    certificate = pi.certificate_pem
+    assert cloud.certificates_of(pi.name) == {pi.certificate_id: "ACTIVE"}
+
+    # To its own topics, and to no other.
+    pi.zymkey_iot("publish", "devices/{device}/temperature", '{"celsius": 21.5}')
+    pi.zymkey_iot("publish", "--mqtt", "devices/{device}/temperature", '{"celsius": 21.5}')
+    for way in ([], ["--mqtt"]):
+        denied = pi.zymkey_iot("publish", *way, "devices/another/temperature", "0", "--json", code=10)
+        assert (denied.json["error"], "devices/another/temperature" in denied.err) == ("topic-denied", True)
+
+    # Again: nothing is asked for, nothing changes, and it costs one signature.
+    files = pi.files()
+    pi.zymkey.reset()
+    again = pi.zymkey_iot("bootstrap", "--json").json
+    assert (again["enrolled"], pi.zymkey.signatures(), pi.files()) == (False, 1, files)
+    assert pi.zymkey_iot("renew", code=13).out.splitlines()[-1].startswith("Not due before")
+    assert pi.certificate_pem == certificate
+
+    # All files lost: the key is still the device.
+    shutil.rmtree(pi.state)
+    pi.zymkey_iot("bootstrap")
+    assert pi.certificate_pem == certificate
+    assert cloud.certificates_of(pi.name) == {pi.certificate_id: "ACTIVE"}
+
+    # Another Zymkey is another device, whatever name it takes.
+    pi.zymkey.swap()
+    shutil.rmtree(pi.state)
+    swapped = pi.zymkey_iot("bootstrap", code=6, ZYMKEY_IOT_TOKEN=invitation["token"])
+    assert invitation["token"] not in swapped.out + swapped.err
+
+
+def as_printed(pi: RaspberryPi, command: str) -> "subprocess.Popen[str]":
+    """A shell on the Pi, into which somebody has pasted a command."""
+    about_this_pi = {"ENROLLMENT_URL", "ZYMKEY_IOT_NAME"}
+    environment = {k: v for k, v in pi.zymkey_iot.environment.items() if k not in about_this_pi}
+    return Command("sh", environment).start("-c", f"exec env {command}")
+
+
+def wait_for_the_ca(
+    sandbox: RunningSandbox, fleet: Command, pi: RaspberryPi, bootstrap: "subprocess.Popen[str]"
+) -> None:
+    """The device waits and says so; somebody loses patience; the CA signs elsewhere; the device goes on."""
+    assert bootstrap.stdout is not None
+    progress = next(line for line in bootstrap.stdout if "Again in" in line)
+    assert f"{pi.name} has to wait: The CSR waits for a signature by the fleet's CA" in progress
+    assert "run it again to go on" in interrupt(bootstrap).err
+
+    waiting = {each["name"]: each for each in fleet("pending", "--json").json}
+    assert (waiting[pi.name]["waitsFor"], waiting[pi.name]["fingerprint"]) == ("signature", pi.fingerprint)
+    exported = pi.folder / "to-sign"
+    fleet("export", exported)
+    folder = sandbox.addresses.directory / "external-ca"
+    Command("openssl", sandbox.env)(
+        *("x509", "-req", "-in", exported / f"{pi.name}.csr", "-out", pi.folder / "signed.crt", "-days", "30"),
+        *("-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-passin", f"file:{folder / 'passphrase'}"),
+    )
+    shutil.rmtree(exported)
+    exported.mkdir()
+    shutil.move(pi.folder / "signed.crt", exported)
+    (imported,) = fleet("import", exported, "--json").json
+    assert (imported["name"], imported["registered"]) == (pi.name, True)
+
+    pi.zymkey.reset()
+    assert f"{pi.name} is on AWS IoT" in pi.zymkey_iot("wait").out
+    assert pi.zymkey.signatures() == 2
+    assert pi.name not in {each["name"] for each in fleet("pending", "--json").json}
+
+
+@EACH_ISSUER
+def test_two_bootstraps_at_once_end_with_one_certificate(
+    sandbox: RunningSandbox,
+    fleet: Command,
+    pi: RaspberryPi,
+    cloud: Cloud,
+    sign: Callable[[RaspberryPi], None],
+) -> None:
+    token = fleet("invite", pi.name, "--json").json["token"]
+    both = [pi, pi.beside("other-state")]
+
+    def at_once(*options: str, code: int) -> list[Answer]:
+        processes = [each.zymkey_iot.start("bootstrap", *options, ZYMKEY_IOT_TOKEN=token) for each in both]
+        return [Command.ended(each, code=code) for each in processes]
+
+    if sandbox.issuer == "external":
+        at_once("--give-up-after", "1s", code=7)
+        sign(pi)
+    at_once(code=0)
+
+    assert both[0].certificate_pem == both[1].certificate_pem
+    assert cloud.certificates_of(pi.name) == {pi.certificate_id: "ACTIVE"}
+    shown = fleet("show", pi.name, "--json").json
+    assert [each["state"] for each in shown["certificates"]] == ["active"]
+    assert pi.zymkey_iot("bootstrap").out.endswith("The key signed once.\n")
+
+
+@EACH_ISSUER
+def test_a_blocked_device_is_out_until_it_is_unblocked_and_the_ledger_tells_it_all(
+    sandbox: RunningSandbox, fleet: Command, pi: RaspberryPi, cloud: Cloud, sign: Callable[[RaspberryPi], None]
+) -> None:
+    enrolled(pi, sandbox, fleet, sign)
+    assert state_in_list(fleet, pi) == "enrolled"
+
+    fleet("block", pi.name)
+    assert state_in_list(fleet, pi) == "blocked"
+    assert cloud.certificates_of(pi.name) == {pi.certificate_id: "INACTIVE"}
+    assert "refused the certificate" in pi.zymkey_iot("publish", "devices/{device}/t", "1", code=9).err
+    assert "refused the certificate" in pi.zymkey_iot("bootstrap", code=9).err
+    certificate = pi.certificate_pem
+    shutil.rmtree(pi.state)
+    assert "is blocked" in pi.zymkey_iot("bootstrap", code=6).err
+
+    fleet("unblock", pi.name)
+    pi.zymkey_iot("bootstrap")
+    assert pi.certificate_pem == certificate
+    pi.zymkey_iot("publish", "devices/{device}/t", "1")
+
+    shown = fleet("show", pi.name, "--json").json
+    assert (shown["state"], shown["fingerprint"]) == ("enrolled", pi.fingerprint)
+    assert [(each["certificateId"], each["state"]) for each in shown["certificates"]] == [(pi.certificate_id, "active")]
+    assert pi.fingerprint in fleet("list").out
+
+    # A device's end.
+    fleet("block", pi.name)
+    fleet("remove", pi.name)
+    assert pi.name not in {each["name"] for each in fleet("list", "--json").json}
+    happened = [each["what"] for each in fleet("history", pi.name, "--json").json]
+    kept = [what for what in happened if what in ("invited", "claimed", "enrolled", "blocked", "unblocked", "removed")]
+    assert kept == ["invited", "claimed", "enrolled", "blocked", "unblocked", "blocked", "removed"]
+    assert "is not known (401)" in pi.beside("afterwards").zymkey_iot("bootstrap", code=6).err
+
+
+def state_in_list(fleet: Command, pi: RaspberryPi) -> str:
+    (state,) = (each["state"] for each in fleet("list", "--json").json if each["name"] == pi.name)
+    return str(state)

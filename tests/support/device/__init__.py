@@ -1,0 +1,1 @@
+"""Servers that a device talks to, on loopback, and what changes its view of the machine."""

@@ -1,0 +1,79 @@
+"""AWS IoT's HTTPS data endpoint as a device sees it: mutual TLS, topics, and the ways in which it says no."""
+
+import json
+import socket
+import ssl
+import struct
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tests.support.device.tls_server import TlsServer
+
+
+@dataclass(frozen=True)
+class Published:
+    topic: str
+    payload: bytes
+    certificate: bytes
+    """DER of what the client showed, and proved to have the key of."""
+
+
+class DataEndpoint(TlsServer):
+    """Takes clients whose certificate comes from `client_ca` and, with `known`, is among those (DER).
+
+    It ends other connections as AWS IoT does with an unknown or inactive certificate, after a handshake that seemed
+    to succeed. `refuse` makes it do so with the next ones, by `end` or `reset`. `allowed` is the prefix that topics
+    must have.
+    """
+
+    def __init__(self, server_pem: Path, client_ca: Path) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
+        context.load_cert_chain(server_pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                server.serve(self)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(context, Handler)
+        self.published: list[Published] = []
+        self.allowed = "devices/"
+        self.statuses: list[int] = []
+        self.refuse: list[str] = []
+        self.known: set[bytes] | None = None
+
+    def take(self, connection: socket.socket) -> ssl.SSLSocket:
+        secured = super().take(connection)
+        unknown = self.known is not None and secured.getpeercert(binary_form=True) not in self.known
+        if self.refuse or unknown:
+            if self.refuse and self.refuse.pop(0) == "reset":
+                linger_not = struct.pack("ii", 1, 0)
+                secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+            secured.close()
+            raise ConnectionAbortedError
+        return secured
+
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        topic = unquote(parts.path.removeprefix("/topics/"))
+        payload = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        status = self.statuses.pop(0) if self.statuses else (200 if topic.startswith(self.allowed) else 403)
+        if status == 200:
+            assert parts.query == "qos=1"
+            shown = handler.connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+            self.published.append(Published(topic, payload, shown))
+        body = json.dumps({"message": "OK" if status == 200 else "no", "traceId": "trace-1"}).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body)))
+        if status == 403:
+            handler.send_header("x-amzn-ErrorType", "ForbiddenException:")
+        handler.end_headers()
+        handler.wfile.write(body)

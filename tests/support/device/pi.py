@@ -1,0 +1,44 @@
+"""A device as a test runs it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@dataclass
+class Pi:
+    """A device's state folder and environment, and its command run as a process of its own."""
+
+    state: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "device", *arguments, stdin=stdin, **variables)
+
+    def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the repository, with the device's environment."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=REPOSITORY,
+            env={**os.environ, **self.environment, **variables},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def files(self) -> dict[str, tuple[bytes, int, int]]:
+        """Every file of the state folder: content, mode, and when it was changed."""
+        return {
+            str(path.relative_to(self.state)): (
+                path.read_bytes(),
+                path.stat().st_mode & 0o777,
+                path.stat().st_mtime_ns,
+            )
+            for path in sorted(self.state.rglob("*"))
+            if path.is_file()
+        }
