@@ -71,17 +71,19 @@ def settings_for(issuer: str, authority: ExampleAuthority | None) -> dict[str, s
     return settings
 
 
-def deployment_digest(settings: Mapping[str, str]) -> str:
-    """Changes with the sources, with the overridden settings and with the files that these name."""
+def deployment_digest(settings: Mapping[str, str], app: Path = REPOSITORY) -> str:
+    """Changes with the app's sources, with the overridden settings and with the files that these name."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     named = json.loads(settings.get("externalCertificateAuthority", "{}")).values()
-    for path in [*_source_files(), *map(Path, named)]:
+    for path in [*_source_files(app), *map(Path, named)]:
         digest.update(str(path).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+def deploy(
+    addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], app: Path = REPOSITORY
+) -> dict[str, str]:
     """`cdk bootstrap`, then `cdk deploy` of all stacks; the CLI's words go to deploy.log.
 
     Returns the stacks' outputs by name. Raises SandboxError with the end of that log when the CLI fails.
@@ -111,7 +113,7 @@ def deploy(addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, 
         ],
         environment,
         log,
-        folder=REPOSITORY,
+        folder=app,
     )
     stacks: dict[str, dict[str, str]] = json.loads(outputs_file.read_text())
     return {name: value for stack in stacks.values() for name, value in stack.items()}
@@ -144,9 +146,9 @@ def _cdk_environment(directory: Path, aws: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _source_files() -> Iterator[Path]:
+def _source_files(app: Path) -> Iterator[Path]:
     for source in SOURCES:
-        path = REPOSITORY / source
+        path = app / source
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*") if file.suffix in (".py", ".json"))
         elif path.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import boto3
 
-from .addresses import DATA_ENDPOINT_HOST, Addresses
+from .addresses import DATA_ENDPOINT_HOST, REPOSITORY, Addresses
 from .background import exclusively
 from .certificates import ServerCertificates, ensure_server_certificates
 from .data_endpoint.process import data_endpoint_process, ensure_data_endpoint, is_serving
@@ -58,10 +58,18 @@ class Sandbox:
         return self.addresses.environment_file
 
 
-def start(addresses: Addresses, issuer: str, say: Say, *, settings: Mapping[str, str] | None = None) -> Sandbox:
+def start(
+    addresses: Addresses,
+    issuer: str,
+    say: Say,
+    *,
+    settings: Mapping[str, str] | None = None,
+    app: Path = REPOSITORY,
+) -> Sandbox:
     """Bring everything up that is not up, deploy what is not deployed, write the environment file.
 
-    `settings` are more of cdk.json's that differ, by their dotted names, with JSON for what is no string.
+    `settings` are more of cdk.json's that differ, by their dotted names, with JSON for what is no string. `app` is
+    the folder of the CDK app: another than this one's for an earlier release.
 
     Raises SandboxError when a part cannot be brought up; those that came up stay.
     """
@@ -72,7 +80,8 @@ def start(addresses: Addresses, issuer: str, say: Say, *, settings: Mapping[str,
         _start_emulator(addresses, certificates, say)
         _start_data_endpoint(addresses, certificates, aws, say)
         authority = _example_authority(addresses, aws, issuer)
-        deployment = _ensure_deployment(addresses, aws, settings_for(issuer, authority) | dict(settings or {}), say)
+        chosen = settings_for(issuer, authority) | dict(settings or {})
+        deployment = _ensure_deployment(addresses, aws, chosen, app, say)
         _write_environment(addresses, certificates, deployment)
         return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)
 
@@ -142,19 +151,19 @@ def _data_endpoint_environment(addresses: Addresses, aws: Mapping[str, str]) -> 
 
 
 def _ensure_deployment(
-    addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], say: Say
+    addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], app: Path, say: Say
 ) -> Deployment:
     began = time.monotonic()
     deployment = current_deployment(addresses.directory)
-    if deployment is not None and deployment.digest == deployment_digest(settings):
+    if deployment is not None and deployment.digest == deployment_digest(settings, app):
         say(f"deployment: is up to date, issuer {settings['issuer']}")
         return deployment
     say(f"deployment: `cdk deploy --all`, issuer {settings['issuer']} ...")
-    outputs = deploy(addresses, aws, settings)
+    outputs = deploy(addresses, aws, settings, app)
     connection = sdk_connection(aws)
     iam = boto3.client("iam", **connection)
     deployment = Deployment(
-        digest=deployment_digest(settings),
+        digest=deployment_digest(settings, app),
         outputs=outputs,
         operator=ensure_operator(iam, outputs["OperatorPolicyArn"]),
     )

@@ -9,6 +9,7 @@ deployment.
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,18 @@ def start_sandbox(addresses: Addresses, issuer: str) -> RunningSandbox:
         outputs=dict(started.deployment.outputs),
         env=sourced(started.environment_file),
     )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, for a sandbox of a test's own."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 @pytest.fixture

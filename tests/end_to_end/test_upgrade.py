@@ -1,0 +1,120 @@
+"""A deployment of the first release is updated to this one, with a device in the field that still runs that release.
+
+In a sandbox of its own. What must not change is whatever holds state, and whatever a device has been told.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import lifecycle
+from sandbox.addresses import Addresses
+from sandbox.environment import sourced
+from tests.support.cloud.commands import Command, RaspberryPi, operator
+from tests.support.cloud.enrollment import Cloud, new_name
+from tests.support.cloud.running_sandbox import RunningSandbox, free_ports
+from tests.support.release import FIRST_RELEASE, sources_of
+
+# Which resources hold state or are known to devices and people by their id.
+STATEFUL = {
+    *("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::IoT::CACertificate", "AWS::IoT::Policy"),
+    *("Custom::CertificateAuthority", "AWS::IAM::ManagedPolicy", "AWS::ApiGatewayV2::Api"),
+}
+
+
+@pytest.fixture(scope="module")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = sources_of(FIRST_RELEASE, tmp_path_factory.mktemp("release"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture
+def addresses(tmp_path: Path) -> Iterator[Addresses]:
+    gateway, https, mqtt = free_ports(3)
+    own = Addresses(gateway_port=gateway, https_port=https, mqtt_port=mqtt, directory=tmp_path / "sandbox")
+    yield own
+    lifecycle.stop(own, print)
+
+
+def started(addresses: Addresses, issuer: str, **options: Path) -> RunningSandbox:
+    sandbox = lifecycle.start(addresses, issuer, print, **options)
+    return RunningSandbox(
+        addresses=sandbox.addresses,
+        outputs=dict(sandbox.deployment.outputs),
+        env=sourced(sandbox.environment_file),
+    )
+
+
+def stateful_resources(sandbox: RunningSandbox) -> dict[str, str]:
+    """Logical id and type → physical id."""
+    cloudformation = sandbox.boto("cloudformation")
+    return {
+        f"{each['LogicalResourceId']} ({each['ResourceType']})": each["PhysicalResourceId"]
+        for stack in ("zymkey-Trust", "zymkey-Enrollment")
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] in STATEFUL
+    }
+
+
+def make_due(cloud: Cloud, pi: RaspberryPi, sandbox: RunningSandbox) -> None:
+    """Let the ledger remember the certificate as older than two thirds of its life, so that the next request renews."""
+    certificate = cloud.ledger.certificate(pi.name, pi.certificate_id)
+    assert certificate is not None
+    now = int(time.time())
+    sandbox.boto("dynamodb").update_item(
+        TableName=sandbox.outputs["LedgerTable"],
+        Key={"pk": {"S": f"device#{pi.name}"}, "sk": {"S": f"certificate#{pi.certificate_id}"}},
+        UpdateExpression="SET not_before = :then",
+        ExpressionAttributeValues={":then": {"N": str(now - 3 * (certificate.not_after - now))}},
+    )
+
+
+def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox) -> None:
+    old = pi.certificate_id
+    make_due(cloud, pi, sandbox)
+    assert "Renewed" in pi.zymkey_iot("renew").out
+    assert pi.certificate_id != old
+    active = {name for name, status in cloud.certificates_of(pi.name).items() if status == "ACTIVE"}
+    assert {old, pi.certificate_id} <= active
+    pi.zymkey_iot("publish", "devices/{device}/t", "1")
+    pi.zymkey_iot("publish", "--mqtt", "devices/{device}/t", "1")
+
+
+def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_what_it_is(
+    addresses: Addresses, first_release: Path, tmp_path: Path
+) -> None:
+    sandbox = started(addresses, "kms", app=first_release)
+    fleet = operator(sandbox.env)
+    pi = RaspberryPi(new_name(), sandbox.env, tmp_path / "enrolled")
+    pi.zymkey_iot = Command(str(first_release / "bin" / "zymkey-iot"), pi.zymkey_iot.environment)
+    pi.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=fleet("invite", pi.name, "--json").json["token"])
+    invited = RaspberryPi(new_name(), sandbox.env, tmp_path / "invited")
+    invited.zymkey_iot = Command(str(first_release / "bin" / "zymkey-iot"), invited.zymkey_iot.environment)
+    token = fleet("invite", invited.name, "--json").json["token"]
+    before, outputs, certificate = stateful_resources(sandbox), sandbox.outputs, pi.certificate_pem
+    assert {each.rpartition("(")[2].rstrip(")") for each in before} == STATEFUL
+
+    sandbox = started(addresses, "kms")
+    cloud = Cloud(sandbox)
+    assert {name: stateful_resources(sandbox).get(name) for name in before} == before
+    assert {name: sandbox.outputs.get(name) for name in outputs} == outputs
+
+    # The device of the first release notices nothing, and renews.
+    pi.zymkey_iot("bootstrap", "--mqtt")
+    assert pi.certificate_pem == certificate
+    renewed(pi, cloud, sandbox)
+    # A token that was given out before is good.
+    invited.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
+
+    # The device's own update finds all in its state folder, and renews as well.
+    updated = RaspberryPi(pi.name, sandbox.env, tmp_path / "enrolled")
+    files = updated.files()
+    assert not updated.zymkey_iot("bootstrap", "--mqtt", "--json").json["enrolled"]
+    assert updated.files() == files
+    renewed(updated, cloud, sandbox)
+    assert operator(sandbox.env)("audit", "--json").json == []

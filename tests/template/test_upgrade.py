@@ -1,0 +1,45 @@
+"""An update of a deployment of the first release: what CloudFormation would replace or delete, by its own schemas."""
+
+import json
+
+import pytest
+
+from tests.support.release import FIRST_RELEASE, file_of
+from tests.template.snapshots import normalized
+from tests.template.synthesis import ISSUERS, Template, synthesize
+from tests.template.test_switching import replacing_properties
+
+# CloudFormation would replace these, and nothing is lost: a version of the API's deployment, a permission to invoke.
+REPLACEABLE = {"AWS::ApiGatewayV2::Deployment", "AWS::Lambda::Permission"}
+
+
+@pytest.mark.parametrize("stack", ["trust", "enrollment"])
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_an_update_of_the_first_release_replaces_and_deletes_nothing(issuer: str, stack: str) -> None:
+    old = json.loads(file_of(FIRST_RELEASE, f"tests/template/snapshots/{issuer}-{stack}.json"))
+    template: Template = getattr(synthesize(issuer=issuer), stack)
+    new = json.loads(normalized(template))
+
+    for name, resource in old["Resources"].items():
+        if resource["Type"] in REPLACEABLE:
+            continue
+        assert name in new["Resources"], f"{name} ({resource['Type']}) would be deleted"
+        other = new["Resources"][name]
+        assert other["Type"] == resource["Type"], name
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            assert other.get(policy) == resource.get(policy), (name, policy)
+        if resource["Type"].startswith("Custom::"):
+            # Its function is called when a property changes; what it then returns must stay the same CA.
+            assert other["Properties"] == resource["Properties"], name
+            continue
+        for replacing in replacing_properties(resource["Type"]):
+            before, after = resource["Properties"].get(replacing), other["Properties"].get(replacing)
+            assert before == after, f"{name} ({resource['Type']}) would be replaced: {replacing} changes"
+
+
+@pytest.mark.parametrize("stack", ["trust", "enrollment"])
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_every_output_of_the_first_release_is_still_there(issuer: str, stack: str) -> None:
+    old = json.loads(file_of(FIRST_RELEASE, f"tests/template/snapshots/{issuer}-{stack}.json"))
+    template: Template = getattr(synthesize(issuer=issuer), stack)
+    assert old.get("Outputs", {}).keys() <= template.body.get("Outputs", {}).keys()
