@@ -17,8 +17,6 @@ from pki.certificates import ca_certificate
 from pki.fingerprint import certificate_id
 from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
 from tests.support.cloud.external_authority import Authority
-from tests.support.cloud.faults import Faults, Killed
-from tests.support.cloud.function import choices_of, connect, post
 from tests.support.cloud.mqtt import MqttConnection
 
 pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
@@ -151,33 +149,6 @@ def test_a_certificate_that_is_registered_already_is_refused_and_says_so(cloud, 
     assert_enrolled(cloud, candidate, certificate)
 
 
-STEPS = ["begin", "record", "RegisterCertificate", "CreateThing", "AttachThingPrincipal", "AttachPolicy", "finish"]
-CALLS = ["TransactWriteItems" if step in ("begin", "record", "finish") else step for step in STEPS]
-
-
-@pytest.mark.parametrize("kind", ["refused", "lost", "killed"])
-def test_an_upload_that_breaks_at_any_call_is_repaired_by_the_next_request(sandbox, cloud, authority, kind):
-    choices = choices_of(sandbox)
-    clean = Faults()
-    post(UPLOAD, pem(authority.sign(allow(cloud, candidate := Candidate()))), None, connect(sandbox, choices, clean))
-    assert cloud.ledger.device(candidate.name).state == "enrolled"
-    assert [call for call in clean.calls if call not in ("GetItem", "DescribeCertificate")] == CALLS
-    for position in range(len(clean.calls)):
-        candidate = allow(cloud, Candidate())
-        body = pem(certificate := authority.sign(candidate))
-        faults = Faults(position=position, kind=kind)
-        try:
-            broken = post(UPLOAD, body, None, connect(sandbox, choices, faults))
-            assert broken["statusCode"] == 503
-        except Killed:
-            pass
-        assert faults.fired
-        # By the operator's next try, or by the device that asks meanwhile: whoever comes first.
-        repaired = post(UPLOAD, body, None, connect(sandbox, choices), later=30)
-        assert repaired["statusCode"] in (200, 409), f"{kind} at {faults.calls[position]}: {repaired['body']}"
-        assert_enrolled(cloud, candidate, certificate)
-
-
 # First connection
 
 
@@ -241,59 +212,3 @@ def test_a_blocked_key_is_left_inactive(sandbox, cloud, factory_device):
     assert not device.connects(sandbox)
     assert not device.connects_after(sandbox, 3)
     assert status_of(cloud, device) == "PENDING_ACTIVATION"
-
-
-@pytest.mark.parametrize("admission", ["known-keys", "any"])
-def test_the_event_may_come_twice_and_breaks_at_any_call_without_harm(
-    sandbox, cloud, authority, factory_device, admission
-):
-    from functions.first_connection import admit
-
-    choices = choices_of(sandbox)
-
-    def event_of(device) -> dict[str, str]:
-        """AWS IoT knows the certificate, and nobody has acted on it."""
-        ca_pem = pem(authority.certificate).decode()
-        reply = cloud.iot.register_certificate(
-            certificatePem=pem(device.certificate).decode(), caCertificatePem=ca_pem, status="INACTIVE"
-        )
-        _pending(cloud, reply["certificateId"])
-        return {"certificateId": reply["certificateId"]}
-
-    def come(event, faults=None, later=0) -> str:
-        now = int(time.time()) + later
-        return admit(event, admission=admission, now=now, deployment=connect(sandbox, choices, faults))
-
-    def newcomer():
-        return factory_device() if admission == "any" else allow(cloud, factory_device())
-
-    device = newcomer()
-    clean = Faults()
-    assert come(event := event_of(device), clean) == "admitted"
-    assert come(event) == "known already"
-    assert_enrolled(cloud, device, device.certificate)
-    assert "RegisterCertificate" not in clean.calls
-    for position in range(len(clean.calls)):
-        device, faults = newcomer(), Faults(position=position, kind="lost")
-        event = event_of(device)
-        with pytest.raises(Exception, match="Connection was closed"):
-            come(event, faults)
-        assert come(event, later=30) in ("admitted", "known already")
-        assert_enrolled(cloud, device, device.certificate)
-
-
-def _pending(cloud, identifier: str) -> None:
-    """The state that only a first connection can make; UpdateCertificate has it for AWS IoT's own use."""
-    cloud.iot.update_certificate(certificateId=identifier, newStatus="PENDING_ACTIVATION")
-
-
-def test_with_known_keys_a_stranger_is_told_apart_and_with_any_the_fleets_ca_vouches(sandbox, cloud, factory_device):
-    from functions.first_connection import admit
-
-    device = factory_device()
-    assert not device.connects(sandbox)
-    event = {"certificateId": certificate_id(device.certificate)}
-    deployment = connect(sandbox, choices_of(sandbox))
-    assert "Nobody let this key in" in admit(event, admission="known-keys", now=int(time.time()), deployment=deployment)
-    assert admit(event, admission="any", now=int(time.time()), deployment=deployment) == "admitted"
-    assert_enrolled(cloud, device, device.certificate)

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-SERVICES = "cloudformation,dynamodb,iot,sts"
+SERVICES = "cloudformation,dynamodb,iot,kms,sts"
 READY_SECONDS = 30
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -50,13 +50,23 @@ def aws_address(tmp_path_factory):
 @pytest.fixture(scope="session")
 def aws(aws_address):
     """A function that makes a client of one service. It never retries: a test sees every answer."""
+    return _clients(aws_address)
+
+
+@pytest.fixture(scope="session")
+def breakable_aws(aws_address):
+    """The same, but clients that ``tests.support.aws_faults`` may stand before."""
+    return _clients(aws_address)
+
+
+def _clients(address):
     session = boto3.session.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name="us-east-1",
     )
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
-    return cache(lambda service: session.client(service, endpoint_url=aws_address, config=config))
+    return cache(lambda service: session.client(service, endpoint_url=address, config=config))
 
 
 def _free_port():

@@ -1,7 +1,8 @@
-"""AWS calls that go wrong: refused, throttled, their reply lost, or the function killed right after them."""
+"""AWS calls that go wrong: refused, throttled, without a reply, or the function killed or overtaken."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,22 +21,29 @@ class Faults:
     Attributes:
         position: which call breaks, from 0; None for none.
         operation: the first call of this operation breaks.
-        kind: ``refused`` (a 500 before anything happens), ``throttled``, ``lost`` (it happens, the reply does not
-            come), ``killed`` (it happens, and the process is gone).
+        kind: ``refused`` (a 500 before anything happens), ``outage`` (the same, and for every call after it),
+            ``throttled``, ``lost`` (it happens, the reply does not come), ``killed`` (it happens, and the process is
+            gone), ``meanwhile`` (the call works, and something else happened just before it).
+        meanwhile: what happened just before the call.
         calls: the operations that were called so far, broken ones included.
     """
 
     position: int | None = None
     operation: str | None = None
     kind: str = "refused"
+    meanwhile: Callable[[], object] = lambda: None
     calls: list[str] = field(default_factory=list)
     fired: bool = False
 
     def watch(self, *clients: Any) -> None:
+        """Stand between the clients and AWS, in the place of what stood there before."""
         for client in clients:
+            client.meta.events.unregister("before-send", unique_id="faults")
             send = client._endpoint.http_session.send
             client.meta.events.register(
-                "before-send", lambda request, event_name, send=send, **_: self._call(request, event_name, send)
+                "before-send",
+                lambda request, event_name, send=send, **_: self._call(request, event_name, send),
+                unique_id="faults",
             )
 
     def _call(self, request: Any, event_name: str, send: Any) -> AWSResponse | None:
@@ -43,10 +51,15 @@ class Faults:
             raise Killed
         operation = event_name.rsplit(".", 1)[1]
         self.calls.append(operation)
+        if self.fired and self.kind == "outage":
+            return _error(request.url, 500, "InternalServerError")
         if self.fired or not (self.position == len(self.calls) - 1 or self.operation == operation):
             return None
         self.fired = True
-        if self.kind == "refused":
+        if self.kind == "meanwhile":
+            self.meanwhile()
+            return None
+        if self.kind in ("refused", "outage"):
             return _error(request.url, 500, "InternalServerError")
         if self.kind == "throttled":
             return _error(request.url, 400, "ThrottlingException")

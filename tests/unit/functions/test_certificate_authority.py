@@ -10,33 +10,39 @@ from cryptography import x509
 
 from functions.certificate_authority import CertificateAuthorityError, answer, patiently
 from ledger import Ledger
-from tests.support.cloud.faults import Faults
-from tests.support.cloud.function import ONCE
+from tests.support.aws_faults import Faults
+from tests.unit.ledger.conftest import create_table
 
 SUBJECT = {"Name": "2030", "CommonName": "made for a test", "Organization": "Example", "ValidityYears": "10"}
 
 
 @pytest.fixture
-def make(sandbox):
-    return maker(sandbox)
+def new_maker(aws, breakable_aws):
+    """A function that makes a KMS key, and returns one that answers events for it."""
+
+    def new_maker():
+        key = aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        table = create_table(aws("dynamodb"))
+
+        def make(request="Create", faults=None, **changes):
+            """With some faults, and some properties of its own."""
+            dynamodb, kms, iot = clients = [breakable_aws(service) for service in ("dynamodb", "kms", "iot")]
+            (faults or Faults()).watch(*clients)
+            event = {"RequestType": request, "ResourceProperties": {"KeyArn": key, **SUBJECT, **changes}}
+            ledger = Ledger(client=dynamodb, table=table)
+            return answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))
+
+        return make
+
+    return new_maker
 
 
-def maker(sandbox):
-    """Answers events for one new KMS key, with some faults and other properties."""
-    key = sandbox.boto("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-
-    def make(request="Create", faults=None, **changes):
-        clients = [sandbox.boto(service, config=ONCE) for service in ("dynamodb", "kms", "iot")]
-        (faults or Faults()).watch(*clients)
-        dynamodb, kms, iot = clients
-        event = {"RequestType": request, "ResourceProperties": {"KeyArn": key, **SUBJECT, **changes}}
-        ledger = Ledger(client=dynamodb, table=sandbox.outputs["LedgerTable"])
-        return answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))
-
-    return make
+@pytest.fixture
+def make(new_maker):
+    return new_maker()
 
 
-def test_aws_iot_takes_the_ca_and_openssl_finds_nothing_wrong_with_it(sandbox, make, tmp_path):
+def test_aws_iot_takes_the_ca_and_openssl_finds_nothing_wrong_with_it(aws, make, tmp_path):
     data = make()["Data"]
     ca = tmp_path / "ca.pem"
     ca.write_text(data["CertificatePem"])
@@ -46,7 +52,7 @@ def test_aws_iot_takes_the_ca_and_openssl_finds_nothing_wrong_with_it(sandbox, m
     assert verified.returncode == 0, verified.stderr
     certificate = x509.load_pem_x509_certificate(ca.read_bytes())
     assert certificate.subject.rfc4514_string() == "CN=made for a test,O=Example"
-    sandbox.boto("iot").register_ca_certificate(
+    aws("iot").register_ca_certificate(
         caCertificate=data["CertificatePem"], verificationCertificate=data["VerificationCertificatePem"]
     )
 
@@ -73,9 +79,9 @@ def test_a_deletion_forgets_nothing(make):
 
 
 @pytest.mark.parametrize("kind", ["refused", "lost"])
-def test_a_call_that_breaks_fails_the_deployment_and_the_next_one_makes_one_ca(sandbox, kind):
+def test_a_call_that_breaks_fails_the_deployment_and_the_next_one_makes_one_ca(new_maker, kind):
     for position in itertools.count():
-        make = maker(sandbox)
+        make = new_maker()
         faults = Faults(position=position, kind=kind)
         try:
             make("Create", faults)

@@ -1,0 +1,307 @@
+"""Enrollment with each issuer: who gets a certificate and which, and who is refused without a trace."""
+
+import base64
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
+
+from pki.fingerprint import certificate_id
+from tests.support.aws_faults import Faults
+from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
+from tests.support.aws_functions import ENROLL, UPLOAD, issued, life_of, pem
+
+each_issuer = pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
+each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
+
+
+# Which certificate
+
+
+@each_issuer_that_signs
+def test_a_key_that_was_allowed_beforehand_needs_no_secret(fleet):
+    candidate = fleet.allow(Candidate())
+    assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate, with_token=False)))
+
+
+@each_issuer_that_signs
+def test_the_same_key_gets_the_same_certificate_by_every_route_with_the_spent_token_or_with_none(fleet):
+    candidate = fleet.invite(Candidate())
+    first = issued(fleet.enroll(candidate))
+    for label in ("", "/any-label"):
+        for operation in ("simpleenroll", "simplereenroll"):
+            route = f"POST /.well-known/est{label.replace('any-label', '{label}')}/{operation}"
+            assert issued(fleet.answer(route, candidate.csr)) == first
+            credentials = (candidate.name, candidate.token)
+            assert issued(fleet.answer(route, candidate.csr, credentials=credentials)) == first
+    assert_enrolled(fleet, candidate, first)
+
+
+def test_the_ca_in_kms_signs_what_the_settings_say_and_takes_nothing_but_the_key_from_the_csr(deploy, kms_authority):
+    fleet = deploy("kms", subject={"O": "Example", "C": "DE"}, validity_days=10)
+    ca, _ = kms_authority
+    candidate = fleet.invite(Candidate())
+
+    certificate = issued(fleet.enroll(candidate))
+
+    certificate.verify_directly_issued_by(ca)
+    assert certificate.subject.rfc4514_string() == f"CN={candidate.name},O=Example,C=DE"
+    assert certificate.public_key() == candidate.public_key
+    assert timedelta(days=10) <= timedelta(seconds=life_of(certificate)) <= timedelta(days=10, hours=1)
+
+
+def test_of_several_cas_the_newest_signs(deploy, authority, kms_authority):
+    ca, _ = kms_authority
+    fleet = deploy("kms", ca_certificates=(authority.certificate, ca))
+    issued(fleet.enroll(fleet.invite(Candidate()))).verify_directly_issued_by(ca)
+
+
+def test_a_csr_for_a_ca_elsewhere_waits_for_its_upload_and_then_the_same_request_gets_the_certificate(
+    deploy, authority
+):
+    fleet = deploy("external")
+    candidate = fleet.invite(Candidate())
+    before = fleet.everything()
+    for _ in range(2):
+        reply = fleet.enroll(candidate)
+        assert (reply.status, reply.retry_after > 0, "zymkey-fleet pending" in reply.text) == (202, True, True)
+    assert fleet.everything() == before, "nothing is in AWS IoT while a CSR waits"
+    assert fleet.ledger.device(candidate.name).csr.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+
+    certificate = authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(certificate)).status == 200
+
+    assert issued(fleet.enroll(candidate)) == certificate
+    assert_enrolled(fleet, candidate, certificate)
+    assert fleet.ledger.device(candidate.name).csr is None
+
+
+@pytest.mark.parametrize(
+    ("before", "interrupted_at", "after"), [("kms", "RegisterCertificate", "aws"), ("aws", "CreateThing", "kms")]
+)
+def test_an_unfinished_certificate_of_an_issuer_that_was_replaced_is_given_up(deploy, before, interrupted_at, after):
+    replaced = deploy(before)
+    candidate = replaced.invite(Candidate())
+    assert replaced.enroll(candidate, Faults(operation=interrupted_at)).status == 503
+    unfinished = replaced.ledger.device(candidate.name).unfinished
+
+    fleet = deploy(after, ledger_table=replaced.choices.ledger_table)
+    certificate = issued(fleet.enroll(candidate))
+
+    assert certificate_id(certificate) != unfinished
+    assert fleet.ledger.certificate(candidate.name, unfinished).state == "abandoned"
+    assert_enrolled(fleet, candidate, certificate)
+
+
+# Questions that need no key
+
+
+def test_the_cas_are_shown_to_whoever_asks(deploy, authority, kms_authority):
+    for issuer, ca in (("kms", kms_authority[0]), ("external", authority.certificate)):
+        for label in ("", "/{label}"):
+            reply = deploy(issuer).get(f"/.well-known/est{label}/cacerts")
+            assert (reply.status, reply.headers["Content-Type"]) == (200, "application/pkcs7-mime")
+            assert pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.text, validate=True)) == [ca]
+    assert deploy("aws").get("/.well-known/est/cacerts").status == 404
+
+
+@each_issuer
+def test_the_configuration_tells_a_device_where_to_go(fleet):
+    reply = fleet.get("/configuration")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
+    assert reply.json == {
+        "fleet": "zymkey",
+        "issuer": fleet.issuer,
+        "dataEndpoint": fleet.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"],
+        "httpsPort": 8443,
+        "mqttPort": 8883,
+        "topics": {"publish": ["devices/{device}/*"], "subscribe": ["devices/{device}/*"]},
+    }
+
+
+# Refusals
+
+
+def anybody(fleet, candidate):
+    return fleet.post(ENROLL, candidate.csr)
+
+
+def never_invited(fleet, candidate):
+    return fleet.enroll(candidate)
+
+
+def wrong_token(fleet, candidate):
+    fleet.invite(candidate)
+    return fleet.post(ENROLL, candidate.csr, credentials=(candidate.name, "not-the-token"))
+
+
+def expired_token(fleet, candidate):
+    fleet.invite(candidate, lasts=-1)
+    return fleet.enroll(candidate)
+
+
+def name_of_another_invitation(fleet, candidate):
+    other = fleet.invite(Candidate())
+    fleet.invite(candidate)
+    return fleet.post(ENROLL, csr_body(candidate.key, other.name), credentials=(other.name, candidate.token))
+
+
+def name_that_cannot_be(fleet, candidate):
+    return fleet.post(ENROLL, csr_body(candidate.key, "pi/+#"), credentials=("pi/+#", candidate.token))
+
+
+def common_name_of_another_device(fleet, candidate):
+    fleet.invite(candidate)
+    return fleet.post(ENROLL, csr_body(candidate.key, "somebody-else"), credentials=(candidate.name, candidate.token))
+
+
+def csr(body):
+    def send(fleet, candidate):
+        fleet.invite(candidate)
+        content = body(candidate) if callable(body) else body
+        return fleet.post(ENROLL, content, credentials=(candidate.name, candidate.token))
+
+    return send
+
+
+def forged(candidate):
+    """A CSR whose signature was made by another key."""
+    der = bytearray(base64.b64decode(csr_body(candidate.key, candidate.name)))
+    der[-1] ^= 1
+    return base64.b64encode(bytes(der))
+
+
+def signed_with_sha1(candidate):
+    """As an old script would make it; the ``cryptography`` package declines to."""
+    key = candidate.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    command = ["openssl", "req", "-new", "-sha1", "-key", "/dev/stdin", "-subj", f"/CN={candidate.name}"]
+    return subprocess.run(command, input=key, capture_output=True, check=True).stdout
+
+
+def of_key(make):
+    return lambda candidate: csr_body(make(), candidate.name)
+
+
+def ed25519_csr(candidate):
+    return csr_body(ed25519.Ed25519PrivateKey.generate(), candidate.name, hash_algorithm=None)
+
+
+REFUSED = {
+    "no token": (anybody, 401, "Nobody invited this key"),
+    "never invited": (never_invited, 401, "Nobody invited a device"),
+    "wrong token": (wrong_token, 401, "not the token of device"),
+    "expired token": (expired_token, 401, "has expired"),
+    "token of another name": (name_of_another_invitation, 401, "not the token of device"),
+    "impossible name": (name_that_cannot_be, 400, "letters, digits, hyphens"),
+    "another device's common name": (common_name_of_another_device, 400, "common name is 'somebody-else'"),
+    "wrong signature": (csr(forged), 400, "does not verify"),
+    "RSA-1024": (csr(of_key(lambda: rsa.generate_private_key(65537, 1024))), 400, "RSA-1024"),  # noqa: S505
+    "P-224": (csr(of_key(lambda: ec.generate_private_key(ec.SECP224R1()))), 400, "secp224r1"),
+    "ed25519": (csr(ed25519_csr), 400, "Ed25519"),
+    "SHA-1": (csr(signed_with_sha1), 400, "SHA1"),
+    "too long": (csr(b"A" * 4097), 400, "4,097 characters"),
+    "not base64": (csr(b"%%%"), 400, "not base64"),
+    "not DER": (csr(base64.b64encode(b"hello")), 400, "not a PKCS#10"),
+    "empty": (csr(b""), 400, "empty"),
+}
+
+
+@each_issuer
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_a_sentence_and_without_a_trace_in_aws_iot(fleet, case):
+    send, status, sentence = REFUSED[case]
+    before = fleet.everything()
+    candidate = Candidate()
+    reply = send(fleet, candidate)
+    assert (reply.status, sentence in reply.text) == (status, True), reply.text
+    assert reply.text.count("\n") == 1
+    assert candidate.token not in reply.text
+    assert ("WWW-Authenticate" in reply.headers) == (status == 401)
+    assert fleet.everything() == before
+    device = fleet.ledger.device(candidate.name)
+    assert device is None or (device.state, device.fingerprint) == ("invited", None)
+
+
+@each_issuer_that_signs
+def test_a_spent_token_is_refused_to_a_second_key(fleet):
+    first = fleet.invite(Candidate())
+    certificate = issued(fleet.enroll(first))
+    before = fleet.everything()
+    reply = fleet.enroll(Candidate(name=first.name, token=first.token))
+    assert (reply.status, "Another key has used this token" in reply.text) == (401, True)
+    assert fleet.everything() == before
+    assert_enrolled(fleet, first, certificate)
+
+
+@each_issuer_that_signs
+def test_a_key_cannot_become_a_second_device_even_with_a_good_token(fleet):
+    first = fleet.invite(Candidate())
+    certificate = issued(fleet.enroll(first))
+    second = fleet.invite(Candidate(key=first.key))
+    before = fleet.everything()
+    reply = fleet.enroll(second)
+    assert (reply.status, "another name" in reply.text, first.name in reply.text) == (403, True, False)
+    assert fleet.everything() == before
+    assert_enrolled(fleet, first, certificate)
+
+
+@each_issuer_that_signs
+def test_a_blocked_device_is_refused_and_let_in_again_when_it_is_unblocked(fleet):
+    candidate = fleet.invite(Candidate())
+    certificate = issued(fleet.enroll(candidate))
+    fleet.ledger.block(candidate.name, by="test", now=int(time.time()))
+    reply = fleet.enroll(candidate)
+    assert (reply.status, "blocked" in reply.text) == (403, True)
+    fleet.ledger.unblock(candidate.name, by="test", now=int(time.time()))
+    assert issued(fleet.enroll(candidate)) == certificate
+
+
+@each_issuer_that_signs
+def test_a_mistaken_request_does_not_spend_the_token(fleet):
+    candidate = fleet.invite(Candidate())
+    credentials = (candidate.name, candidate.token)
+    assert fleet.post(ENROLL, csr_body(candidate.key, "other"), credentials=credentials).status == 400
+    assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
+
+
+# Approval
+
+
+@pytest.fixture
+def approving(deploy):
+    return deploy("kms", uninvited="approve")
+
+
+def test_an_uninvited_key_waits_for_its_approval_and_is_told_what_the_operator_has_to_type(approving):
+    candidate = Candidate()
+    before = approving.everything()
+    reply = approving.enroll(candidate, with_token=False)
+    assert (reply.status, reply.retry_after) == (202, 30)
+    assert f"zymkey-fleet approve {candidate.fingerprint}" in reply.text
+    assert approving.everything() == before
+    (request,) = approving.ledger.requests()
+    assert (request.fingerprint, request.suggested_name) == (candidate.fingerprint, candidate.name)
+
+    approving.ledger.allow(
+        candidate.name, fingerprint=candidate.fingerprint, by="test", now=int(time.time()), approved=True
+    )
+    assert_enrolled(approving, candidate, issued(approving.enroll(candidate, with_token=False)))
+
+
+def test_a_rejected_key_is_told_so(approving):
+    candidate = Candidate()
+    assert approving.enroll(candidate, with_token=False).status == 202
+    approving.ledger.reject(candidate.fingerprint, now=int(time.time()))
+    reply = approving.enroll(candidate, with_token=False)
+    assert (reply.status, "rejected" in reply.text) == (403, True)
+
+
+def test_of_strangers_only_so_many_may_wait(approving, monkeypatch):
+    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS", 1)
+    assert approving.enroll(Candidate(), with_token=False).status == 202
+    reply = approving.enroll(Candidate(), with_token=False)
+    assert (reply.status, reply.retry_after) == (429, 300)
+    assert len(list(approving.ledger.requests())) == 1

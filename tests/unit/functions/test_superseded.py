@@ -1,0 +1,60 @@
+"""After a renewal, the old certificate has its time of grace, and then it is switched off."""
+
+import time
+
+import pytest
+
+from functions.superseded import DAY, sweep
+from pki.fingerprint import certificate_id
+from tests.support.aws_faults import Faults
+from tests.support.aws_fleet import Candidate
+from tests.support.aws_functions import issued
+
+GRACE_DAYS = 7
+EIGHT_MONTHS = 245 * DAY  # past two thirds of a year
+
+
+@pytest.fixture
+def renewed(fleet):
+    """A device that has just renewed: its name, the old certificate and the new one."""
+    candidate = fleet.invite(Candidate())
+    old = issued(fleet.enroll(candidate))
+    new = issued(fleet.enroll(candidate, later=EIGHT_MONTHS))
+    return candidate.name, certificate_id(old), certificate_id(new)
+
+
+def swept(fleet, days_later: float, faults: Faults | None = None) -> list[str]:
+    now = int(time.time()) + EIGHT_MONTHS + int(days_later * DAY)
+    return sweep(grace_days=GRACE_DAYS, now=now, deployment=fleet.deployment(faults))
+
+
+def test_within_its_grace_the_old_certificate_still_works(fleet, renewed):
+    name, old, new = renewed
+    assert old not in swept(fleet, GRACE_DAYS - 0.5)
+    assert fleet.certificates_of(name) == {old: "ACTIVE", new: "ACTIVE"}
+
+
+def test_after_its_grace_it_is_switched_off_once_and_the_new_one_stays(fleet, renewed):
+    name, old, new = renewed
+    assert old in swept(fleet, GRACE_DAYS + 0.5)
+    assert fleet.certificates_of(name) == {old: "INACTIVE", new: "ACTIVE"}
+    assert {each.certificate_id: each.state for each in fleet.ledger.certificates(name)} == {
+        old: "deactivated",
+        new: "active",
+    }
+    assert fleet.ledger.device(name).superseded is None
+    assert old not in swept(fleet, GRACE_DAYS + 1)
+
+
+@pytest.mark.parametrize("kind", ["refused", "lost"])
+@pytest.mark.parametrize("operation", ["UpdateCertificate", "TransactWriteItems"])
+def test_a_sweep_that_breaks_is_made_good_by_the_next(fleet, renewed, operation, kind):
+    name, old, new = renewed
+    swept(fleet, GRACE_DAYS - 0.5)
+    faults = Faults(operation=operation, kind=kind)
+    with pytest.raises(Exception, match=r"broken on purpose|Connection was closed"):
+        swept(fleet, GRACE_DAYS + 0.5, faults)
+    assert faults.fired
+    swept(fleet, GRACE_DAYS + 0.5)
+    assert fleet.certificates_of(name) == {old: "INACTIVE", new: "ACTIVE"}
+    assert fleet.ledger.device(name).superseded is None

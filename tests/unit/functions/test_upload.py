@@ -1,0 +1,135 @@
+"""Finished certificates of a CA elsewhere: which are taken, which are refused and why, what repairs a failure."""
+
+import datetime as dt
+from contextlib import suppress
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from functions.superseded import DAY
+from pki.certificates import ca_certificate
+from pki.fingerprint import certificate_id
+from tests.support.aws_faults import Faults, Killed
+from tests.support.aws_fleet import Candidate, assert_enrolled
+from tests.support.aws_functions import UPLOAD, issued, pem
+
+pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+@pytest.mark.parametrize("with_chain", [False, True])
+def test_a_token_binds_the_key_of_a_finished_certificate(fleet, authority, with_chain):
+    candidate = fleet.invite(Candidate())
+    certificate = authority.sign(candidate)
+    chain = [authority.certificate] if with_chain else []
+    body = b"subject=/CN=whatever\n" + pem(certificate, *chain)
+    reply = fleet.post(UPLOAD, body, credentials=(candidate.name, candidate.token))
+    assert reply.json == {
+        "device": candidate.name,
+        "certificateId": certificate_id(certificate),
+        "notAfter": int(certificate.not_valid_after_utc.timestamp()),
+    }
+    assert_enrolled(fleet, candidate, certificate)
+
+
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def same_name_other_key(authority):
+    """A CA that was made anew under the old name: the trap that looks like a mistake of ours."""
+    return ca_certificate(signer=OTHER_KEY, common_name="our CA", organization="Example", validity_years=1, now=NOW)
+
+
+WRONG = {
+    "another name": (lambda a, c: pem(a.sign(c, device="somebody-else")), "common name"),
+    "another CA of the same name": (
+        lambda a, c: pem(a.sign(c, signer=OTHER_KEY, ca=same_name_other_key(a))),
+        "another key's",
+    ),
+    "expired": (lambda a, c: pem(a.sign(c, validity_days=1, now=NOW - dt.timedelta(days=1))), "expired"),
+    "a CA": (lambda a, c: pem(a.certificate), "CA certificates alone"),
+    "no PEM": (lambda a, c: b"hello", "not a certificate in PEM"),
+    "nothing": (lambda a, c: b"", "empty"),
+    "two leaves": (lambda a, c: pem(a.sign(c), a.sign(c)), "2 device certificates"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_certificate_is_refused_with_its_reason_and_without_a_trace(fleet, authority, case):
+    make, sentence = WRONG[case]
+    candidate = fleet.allow(Candidate())
+    before = fleet.everything()
+    reply = fleet.post(UPLOAD, make(authority, candidate))
+    assert (reply.status, sentence in reply.text) == (400, True), reply.text
+    assert fleet.everything() == before
+    assert fleet.ledger.device(candidate.name).state == "invited"
+
+
+def test_a_certificate_for_a_key_that_may_not_enroll_is_refused(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    stranger = Candidate(name=candidate.name)
+    before = fleet.everything()
+    assert fleet.post(UPLOAD, pem(authority.sign(stranger))).status == 401
+    assert fleet.everything() == before
+
+
+def test_a_certificate_that_was_registered_before_is_not_brought_back(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    first, second = authority.sign(candidate), authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(first)).status == 200
+
+    again = fleet.post(UPLOAD, pem(first))
+    assert (again.status, "already registered" in again.text) == (409, True)
+    assert_enrolled(fleet, candidate, first)
+
+    assert fleet.post(UPLOAD, pem(second), later=DAY).status == 200
+    again = fleet.post(UPLOAD, pem(first), later=DAY)
+    assert (again.status, "is superseded now" in again.text) == (409, True)
+    assert fleet.ledger.device(candidate.name).certificate_id == certificate_id(second)
+
+
+def test_a_certificate_takes_the_place_of_one_that_was_not_completed(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    first, second = authority.sign(candidate), authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(first), faults=Faults(operation="RegisterCertificate")).status == 503
+    assert fleet.post(UPLOAD, pem(second)).status == 200
+    assert_enrolled(fleet, candidate, second)
+    assert fleet.ledger.certificate(candidate.name, certificate_id(first)).state == "abandoned"
+
+
+# The first two and the last write to the ledger: the lease is taken, the certificate recorded, and made current.
+CHANGES = ["TransactWriteItems", "TransactWriteItems", "RegisterCertificate"]
+CHANGES += ["CreateThing", "AttachThingPrincipal", "AttachPolicy", "TransactWriteItems"]
+
+
+@pytest.mark.parametrize("kind", ["refused", "lost", "killed"])
+def test_an_upload_that_breaks_at_any_call_is_repaired_by_the_next_request(fleet, authority, kind):
+    clean = Faults()
+    candidate = fleet.allow(Candidate())
+    fleet.post(UPLOAD, pem(authority.sign(candidate)), faults=clean)
+    assert fleet.ledger.device(candidate.name).state == "enrolled"
+    assert [call for call in clean.calls if call not in ("GetItem", "DescribeCertificate")] == CHANGES
+    for position in range(len(clean.calls)):
+        candidate = fleet.allow(Candidate())
+        body = pem(certificate := authority.sign(candidate))
+        faults = Faults(position=position, kind=kind)
+        with suppress(Killed):
+            assert fleet.post(UPLOAD, body, faults=faults).status == 503
+        assert faults.fired
+        # By the operator's next try, or by the device that asks meanwhile: whoever comes first.
+        repaired = fleet.post(UPLOAD, body, later=30)
+        assert repaired.status in (200, 409), f"{kind} at {faults.calls[position]}: {repaired.text}"
+        assert issued(fleet.enroll(candidate, later=30)) == certificate
+        assert_enrolled(fleet, candidate, certificate)
+
+
+def test_a_certificate_that_the_operator_has_switched_off_meanwhile_stays_off(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    body = pem(certificate := authority.sign(candidate))
+    assert fleet.post(UPLOAD, body, faults=Faults(operation="CreateThing")).status == 503
+    fleet.iot.update_certificate(certificateId=certificate_id(certificate), newStatus="INACTIVE")
+    reply = fleet.post(UPLOAD, body)
+    assert (reply.status, "as INACTIVE" in reply.text) == (403, True)
+    assert fleet.status_of(certificate) == "INACTIVE"
+    assert fleet.policies_of(certificate_id(certificate)) == []
