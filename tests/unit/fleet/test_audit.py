@@ -8,8 +8,8 @@ import pytest
 from fleet.audit import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
 from fleet.commands import audit as command
 from ledger import Certificate, CertificateState, Device, State
-from tests.unit.fleet.conftest import deploy, enroll, fingerprint, new_key, renew, status
-from tests.unit.fleet.test_external_ca import csr
+from tests.support.fleet.authority import csr, fingerprint, new_key
+from tests.support.fleet.deployment import deploy, enroll, renew, status
 
 NOW = 1_800_000_000
 DEVICE = Device(name="pi-1", state=State.ENROLLED, updated_at=NOW)

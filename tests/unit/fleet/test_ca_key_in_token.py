@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pki.certificates import ca_certificate
-from tests.unit.fleet.conftest import new_key
+from tests.support.fleet.authority import new_key
 
 COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"

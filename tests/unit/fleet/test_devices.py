@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ledger import CertificateState, State
-from tests.unit.fleet.conftest import URL, enroll, fingerprint, new_key, renew, status
+from tests.support.fleet.authority import fingerprint, new_key
+from tests.support.fleet.deployment import URL, enroll, renew, status
 
 
 def pem_files(key, folder):

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
 
 from ledger import State
 from pki.certificates import ca_certificate, verification_certificate
-from tests.unit.fleet.conftest import CA, CA_KEY, deploy, enroll, fingerprint, issue, new_key, status
-from tests.unit.fleet.enrollment_endpoint import deployment, serving
+from tests.support.fleet.authority import CA, CA_KEY, csr, fingerprint, issue, new_key
+from tests.support.fleet.deployment import deploy, enroll, status
+from tests.support.fleet.enrollment_endpoint import deployment, serving
 
 COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -46,12 +45,6 @@ def cloud(aws, operator_environment, monkeypatch):
     for ca in cloud.iot.list_ca_certificates()["certificates"]:
         cloud.iot.update_ca_certificate(certificateId=ca["certificateId"], newStatus="INACTIVE")
         cloud.iot.delete_ca_certificate(certificateId=ca["certificateId"])
-
-
-def csr(key, name="pi-1"):
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return request.public_bytes(Encoding.PEM).decode()
 
 
 def wait_for_signature(cloud, name="pi-1", key=None):

@@ -7,7 +7,8 @@ from fleet.smoke_test.report import Report, StepFailed
 from fleet.smoke_test.traces import left_behind, remove_traces
 from pki.csr import read_csr
 from pki.names import is_device_name
-from tests.unit.fleet.conftest import enroll, fingerprint
+from tests.support.fleet.authority import fingerprint
+from tests.support.fleet.deployment import enroll
 
 
 def test_only_a_throw_away_device_is_thrown_away(cloud):
