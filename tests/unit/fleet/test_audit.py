@@ -1,12 +1,12 @@
-"""What an audit finds, what it mends, and what it never touches."""
+"""What an audit finds, what it repairs, and what it never touches."""
 
 import time
 from dataclasses import replace
 
 import pytest
 
-from fleet.audit import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
-from fleet.commands import audit as command
+from fleet.audit import iot
+from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
 from ledger import Certificate, CertificateState, Device, State
 from tests.support.fleet.authority import csr, fingerprint, new_key
 from tests.support.fleet.deployment import deploy, enroll, renew, status
@@ -99,7 +99,7 @@ def test_a_fleet_in_order_has_no_findings(run, cloud):
 
 
 def test_the_certificates_of_others_are_none_of_its_business(run, cloud, monkeypatch):
-    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
     foreign = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
     enroll(cloud, "pi-1")
     assert audit(run, "--fix") == (0, [])
@@ -189,7 +189,7 @@ def test_a_stranger_with_the_fleets_policy_is_reported_and_left_for_a_person(run
 @pytest.fixture
 def amazon(aws, operator_environment, monkeypatch):
     """A deployment whose certificates Amazon signs, and which is not made to wait for a quarter of an hour."""
-    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
     return deploy(aws, monkeypatch, "aws")
 
 
@@ -241,7 +241,7 @@ def test_every_kind_of_finding_is_explained(run):
     assert all(kind in text and meaning in text for kind, (meaning, _) in MEANINGS.items())
 
 
-def test_a_finding_that_has_mended_itself_meanwhile_is_none(run, cloud, monkeypatch):
+def test_what_agrees_when_it_is_read_again_is_no_finding(run, cloud, monkeypatch):
     """Two lists are compared, one older than the other: what was enrolled in between is in one of them only."""
     key = new_key()
     cloud.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
@@ -255,6 +255,6 @@ def test_a_finding_that_has_mended_itself_meanwhile_is_none(run, cloud, monkeypa
 
         return listing
 
-    monkeypatch.setattr(command, "_registered", list_and_then_enroll(command._registered))
+    monkeypatch.setattr(iot, "registered_certificates", list_and_then_enroll(iot.registered_certificates))
     assert audit(run, "--fix") == (0, [])
     assert cloud.ledger.certificates("pi-1")[0].state == "active"
