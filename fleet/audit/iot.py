@@ -1,4 +1,4 @@
-"""What AWS IoT says of certificates."""
+"""What AWS IoT says about certificates."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Survey:
     now: int
 
     def findings(self) -> Iterator[Finding]:
-        """Compare two lists, then read again, one by one, what does not agree: devices go on enrolling meanwhile."""
+        """Compare two lists, then read again, one by one, what does not agree: devices enroll meanwhile."""
         ledger = self.deployment.ledger
         registered = {each.certificate_id: each for each in iot.registered_certificates(self.deployment)}
         permitted = set(iot.permitted_targets(self.deployment))
@@ -78,7 +78,7 @@ class Survey:
             yield Finding(kind=kind, certificate_id=certificate_id, device=name)
 
     def _owner(self, registered: Registered) -> str | None:
-        """The device's name: a removed device's certificates stay in the ledger under it."""
+        """The name of its device: a removed device's certificates stay in the ledger under the name."""
         for name in self._names(registered):
             if self.deployment.ledger.certificate(name, registered.certificate_id) is not None:
                 return name
@@ -93,13 +93,13 @@ class Survey:
         return is_issuer or any(each.issued_by == AMAZON for each in devices.values())
 
     def _unfinished(self, registered: Registered) -> Iterator[Finding]:
-        """The fleet's if its key is: a foreign certificate, however idle, has a key that the ledger does not know."""
+        """It is the fleet's if its key is: the ledger does not know the key of a foreign certificate."""
         fingerprint = key_fingerprint(iot.content(registered, self.deployment).public_key())
         device = self.deployment.ledger.device_of_key(fingerprint)
         if device is None:
             return
         if self.deployment.ledger.certificate(device.name, registered.certificate_id) is not None:
-            return  # written down in the meantime
+            return  # recorded in the meantime
         if iot.policies(registered, self.deployment) or iot.things(registered, self.deployment):
             return
         yield Finding(kind=Kind.UNFINISHED, certificate_id=registered.certificate_id, device=device.name)

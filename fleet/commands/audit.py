@@ -9,7 +9,7 @@ import argparse
 import time
 from typing import Any
 
-from fleet.arguments import deployment_options, duration, json_option
+from fleet.arguments import add_deployment, add_examples, add_json, duration
 from fleet.audit.judgement import MEANINGS, Finding
 from fleet.audit.repair import repair
 from fleet.audit.survey import Survey
@@ -17,41 +17,43 @@ from fleet.deployment import open_deployment
 from fleet.output import note, print_json, print_table
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fix", action="store_true", help="also mend what can be mended without a decision")
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fix", action="store_true", help="also repair what needs no decision")
     parser.add_argument(
         "--grace",
         metavar="TIME",
         type=duration,
         default="10d",
-        help="how long a certificate may go on after a renewal; more than cdk.json's renewalGraceDays, after which "
-        "it is switched off every night (default: %(default)s)",
+        help="how long the old certificate may stay active after a renewal; more than cdk.json's renewalGraceDays, "
+        "after which a daily function switches it off (default: %(default)s)",
     )
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     meanings = "\n".join(
-        f"  {kind:14} {meaning}\n{'':17}{f'--fix {fix}' if fix else 'not mended: look at it'}"
+        f"  {kind:14} {meaning}\n{'':17}{f'--fix {fix}' if fix else 'not repaired: a person has to decide'}"
         for kind, (meaning, fix) in MEANINGS.items()
     )
     parser.epilog = f"""\
-What can be found:
+Findings:
 {meanings}
 
-Certificates that are not the fleet's are never touched. Exit code 0 when nothing is wrong, or all was mended; else 1.
+Certificates of other fleets and systems are never touched. The exit code is 0 when the ledger and AWS IoT agree, or
+when --fix has repaired all findings; else 1.
 JSON: a list of kind, device, certificateId, fixed."""
+    add_examples(parser, "zymkey-fleet audit", "zymkey-fleet audit --fix")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    survey = Survey(deployment=deployment, grace_seconds=options.grace, now=int(time.time()))
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    survey = Survey(deployment=deployment, grace_seconds=arguments.grace, now=int(time.time()))
     findings, fixed = [], []
     for finding in survey.findings():
-        fix = options.fix and finding.is_fixable
+        fix = arguments.fix and finding.is_fixable
         if fix:
             repair(finding, deployment)
         findings.append(finding)
         fixed.append(fix)
-    _show(findings, fixed, as_json=options.json)
+    _show(findings, fixed, as_json=arguments.json)
     return 0 if all(fixed) else 1
 
 

@@ -188,7 +188,10 @@ def test_verify_that_is_interrupted_leaves_no_trace_either(
         time.sleep(0.1)
     process.send_signal(interruption)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "zymkey-fleet: interrupted\n")
+    assert (process.returncode, err) == (
+        130,
+        "zymkey-fleet: interrupted.\nTry: run the same command again to complete it\n",
+    )
     assert json.loads(out)["steps"][-1] | {"seconds": 0} == {
         "step": "clean-up",
         "ok": True,
@@ -213,7 +216,9 @@ raise SystemExit(main(["verify", "--json"]))
     time.sleep(1)  # the ledger's times are whole seconds
     done = subprocess.run([sys.executable, "-c", later], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["steps"][-1]["detail"] == "nothing is left, nor of 1 that earlier verifications left"
+    assert json.loads(done.stdout)["steps"][-1]["detail"] == (
+        "nothing is left; devices of interrupted smoke tests, removed too: 1"
+    )
     assert (cloud.everything(), ledger_items(sandbox)) == before
 
 
