@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 import certifi
 
+from pki.issuers import KMS
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
 from sandbox.environment import sdk_connection, sourced
@@ -54,7 +55,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
     `pythons` run the recipe's scripts: one `with` all that its page has a person install, one `without` pyOpenSSL,
     which botocore imports when it finds it.
     """
-    started = lifecycle.start(Addresses.from_environment(), "kms", print)
+    started = lifecycle.start(Addresses.from_environment(), KMS, print)
     zymkey = SimulatedZymkey(folder / "zymkey")
     environment = clean_environment({**sourced(started.environment_file), **zymkey.environment()})
     environment |= with_the_worlds_roots(folder, environment)

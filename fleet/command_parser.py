@@ -1,7 +1,7 @@
 """The parsers of the commands, each of which loads its command's module only when it is asked to parse.
 
-A command is a module of ``fleet.commands`` with ``configure(parser)`` and ``run(arguments) -> exit code``. A command
-of a group ("ca create") is a module of its own as well (``ca_create``).
+A command is a module of ``fleet.commands`` with ``configure(parser)`` and ``run(arguments) -> exit code``. A group of
+commands ("ca") is a module with ``COMMANDS``, each of which ("ca create") is a module as well (``ca_create``).
 """
 
 import argparse
@@ -21,6 +21,7 @@ def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, str], *
             description=f"{summary[0].upper()}{summary[1:]}.",
             module=prefix + name.replace("-", "_"),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
 
 
@@ -36,8 +37,10 @@ class CommandParser(argparse.ArgumentParser):
             # A module cannot be called by a word of the language: `import` is in import_.py.
             name = f"{self._module}_" if iskeyword(self._module) else self._module
             module = import_module(f"fleet.commands.{name}")
-            module.configure(self)
-            if hasattr(module, "run"):
+            if hasattr(module, "COMMANDS"):  # a group, which knows nothing of parsers
+                add_commands(self, module.COMMANDS, prefix=f"{self._module}_")
+            else:
+                module.configure(self)
                 self.set_defaults(run=module.run)
             self._module = None
         return super().parse_known_args(args, namespace)

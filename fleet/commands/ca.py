@@ -1,16 +1,8 @@
 """``zymkey-fleet ca``: a CA of your own, whose key is outside AWS or in AWS KMS."""
 
-import argparse
-
-from fleet.command_parser import add_commands
-
 COMMANDS = {
     "create": "create an example CA, to try things out",
     "verification-csr": "print the CSR that a CA must sign before AWS IoT registers the CA",
     "check": "check a CA certificate, and its verification certificate, before you deploy them",
     "retire": "stop AWS IoT from registering certificates of an older CA",
 }
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_commands(parser, COMMANDS, prefix="ca_")
