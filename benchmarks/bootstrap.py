@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 import certifi
 
+from pki.issuers import KMS
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
 from sandbox.environment import sdk_connection, sourced
@@ -39,7 +40,7 @@ HELP_TARGETS = {"cpu": 2.0, "wall": 2.0}
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bootstrap", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, metavar="N")
-    rounds = parser.parse_args().runner
+    rounds = parser.parse_args().rounds
     device = device_installation()
     pythons = {"with": recipe_installation() / "python", "without": functions_installation() / "python"}
     install_simulated_zymkey(device, build().library)
@@ -54,7 +55,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
     `pythons` run the recipe's scripts: one `with` all that its page has a person install, one `without` pyOpenSSL,
     which botocore imports when it finds it.
     """
-    started = lifecycle.start(Addresses.from_environment(), "kms", print)
+    started = lifecycle.start(Addresses.from_environment(), KMS, print)
     zymkey = SimulatedZymkey(folder / "zymkey")
     environment = clean_environment({**sourced(started.environment_file), **zymkey.environment()})
     environment |= with_the_worlds_roots(folder, environment)

@@ -5,14 +5,16 @@ which the recipe does in AWS's console. What its last command gets wrong is put 
 AWS's server is not the device's own.
 """
 
-import hashlib
 import os
-import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+
+from pki.fingerprint import certificate_id
 
 from .processes import Cost, measure
 
@@ -112,8 +114,7 @@ class Recipe:
     def _attach_policy(self) -> None:
         """What the recipe does in the console. Not measured."""
         pem = (self.folder / "zymkey.crt").read_text()
-        # AWS IoT's id of a certificate: the SHA-256 of its DER.
-        identifier = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        identifier = certificate_id(x509.load_pem_x509_certificate(pem.encode()))
         certificate = self.iot.describe_certificate(certificateId=identifier)
         self.iot.attach_policy(policyName=self.policy, target=certificate["certificateDescription"]["certificateArn"])
 

@@ -1,6 +1,6 @@
-"""What the words of a command line must look like, and the options that many commands share.
+"""The options that many commands share, and what the words of a command line must look like.
 
-The functions are ``type=`` functions of argparse: what they raise becomes a usage error (exit code 2).
+The functions that take a text are ``type=`` functions of argparse: what they raise becomes a usage error (exit code 2).
 """
 
 import argparse
@@ -18,7 +18,7 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _MAX_DURATION = 365 * 86_400
 
 
-def deployment_options(parser: argparse.ArgumentParser) -> None:
+def add_deployment(parser: argparse.ArgumentParser) -> None:
     """Where the deployment is. Credentials come from where every AWS tool takes them."""
     group = parser.add_argument_group("which deployment")
     group.add_argument(
@@ -31,28 +31,28 @@ def deployment_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("ENROLLMENT_URL"),
         help="where devices enroll (default: $ENROLLMENT_URL or the stack's output EnrollmentUrl)",
     )
-    _place(group)
+    _add_place(group)
 
 
-def place_options(parser: argparse.ArgumentParser) -> None:
+def add_account(parser: argparse.ArgumentParser) -> None:
     """Which account and Region, for commands that come before any deployment."""
-    _place(parser.add_argument_group("which account"))
+    _add_place(parser.add_argument_group("which account"))
 
 
-def _place(group: Any) -> None:
+def _add_place(group: Any) -> None:
     group.add_argument("--region", help="AWS Region (default: the profile's, or $AWS_REGION)")
     group.add_argument("--profile", help="a profile of ~/.aws/config (default: $AWS_PROFILE)")
 
 
-def json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout, errors too")
 
 
-def device_argument(parser: argparse.ArgumentParser, metavar: str = "NAME") -> None:
-    parser.add_argument("name", metavar=metavar, type=device_name, help=f"the device's name: {DEVICE_NAME_RULE}")
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", type=device_name, help=f"the device's name: {DEVICE_NAME_RULE}")
 
 
-def fingerprint_argument(parser: argparse.ArgumentParser) -> None:
+def add_fingerprint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "fingerprint",
         metavar="FINGERPRINT",
@@ -61,15 +61,21 @@ def fingerprint_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
+    """Close the help text with command lines to copy."""
+    lines = "\n".join(f"  {example}" for example in examples)
+    parser.epilog = f"{parser.epilog or ''}\n\nexamples:\n{lines}".strip()
+
+
 def fingerprint(text: str) -> str:
     if not is_key_fingerprint(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a fingerprint; it takes SHA256: and 43 characters")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fingerprint, which is SHA256: and 43 characters")
     return text
 
 
 def device_name(text: str) -> str:
     if not is_device_name(text):
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be a device's name; it takes {DEVICE_NAME_RULE}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a device name, which is {DEVICE_NAME_RULE}")
     return text
 
 

@@ -1,6 +1,7 @@
 """The key of a CA that is not in AWS: a PEM file, usually encrypted, or a key in a PKCS#11 token."""
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -11,13 +12,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fleet.errors import Refused
 from fleet.files import read
-from fleet.passphrase import passphrase, passphrase_option
-from pki.certificate_authority_checks import read_ca_certificate
+from fleet.passphrase import add_passphrase, passphrase
+from pki.certificate_authority_checks import check_certificate_authority, read_ca_certificate
 from pki.certificates import Signer
 from pki.issued_certificate_checks import CertificateError
 
+# Why a file gives no key, and what to try.
+_UNREADABLE = ("it holds no private key in PEM", "give the file with the CA's private key, in PEM")
+_NOT_DECRYPTED = ("the passphrase is wrong, or the file is damaged", "give the right passphrase")
+_EC_OR_RSA = "use a CA with an EC or an RSA key: AWS IoT takes no other"
 
-def ca_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+
+def add_ca(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """The CA's certificate and its key; without ``required`` both or neither."""
     parser.add_argument("--ca-cert", metavar="FILE", type=Path, required=required, help="the CA's certificate, PEM")
     parser.add_argument(
         "--ca-key",
@@ -25,36 +32,65 @@ def ca_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
         required=required,
         help="the CA's private key: a PEM file, or pkcs11:… (RFC 7512), such as "
         "'pkcs11:token=fleet;object=ca?module-path=/usr/lib/softhsm/libsofthsm2.so'; the PIN comes from pin-source, "
-        "from $ZYMKEY_FLEET_PIN, or is asked for",
+        "from $ZYMKEY_FLEET_PIN, or the command asks",
     )
-    passphrase_option(parser)
+    add_passphrase(parser)
 
 
-def open_ca(options: argparse.Namespace) -> tuple[x509.Certificate, Signer]:
-    """The CA that ``ca_options`` name: its certificate, and a key that signs for it.
+def has_ca(arguments: argparse.Namespace) -> bool:
+    """Whether the command line names a CA.
+
+    Raises:
+        Refused: it names the certificate without the key, or the key without the certificate.
+    """
+    if (arguments.ca_cert is None) != (arguments.ca_key is None):
+        raise Refused("--ca-cert and --ca-key belong together.", cure="give both, or neither")
+    return arguments.ca_cert is not None
+
+
+def open_ca(arguments: argparse.Namespace) -> tuple[x509.Certificate, Signer]:
+    """The CA that the options of ``add_ca`` name: its certificate, and a key that signs for it.
 
     Raises:
         Refused: a file or the token cannot be read, the passphrase is wrong, or the two do not belong together.
     """
     try:
-        certificate = read_ca_certificate(read(options.ca_cert, "CA certificate"))
+        certificate = read_ca_certificate(read(arguments.ca_cert, "CA certificate"))
     except CertificateError as error:
-        raise Refused(f"{options.ca_cert}: {error}") from None
-    if options.ca_key.startswith("pkcs11:"):
+        raise Refused(f"{arguments.ca_cert}: {error}", cure="give the CA's own certificate, in PEM") from None
+    public_key = certificate.public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise Refused(f"The key of the CA {arguments.ca_cert} is neither an EC nor an RSA key.", cure=_EC_OR_RSA)
+    if arguments.ca_key.startswith("pkcs11:"):
         # Not at the top: the module loads only where its PKCS#11 package is installed.
         from fleet.pkcs11_key import open_pkcs11_key
 
-        signer = open_pkcs11_key(options.ca_key, public_key=certificate.public_key())
+        signer = open_pkcs11_key(arguments.ca_key, public_key=public_key)
     else:
-        signer = _read_key(Path(options.ca_key), options.passphrase_file)
-    if not _belongs_to(certificate, signer):
-        raise Refused(f"The key {options.ca_key} is not the one of the certificate {options.ca_cert}.")
+        signer = _read_key(Path(arguments.ca_key), arguments.passphrase_file)
+    if not _belong_together(public_key, signer):
+        raise Refused(
+            f"The key {arguments.ca_key} does not belong to the certificate {arguments.ca_cert}.",
+            cure="give the certificate and the key of the same CA",
+        )
     return certificate, signer
 
 
-def _belongs_to(certificate: x509.Certificate, signer: Signer) -> bool:
-    """Shown by a signature: a token may not even hold the public half."""
-    probe, key = b"zymkey-fleet: is this the CA's key?", certificate.public_key()
+def refuse_unsuitable_ca(certificate: x509.Certificate) -> None:
+    """Check that AWS IoT takes a CA, and what it signs, now.
+
+    Raises:
+        Refused: why not.
+    """
+    try:
+        check_certificate_authority(certificate, now=datetime.now(UTC))
+    except CertificateError as error:
+        raise Refused(str(error), cure="use a CA that zymkey-fleet ca check accepts") from None
+
+
+def _belong_together(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, signer: Signer) -> bool:
+    """Proved by a signature: a token may not even hold the public half."""
+    probe = b"zymkey-fleet: is this the CA's key?"
     try:
         if isinstance(signer, ec.EllipticCurvePrivateKey) and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signer.sign(probe, ec.ECDSA(hashes.SHA256())), probe, ec.ECDSA(hashes.SHA256()))
@@ -74,12 +110,12 @@ def _read_key(path: Path, passphrase_file: Path | None) -> Signer:
     try:
         key = load_pem_private_key(pem, secret)
     except ValueError:
-        wrong = "the passphrase is wrong, or the file is damaged" if secret else "it holds no private key in PEM"
-        raise Refused(f"The CA key {str(path)!r} cannot be opened: {wrong}.") from None
+        wrong, cure = _UNREADABLE if secret is None else _NOT_DECRYPTED
+        raise Refused(f"The CA key {str(path)!r} cannot be opened: {wrong}.", cure=cure) from None
     except UnsupportedAlgorithm:
-        raise Refused(f"The CA key {str(path)!r} is of a kind that is not known here.") from None
+        raise Refused(f"The CA key {str(path)!r} is of an unknown kind.", cure=_EC_OR_RSA) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise Refused(f"The CA key {str(path)!r} is neither an EC nor an RSA key; AWS IoT takes no other CA.")
+        raise Refused(f"The CA key {str(path)!r} is neither an EC nor an RSA key.", cure=_EC_OR_RSA)
     return key
 
 

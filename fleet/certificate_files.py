@@ -1,4 +1,4 @@
-"""The certificates in a folder, and for which device each is."""
+"""The certificates in a folder, and the device that each is for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Checked:
 
 
 def certificate_files(folder: Path) -> list[Path]:
-    """The files of a folder that could hold certificates, by name.
+    """The files of a folder that could hold certificates, in the order of their names.
 
     Raises:
         Refused: the folder cannot be read, or has none.
@@ -34,9 +34,14 @@ def certificate_files(folder: Path) -> list[Path]:
     try:
         files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS and each.is_file())
     except OSError as error:
-        raise Refused(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from None
+        raise Refused(
+            f"The folder {str(folder)!r} cannot be read: {error.strerror}.", cure="name a folder that you may read"
+        ) from None
     if not files:
-        raise Refused(f"The folder {str(folder)!r} has no certificates: no files that end in .pem, .crt or .cer.")
+        raise Refused(
+            f"The folder {str(folder)!r} has no certificates: no files that end in .pem, .crt or .cer.",
+            cure="name the folder that your CA has written the certificates into",
+        )
     return files
 
 
@@ -50,7 +55,7 @@ def check_file(path: Path, *, authorities: Sequence[x509.Certificate], ledger: L
         leaf = read_leaf(read(path, "file"))
         return check(leaf, authorities=authorities, ledger=ledger)
     except CertificateError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), cure=f"correct or remove {path.name}, and import the folder again") from None
 
 
 def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
@@ -61,9 +66,12 @@ def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], le
     """
     device = _device(leaf, ledger)
     if device.fingerprint is None:
-        raise Refused(f"Device {device.name!r} is invited and has not shown its key yet.")
+        raise Refused(
+            f"Device {device.name!r} is invited and has not shown its key yet.",
+            cure=f"wait until zymkey-fleet pending lists {device.name}",
+        )
     if device.state is State.BLOCKED:
-        raise Refused(f"Device {device.name!r} is blocked.")
+        raise Refused(f"Device {device.name!r} is blocked.", cure=f"zymkey-fleet unblock {device.name}")
     check_issued_certificate(
         leaf,
         authorities=authorities,
@@ -73,7 +81,10 @@ def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], le
     )
     known = ledger.certificate(device.name, certificate_id(leaf))
     if known is not None and known.state is not CertificateState.RECORDED:
-        raise Refused(f"This certificate is already registered for device {device.name!r}, and is {known.state}.")
+        raise Refused(
+            f"This certificate is already registered for device {device.name!r}, and is {known.state}.",
+            cure=f"zymkey-fleet show {device.name}",
+        )
     return Checked(certificate=leaf, device=device.name)
 
 
@@ -83,6 +94,9 @@ def _device(leaf: x509.Certificate, ledger: Ledger) -> Device:
     device = ledger.device(names[0]) if names else None
     device = device or ledger.device_of_key(fingerprint)
     if device is None:
-        shown = repr(names[0]) if names else "nobody"
-        raise Refused(f"No device of this fleet has this certificate's name ({shown}) or its key ({fingerprint}).")
+        name = names[0] if names else None
+        raise Refused(
+            f"No device of this fleet has this certificate's name ({name!r}) or its key ({fingerprint}).",
+            cure=f"zymkey-fleet allow {name or 'NAME'} --key {fingerprint}",
+        )
     return device

@@ -1,16 +1,14 @@
-"""Switching certificates of the ledger off and on in AWS IoT. Each can be repeated."""
+"""Switches certificates of the ledger off and on in AWS IoT. Each step can be repeated."""
 
 import time
 
-from botocore.exceptions import ClientError
-
 from fleet.deployment import Deployment
-from fleet.errors import FleetError
+from fleet.errors import Refused
 from ledger import Blocked, Certificate
 
 
 def deactivate(certificate: Certificate, deployment: Deployment) -> None:
-    """Switch a certificate off and write it down. One that AWS IoT does not know is off already.
+    """Switch a certificate off and tell the ledger. One that AWS IoT does not know is off already.
 
     Calls iot:UpdateCertificate.
     """
@@ -21,18 +19,18 @@ def deactivate(certificate: Certificate, deployment: Deployment) -> None:
 
 
 def reactivate(certificate: Certificate, deployment: Deployment) -> None:
-    """Switch a certificate on again and write it down.
+    """Switch a certificate on again and tell the ledger.
 
     Calls iot:UpdateCertificate.
 
     Raises:
         Blocked: the device was blocked meanwhile; the certificate is off.
-        FleetError: AWS IoT does not have the certificate any more.
+        Refused: AWS IoT does not have the certificate any more.
     """
     if not _set_status(certificate.certificate_id, "ACTIVE", deployment):
-        raise FleetError(
-            f"AWS IoT no longer has the certificate {certificate.certificate_id} of {certificate.device}. "
-            f"Remove the device and let it in again: `zymkey-fleet block {certificate.device}`, then `remove`."
+        raise Refused(
+            f"AWS IoT no longer has the certificate {certificate.certificate_id} of {certificate.device}.",
+            cure=f"zymkey-fleet block {certificate.device}, then remove the device and invite or allow it again",
         )
     try:
         deployment.ledger.reactivated(
@@ -44,7 +42,7 @@ def reactivate(certificate: Certificate, deployment: Deployment) -> None:
 
 
 def switch_off(certificate_id: str, deployment: Deployment) -> None:
-    """Make a certificate INACTIVE, and write nothing down. One that AWS IoT does not know is off already."""
+    """Make a certificate INACTIVE without telling the ledger. One that AWS IoT does not know is off already."""
     _set_status(certificate_id, "INACTIVE", deployment)
 
 
@@ -52,8 +50,6 @@ def _set_status(certificate_id: str, status: str, deployment: Deployment) -> boo
     """Whether AWS IoT knows the certificate."""
     try:
         deployment.iot.update_certificate(certificateId=certificate_id, newStatus=status)  # type: ignore[arg-type]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return False
-        raise
+    except deployment.iot.exceptions.ResourceNotFoundException:
+        return False
     return True

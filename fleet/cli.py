@@ -1,123 +1,92 @@
-"""The command line of ``zymkey-fleet``."""
+"""The command line of ``zymkey-fleet``: finds the command, runs it, and turns errors into exit codes."""
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
-from importlib import import_module
-from keyword import iskeyword
-from typing import Any
 
-from fleet.errors import FleetError
+from fleet.command_parser import add_commands
+from fleet.errors import EXIT_CODES, Defect, FleetError, Interrupted
+from fleet.output import print_error
+from fleet.stdout import unbroken_stdout
 
-# In the order in which an operator meets them. Each is a module of ``fleet.commands`` with two functions:
-# ``arguments(parser)`` and ``run(options)``, which returns the exit code. A word after a hyphenated group
-# ("ca create") is a module of its own as well (``ca_create``).
+# In the order in which an operator meets them.
 COMMANDS = {
-    "invite": "let a new device in with a one-time token",
-    "allow": "let a known key in, without any secret",
-    "list": "all devices",
-    "show": "one device, with each certificate that it ever had",
-    "history": "what happened to one device",
+    "invite": "let a new device in, with a one-time token",
+    "allow": "let a known key in, without a secret",
+    "list": "list all devices",
+    "show": "show one device and every certificate that it ever had",
+    "history": "show what happened to one device",
     "block": "keep a device out, and switch its certificates off",
     "unblock": "let a blocked device in again",
-    "remove": "forget a device, so that its name and key are free again",
-    "pending": "who waits for an approval or a signature",
-    "approve": "let in a key that nobody invited",
-    "reject": "refuse a key that nobody invited",
+    "remove": "remove a device, so that its name and its key are free again",
+    "pending": "list the keys that wait for approval, and the CSRs that wait for a signature",
+    "approve": "let in a key that waits for approval",
+    "reject": "refuse a key that waits for approval",
     "export": "write the CSRs that wait for a signature into a folder",
     "sign": "sign the CSRs that wait with your own CA, and register the certificates",
-    "import": "register certificates that were signed elsewhere",
-    "audit": "find, and mend, where the ledger and AWS IoT do not agree",
-    "verify": "prove that the deployment works, with a throw-away device",
-    "ca": "your own CA: make, prove, check and retire one",
+    "import": "register certificates that your CA has signed elsewhere",
+    "audit": "find, and repair, what differs between the ledger and AWS IoT",
+    "verify": "test the deployment with a throw-away device",
+    "ca": "work with your own CA: create, prove, check and retire it",
 }
 
-DESCRIPTION = "Let devices into a fleet on AWS IoT, keep them out, and see what became of them."
+DESCRIPTION = "Let devices into a fleet on AWS IoT, keep devices out, and see the state of each."
 EPILOG = """\
 examples:
   zymkey-fleet invite pi-1               print the one command to run on the Raspberry Pi
-  zymkey-fleet allow pi-2 --key pi2.pem  let in the key of a device that was prepared elsewhere
-  zymkey-fleet list                      see who is in
-  zymkey-fleet block pi-1                a device is lost: no certificate of it works any more
+  zymkey-fleet allow pi-2 --key pi2.pem  let in a device by its public key
+  zymkey-fleet list                      see every device and its state
+  zymkey-fleet block pi-1                a device is lost: switch its certificates off
 
 exit codes:
-  0  done
-  1  refused: by the ledger, or by a check of the command
-  2  the command line is wrong
-  3  no such deployment, or one of another kind than the command needs
-  4  no AWS credentials, or expired ones
-  5  AWS does not permit it
-  6  no answer, or throttled: try again later
-  130  interrupted
+{exit_codes}
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    with unbroken_stdout():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = argparse.Namespace(json=False)
     try:
-        options = _parser().parse_args(arguments)
-        return _run(options)
+        arguments = _parser().parse_args(argv)
+        # Not at the top: --help is to be instant, and failures knows the AWS SDK.
+        from fleet.failures import explained
+
+        with explained():
+            return int(arguments.run(arguments))
     except FleetError as error:
-        print(f"zymkey-fleet: {error}", file=sys.stderr)
-        return error.exit_code
+        failure = error
     except KeyboardInterrupt:
-        print("zymkey-fleet: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader has gone (`zymkey-fleet list | head`); so that Python does not complain at exit, it is replaced.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        failure = Interrupted()
+    except Exception as defect:  # noqa: BLE001 - a user never gets a stack trace
+        failure = _located(defect)
+    print_error(failure, as_json=arguments.json)
+    return failure.exit_code
 
 
-def _run(options: argparse.Namespace) -> int:
-    # Not at the top: --help is to be instant, and failures knows the AWS SDK.
-    from fleet.failures import explained
+def _located(defect: Exception) -> Defect:
+    import traceback
 
-    with explained():
-        code: int = options.run(options)
-    sys.stdout.flush()
-    return code
+    if os.environ.get("ZYMKEY_FLEET_TRACEBACK"):
+        traceback.print_exception(defect)
+    frame = traceback.extract_tb(defect.__traceback__)[-1]
+    return Defect(
+        f"this is a defect: {type(defect).__name__} at {frame.filename}:{frame.lineno}.",
+        cure="report it, with the stack trace that ZYMKEY_FLEET_TRACEBACK=1 in the environment prints",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
+    exit_codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES)
     parser = argparse.ArgumentParser(
         prog="zymkey-fleet",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(exit_codes=exit_codes),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_commands(parser, COMMANDS, prefix="")
     return parser
-
-
-def add_commands(parser: argparse.ArgumentParser, commands: dict[str, str], *, prefix: str) -> None:
-    """Give a parser its commands; ``prefix`` is what their modules' names begin with."""
-    subparsers = parser.add_subparsers(metavar="command", required=True, parser_class=CommandParser)
-    for name, summary in commands.items():
-        subparsers.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            module=prefix + name.replace("-", "_"),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-
-class CommandParser(argparse.ArgumentParser):
-    """The parser of one command. It loads the command's module when it is asked to parse, and not before."""
-
-    def __init__(self, *args: Any, module: str, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
-        self._module: str | None = module
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if self._module is not None:
-            # A module cannot be called by a word of the language: `import` is in import_.py.
-            name = f"{self._module}_" if iskeyword(self._module) else self._module
-            module = import_module(f"fleet.commands.{name}")
-            module.arguments(self)
-            if hasattr(module, "run"):
-                self.set_defaults(run=module.run)
-            self._module = None
-        return super().parse_known_args(args, namespace)

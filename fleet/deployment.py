@@ -61,46 +61,48 @@ class Deployment:
 
     @cached_property
     def api(self) -> EnrollmentApi:
-        # Not at the top: most commands do without it, and it takes a tenth of a second to load.
+        # Not at the top: it takes a tenth of a second to load, and most commands do not use it.
         from fleet.enrollment_api import EnrollmentApi
 
         return EnrollmentApi(self.url)
 
     def require_issuer(self, issuer: str) -> None:
-        """
+        """Refuse to work on a deployment of another issuer.
+
         Raises:
-            NoDeployment: somebody else signs this deployment's certificates.
+            NoDeployment: another issuer signs this deployment's certificates.
         """
         if self.outputs.issuer != issuer:
             raise NoDeployment(
-                f"The deployment {self.outputs.fleet!r} has the issuer {self.outputs.issuer}; this command is for one "
-                f"with {issuer}."
+                f"The deployment {self.outputs.fleet!r} has the issuer {self.outputs.issuer}; this command needs the "
+                f"issuer {issuer}.",
+                cure="choose another deployment with --fleet, or change the setting issuer in cdk.json and deploy",
             )
 
     @cached_property
     def operator(self) -> str:
-        """Who asks, for the ledger's history: the end of the caller's ARN, such as ``user/alice``."""
+        """The caller, for the ledger's history: the end of their ARN, such as ``user/alice``."""
         arn = self.session.client("sts", config=_CONFIG).get_caller_identity()["Arn"]
         return arn.split(":", 5)[-1]
 
 
-def open_deployment(options: argparse.Namespace) -> Deployment:
-    """Find the deployment that the options of ``fleet.arguments.deployment_options`` name.
+def open_deployment(arguments: argparse.Namespace) -> Deployment:
+    """Find the deployment that the options of ``fleet.arguments.add_deployment`` name.
 
     Calls cloudformation:DescribeStacks.
 
     Raises:
-        NoDeployment: there is no such stack in this account and Region, or it was not deployed to its end.
+        NoDeployment: there is no such stack in this account and Region, or its deployment did not complete.
         ClientError, BotoCoreError: AWS does not answer, or refuses.
     """
-    session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
-    outputs = _outputs(session, options.fleet)
-    return Deployment(outputs=outputs, url=options.url or outputs.enrollment_url, session=session)
+    session = boto3.session.Session(profile_name=arguments.profile, region_name=arguments.region)
+    outputs = _outputs(session, arguments.fleet)
+    return Deployment(outputs=outputs, url=arguments.url or outputs.enrollment_url, session=session)
 
 
-def iot_client(options: argparse.Namespace) -> IoTClient:
-    """AWS IoT of the account that the options of ``fleet.arguments.place_options`` name."""
-    session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
+def iot_client(arguments: argparse.Namespace) -> IoTClient:
+    """AWS IoT of the account that the options of ``fleet.arguments.add_account`` name."""
+    session = boto3.session.Session(profile_name=arguments.profile, region_name=arguments.region)
     return session.client("iot", config=_CONFIG)
 
 
@@ -111,8 +113,8 @@ def _outputs(session: boto3.session.Session, fleet: str) -> Outputs:
     missing = [output for output in wanted.values() if output not in found]
     if missing:
         raise NoDeployment(
-            f"The stack {stack['StackName']} is {stack['StackStatus']} and lacks the output {missing[0]}. "
-            "Deploy it with `cdk deploy --all`."
+            f"The stack {stack['StackName']} is {stack['StackStatus']} and lacks the output {missing[0]}.",
+            cure="cdk deploy --all",
         )
     return Outputs(**{field: found[output] for field, output in wanted.items()})
 
@@ -124,8 +126,8 @@ def _stack(session: boto3.session.Session, name: str) -> dict[str, Any]:
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in str(error):
             raise NoDeployment(
-                f"There is no stack {name} in Region {client.meta.region_name} of this account. "
-                "Deploy it with `cdk deploy --all`, or choose with --fleet, --region and --profile."
+                f"There is no stack {name} in Region {client.meta.region_name} of this account.",
+                cure="cdk deploy --all, or choose another deployment with --fleet, --region and --profile",
             ) from None
         raise
     return dict(stack)

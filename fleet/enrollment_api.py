@@ -1,4 +1,4 @@
-"""The deployment's HTTP API as the operator's command uses it."""
+"""The deployment's HTTP API, as the operator's command uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from fleet.errors import FleetError, Refused, Unreachable
+from fleet.errors import Refused, UnexpectedReply, Unreachable, innermost_reason
 
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 6
@@ -31,7 +31,7 @@ class EnrollmentApi:
         self._verify: bool | str = os.environ.get("CA_BUNDLE") or True
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """One request, one reply, whatever its status.
+        """Make one request and return its reply, whatever the status.
 
         Raises:
             Unreachable: there was no reply.
@@ -42,13 +42,16 @@ class EnrollmentApi:
                 method, self.url + path, timeout=_TIMEOUT_SECONDS, verify=self._verify, **options
             )
         except requests.RequestException as error:
-            raise Unreachable(f"No answer from {self.url}: {_cause(error)}.") from None
+            raise Unreachable(
+                f"No answer from {self.url}: {innermost_reason(error)}.",
+                cure="check this machine's network, and the URL (--url, $ENROLLMENT_URL)",
+            ) from None
 
     def ca_certificates(self) -> list[x509.Certificate]:
         """The CA certificates of the fleet (EST, RFC 7030 section 4.1), in no order.
 
         Raises:
-            Unreachable, FleetError: there was no reply, or an unexpected one.
+            Unreachable, UnexpectedReply: there was no reply, or one that is not known here.
         """
         reply = self.send("GET", "/.well-known/est/cacerts")
         if reply.status_code != 200:
@@ -64,13 +67,14 @@ class EnrollmentApi:
         return content
 
     def upload(self, certificate: x509.Certificate) -> str:
-        """Give a device a certificate that was signed elsewhere; returns the device's name.
+        """Register a certificate that was signed elsewhere; returns its device's name.
 
-        A reply that was lost is asked for again: the same certificate cannot be registered twice.
+        When the reply is lost, the request is sent again: the same certificate cannot be registered twice.
 
         Raises:
             Refused: the endpoint's own sentence.
-            Unreachable: there was no reply, or no time for us.
+            Unreachable: there was no reply, or the API was busy for too long.
+            UnexpectedReply: the reply is not known here.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
@@ -94,7 +98,7 @@ class EnrollmentApi:
             name: str = reply.json()["device"]
             return name
         if reply.status_code in _TRY_AGAIN:
-            raise Unreachable(_sentence(reply))
+            raise Unreachable(_sentence(reply), cure="run the same command again in a minute")
         if 400 <= reply.status_code < 500:
             raise Refused(_sentence(reply))
         raise _unexpected(reply)
@@ -117,13 +121,8 @@ def _sentence(reply: requests.Response) -> str:
     return " ".join(reply.text.split())[:500] or f"HTTP {reply.status_code}."
 
 
-def _unexpected(reply: requests.Response) -> FleetError:
-    return FleetError(f"{reply.url} answered {reply.status_code}, which is unexpected: {_sentence(reply)}")
-
-
-def _cause(error: requests.RequestException) -> str:
-    """The innermost reason, which is the readable one."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    return " ".join(str(reason).split()).rstrip(".") or type(error).__name__
+def _unexpected(reply: requests.Response) -> UnexpectedReply:
+    return UnexpectedReply(
+        f"{reply.url} answered {reply.status_code}, which this command does not know: {_sentence(reply)}",
+        cure="check that the URL is this deployment's (--url, $ENROLLMENT_URL), and the enroll function's log",
+    )

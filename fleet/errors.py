@@ -1,14 +1,59 @@
-"""Why a command did not do what it was asked to. Each kind has its exit code, which is part of the interface."""
+"""Every failure that a command reports, and the exit code that stands for it.
+
+An error says what went wrong, in whose hands it is, and what to try next. The exit codes are part of the interface:
+``EXIT_CODES`` is what ``zymkey-fleet --help`` prints, and what each class below refers to.
+
+Nothing is imported here: ``--help`` loads this module and must stay cheap.
+"""
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "refused: by the ledger, by AWS, or by a check of the command"),
+    (2, "the command line is wrong"),
+    (3, "no such deployment, or one whose issuer does not fit the command"),
+    (4, "no AWS credentials, or expired ones"),
+    (5, "AWS does not permit it"),
+    (6, "no answer, or too many requests: try again later"),
+    (70, "a defect of this program"),
+    (130, "interrupted"),
+)
 
 
 class FleetError(Exception):
-    """The message is for the operator: what went wrong, in whose hands it is, what to try next."""
+    """A failure with a cause and a cure.
+
+    ``cause`` is a sentence. ``cure`` says what to try next, without a final period; it may be empty.
+    """
 
     exit_code = 1
 
+    def __init__(self, cause: str, *, cure: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.cure = cure
+
+    @property
+    def kind(self) -> str:
+        """A stable name for programs, such as ``no-deployment``."""
+        name = type(self).__name__
+        return "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-")
+
+    @property
+    def in_one_line(self) -> str:
+        """Cause and cure, for a cell of a table or a line of a report."""
+        return f"{self.cause} Try: {self.cure}" if self.cure else self.cause
+
 
 class Refused(FleetError):
-    """The ledger or a check says no; asking again changes nothing."""
+    """The ledger, AWS IoT or a check says no; asking again changes nothing."""
+
+
+class UnexpectedReply(FleetError):
+    """AWS or the deployment's HTTP API answered what this command does not know."""
+
+
+class SdkFailed(FleetError):
+    """The AWS SDK made no request: its configuration or an argument does not suit it."""
 
 
 class NoDeployment(FleetError):
@@ -24,12 +69,34 @@ class NoCredentials(FleetError):
 
 
 class NotPermitted(FleetError):
-    """AWS knows who asks, and does not let them."""
+    """AWS knows who asks, and does not permit it."""
 
     exit_code = 5
 
 
 class Unreachable(FleetError):
-    """No answer, or too many questions at once; asking again later may help."""
+    """No answer, or too many requests at once; asking again later may help."""
 
     exit_code = 6
+
+
+class Defect(FleetError):
+    """An exception that no part of this program expected."""
+
+    exit_code = 70  # EX_SOFTWARE of BSD's sysexits.h, and far from the codes above, which may grow
+
+
+class Interrupted(FleetError):
+    """Ctrl-C, or a signal that a command treats like it."""
+
+    exit_code = 130  # as a shell reports SIGINT
+
+    def __init__(self) -> None:
+        super().__init__("interrupted.", cure="run the same command again to complete it")
+
+
+def innermost_reason(error: BaseException) -> str:
+    """What the first exception of a chain says; the later ones only wrap it."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

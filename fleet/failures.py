@@ -1,4 +1,4 @@
-"""What AWS and the ledger answer when they do not do what they were asked, as sentences for the operator."""
+"""What AWS and the ledger answer when they do not do what they were asked, as causes and cures for the operator."""
 
 import re
 from collections.abc import Iterator
@@ -7,11 +7,21 @@ from contextlib import contextmanager
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.errors import FleetError, NoCredentials, NoDeployment, NotPermitted, Refused, Unreachable
+from fleet.errors import (
+    FleetError,
+    NoCredentials,
+    NoDeployment,
+    NotPermitted,
+    Refused,
+    SdkFailed,
+    UnexpectedReply,
+    Unreachable,
+)
 from ledger import Busy, LedgerError
 from ledger.throttling import THROTTLING_CODES
 
-_LOG_IN = "Log in again (`aws sso login` or `aws configure`), or name another profile with --profile"
+_LOG_IN = "log in again (`aws sso login` or `aws configure`), or name another profile with --profile"
+_LATER = "run the same command again in a minute; nothing is lost"
 
 _NOT_LOGGED_IN = (
     botocore_errors.NoCredentialsError,
@@ -44,14 +54,21 @@ _FAILED_CODES = {
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn what a command's calls raise into a ``FleetError``. What is a mistake of ours stays what it is."""
+def explained(*, if_refused: str = "") -> Iterator[None]:
+    """Turn what the calls inside raise into a ``FleetError``. A defect of ours stays what it is.
+
+    Args:
+        if_refused: the cure where the ledger refuses; the command knows what it asked for.
+    """
     try:
         yield
     except Busy as error:
-        raise Unreachable(f"The device is being worked on; try again in {error.retry_after} s.") from None
+        raise Unreachable(
+            "Another request of this device is being processed.",
+            cure=f"run the same command again in {error.retry_after} s",
+        ) from None
     except LedgerError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), cure=if_refused) from None
     except ClientError as error:
         raise _explain_reply(error) from None
     except BotoCoreError as error:
@@ -63,44 +80,49 @@ def _explain_reply(error: ClientError) -> FleetError:
     message = error.response.get("Error", {}).get("Message", "")
     call = error.operation_name
     if code in _EXPIRED_CODES:
-        return NoCredentials(f"The AWS session has expired. {_LOG_IN}.")
+        return NoCredentials("The AWS session has expired.", cure=_LOG_IN)
     if code in _UNKNOWN_CODES:
-        return NoCredentials(f"AWS does not accept these credentials ({code}). {_LOG_IN}.")
+        return NoCredentials(f"AWS does not accept these credentials ({code}).", cure=_LOG_IN)
     if code in _DENIED_CODES:
-        return NotPermitted(_explain_denial(call, message))
+        return _explain_denial(call, message)
     if code in THROTTLING_CODES:
-        return Unreachable(f"AWS throttled {call} ({code}). Nothing is lost; try again in a minute.")
+        return Unreachable(f"AWS throttled {call} ({code}).", cure=_LATER)
     if code in _FAILED_CODES:
-        return Unreachable(f"AWS failed at {call} ({code}). Nothing is lost; try again in a minute.")
+        return Unreachable(f"AWS failed at {call} ({code}).", cure=_LATER)
     if code == "ResourceNotFoundException" and "able" in message:  # DynamoDB: a table that is not there
-        return NoDeployment(f"The deployment's table is gone: {message} Deploy again with `cdk deploy --all`.")
-    return FleetError(f"AWS answered {call} with {code}: {message.rstrip('.')}.")
+        return NoDeployment(f"The deployment's table does not exist: {message}", cure="cdk deploy --all")
+    return UnexpectedReply(f"AWS answered {call} with {code}: {message.rstrip('.')}.")
 
 
-def _explain_denial(call: str, message: str) -> str:
+def _explain_denial(call: str, message: str) -> NotPermitted:
     """Name the missing action and, where AWS says it, the resource; IAM's sentence has both."""
     action = re.search(r"perform: ([\w-]+:\w+)", message)
     resource = re.search(r"on resource: (\S+)", message)
     what = action[1] if action else call
     where = f" on {resource[1].rstrip('.')}" if resource else ""
-    return (
-        f"AWS does not permit {what}{where}. Ask an administrator for the deployment's managed policy "
-        "(stack output OperatorPolicyArn), which holds all that this command needs."
+    return NotPermitted(
+        f"AWS does not permit {what}{where}.",
+        cure="ask an administrator for the deployment's managed policy (stack output OperatorPolicyArn), which "
+        "permits all that this command does",
     )
 
 
 def _explain_no_reply(error: BotoCoreError) -> FleetError:
     if isinstance(error, _SESSION_OVER):
-        return NoCredentials(f"The AWS single sign-on session has expired. {_LOG_IN}.")
+        return NoCredentials("The AWS single sign-on session has expired.", cure=_LOG_IN)
     if isinstance(error, _NOT_LOGGED_IN):
-        return NoCredentials(f"No AWS credentials were found. {_LOG_IN}.")
+        return NoCredentials("There are no AWS credentials.", cure=_LOG_IN)
     if isinstance(error, botocore_errors.ProfileNotFound):
-        return NoCredentials(f"{_sentence(error)} `aws configure list-profiles` shows those that exist.")
+        return NoCredentials(_sentence(error), cure="name one that `aws configure list-profiles` shows")
     if isinstance(error, botocore_errors.NoRegionError):
-        return NoDeployment("No AWS Region is chosen. Say --region, or set AWS_REGION.")
+        return NoDeployment("No AWS Region is chosen.", cure="add --region REGION, or set AWS_REGION")
     if isinstance(error, _NO_ANSWER):
-        return Unreachable(f"No answer from AWS: {_sentence(error)} Is this machine online, and the Region right?")
-    return FleetError(f"The AWS SDK cannot go on: {_sentence(error)}")
+        return Unreachable(
+            f"No answer from AWS: {_sentence(error)}", cure="check this machine's network, the proxy and the Region"
+        )
+    return SdkFailed(
+        f"The AWS SDK cannot make the request: {_sentence(error)}", cure="check ~/.aws/config, --region and --profile"
+    )
 
 
 def _sentence(error: BotoCoreError) -> str:

@@ -15,11 +15,13 @@ def read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused(f"The {what} {str(path)!r} cannot be read: {error.strerror}.") from None
+        raise Refused(
+            f"The {what} {str(path)!r} cannot be read: {error.strerror}.", cure="name a file that you may read"
+        ) from None
 
 
 def write_public(path: Path, content: bytes) -> None:
-    """Write a file that anybody may see; its folder is made, and what was there is replaced as a whole.
+    """Write a file that everybody may read; its folder is made, and an older file is replaced as a whole.
 
     Raises:
         Refused: the folder cannot be written to.
@@ -30,11 +32,11 @@ def write_public(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        raise Refused(f"{str(path)!r} cannot be written: {error.strerror}.") from None
+        raise _not_written(path, error) from None
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read; one that exists is never replaced.
+    """Write a new file that only its owner may read; an existing file is never replaced.
 
     Raises:
         Refused: it exists, or the folder cannot be written to.
@@ -44,4 +46,8 @@ def write_secret(path: Path, content: bytes) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except OSError as error:
-        raise Refused(f"{str(path)!r} cannot be written: {error.strerror}.") from None
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> Refused:
+    return Refused(f"{str(path)!r} cannot be written: {error.strerror}.", cure="name a folder that you may write to")

@@ -1,19 +1,20 @@
-"""How answers look: aligned columns for people, JSON for programs."""
+"""How answers and errors look: aligned columns and sentences for people, JSON for programs."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fleet.errors import FleetError
+
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
-    """Print columns, aligned by spaces; an empty cell is a hyphen, so that every row has as many words.
+    """Print columns, aligned by spaces. An empty cell is a hyphen, so that every row has the same number of words.
 
-    The heads are bold on a terminal, and nothing is coloured anywhere (https://no-color.org).
+    The heads are bold on a terminal; nothing is coloured (https://no-color.org).
     """
     lines = [[cell or "-" for cell in row] for row in [heads, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -23,7 +24,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> N
 
 
 def print_record(record: Mapping[str, str | None]) -> None:
-    """Print one thing, an attribute a line, those without a value left out."""
+    """Print one attribute a line; those without a value are left out."""
     width = max(map(len, record)) + 2
     for name, value in record.items():
         if value is not None:
@@ -31,11 +32,30 @@ def print_record(record: Mapping[str, str | None]) -> None:
 
 
 def print_json(value: Any) -> None:
+    import json  # not at the top: --help does without it
+
     print(json.dumps(value, indent=2))
 
 
+def print_error(error: FleetError, *, as_json: bool) -> None:
+    """Print cause and cure on standard error; for programs also one object on standard output."""
+    if as_json:
+        print_json(
+            {
+                "ok": False,
+                "error": error.kind,
+                "exitCode": error.exit_code,
+                "cause": error.cause,
+                "try": error.cure,
+            }
+        )
+    note(f"zymkey-fleet: {error.cause}")
+    if error.cure:
+        note(f"Try: {error.cure}")
+
+
 def note(text: str) -> None:
-    """Say something to the person, apart from the answer: on standard error, so that the answer can be piped."""
+    """Print a sentence for the person on standard error, so that the answer on standard output can be piped."""
     print(text, file=sys.stderr)
 
 

@@ -12,12 +12,12 @@ from fleet.files import read
 VARIABLE = "ZYMKEY_FLEET_PASSPHRASE"
 
 
-def passphrase_option(parser: argparse.ArgumentParser) -> None:
+def add_passphrase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--passphrase-file",
         metavar="FILE",
         type=Path,
-        help=f"its first line is the passphrase of the CA key (default: ${VARIABLE}, or it is asked for)",
+        help=f"a file whose first line is the passphrase of the CA key (default: ${VARIABLE}, or the command asks)",
     )
 
 
@@ -38,14 +38,18 @@ def passphrase(what: str, *, file: Path | None, variable: str = VARIABLE, repeat
     else:
         text = _typed(what, variable, repeat=repeat)
     if not text:
-        raise Refused(f"The {what} is empty.")
+        raise Refused(f"The {what} is empty.", cure=_set(variable))
     return text
 
 
 def _typed(what: str, variable: str, *, repeat: bool) -> bytes:
     if not sys.stdin.isatty():
-        raise Refused(f"The {what} is needed, and there is no terminal to ask on: set ${variable}, or give a file.")
+        raise Refused(f"The {what} is needed, and there is no terminal to ask on.", cure=_set(variable))
     typed = getpass.getpass(f"{what}: ")
     if repeat and getpass.getpass(f"{what}, again: ") != typed:
-        raise Refused("The two are not the same.")
+        raise Refused("The two entries differ.", cure="run the same command again, and type the same twice")
     return typed.encode()
+
+
+def _set(variable: str) -> str:
+    return f"set ${variable}, or write it into the first line of a file and name that file"

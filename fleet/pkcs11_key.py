@@ -1,4 +1,4 @@
-"""A CA key in a PKCS#11 token, as a key of the ``cryptography`` package (as ``pki.kms_key`` is one in AWS KMS)."""
+"""A CA key in a PKCS#11 token, as a key of the package ``cryptography``; ``pki.kms_key`` is its like for AWS KMS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from fleet.errors import Refused
@@ -20,13 +19,16 @@ try:
     import pkcs11
     from pkcs11.exceptions import PKCS11Error
 except ImportError:
-    raise Refused("A key in a PKCS#11 token needs the Python package python-pkcs11.") from None
+    raise Refused(
+        "A key in a PKCS#11 token needs the Python package python-pkcs11, which is not installed.",
+        cure="pip install python-pkcs11",
+    ) from None
 
 MODULE_VARIABLE = "PKCS11_MODULE_PATH"
 PIN_VARIABLE = "ZYMKEY_FLEET_PIN"
 
 
-def open_pkcs11_key(uri: str, *, public_key: CertificatePublicKeyTypes) -> Signer:
+def open_pkcs11_key(uri: str, *, public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> Signer:
     """The private key that a URI names.
 
     Args:
@@ -38,19 +40,19 @@ def open_pkcs11_key(uri: str, *, public_key: CertificatePublicKeyTypes) -> Signe
     wanted = Pkcs11Uri.parse(uri)
     module = wanted.module_path or os.environ.get(MODULE_VARIABLE)
     if not module:
-        raise Refused(f"Which PKCS#11 module? Add ?module-path=/…/libX.so to the URI, or set ${MODULE_VARIABLE}.")
+        raise Refused(
+            "The PKCS#11 URI names no module.",
+            cure=f"add ?module-path=/path/to/module.so to the URI, or set ${MODULE_VARIABLE}",
+        )
     try:
         token = pkcs11.lib(module).get_token(token_label=wanted.token, token_serial=_serial(wanted))
         pin = passphrase("PIN of the token", file=wanted.pin_file, variable=PIN_VARIABLE)
         session = token.open(user_pin=pin.decode())
         key = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=wanted.object, id=wanted.id)
     except (PKCS11Error, RuntimeError) as error:
-        raise Refused(f"The key {uri} cannot be opened: {_explain(error)}.") from None
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        return _EcKey(key, public_key)
-    if isinstance(public_key, rsa.RSAPublicKey):
-        return _RsaKey(key, public_key)
-    raise Refused("The CA's key is neither an EC nor an RSA key; AWS IoT takes no other CA.")
+        wrong, cure = _explain(error)
+        raise Refused(f"The key {uri} cannot be opened: {wrong}.", cure=cure) from None
+    return _RsaKey(key, public_key) if isinstance(public_key, rsa.RSAPublicKey) else _EcKey(key, public_key)
 
 
 class _EcKey(RemoteEcPrivateKey):
@@ -109,15 +111,16 @@ def _serial(uri: Pkcs11Uri) -> bytes | None:
     return None if uri.serial is None else uri.serial.encode()
 
 
-def _explain(error: Exception) -> str:
-    """python-pkcs11 says what happened by the exception's class, and rarely with words."""
-    sentences = {
-        "NoSuchToken": "the module shows no such token",
-        "MultipleTokensReturned": "several tokens fit; name one with token= or serial=",
-        "NoSuchKey": "the token holds no such private key",
-        "MultipleObjectsReturned": "several keys fit; name one with object= or id=",
-        "PinIncorrect": "the PIN is wrong",
-        "PinLocked": "the PIN is locked after too many wrong ones",
-        "PinLenRange": "the PIN has a wrong length",
+def _explain(error: Exception) -> tuple[str, str]:
+    """What is wrong, and what to try: python-pkcs11 tells it by the exception's class, and rarely with words."""
+    known = {
+        "NoSuchToken": ("the module has no such token", "compare token= and serial= with the module's tokens"),
+        "MultipleTokensReturned": ("several tokens fit", "name one of them with token= or serial="),
+        "NoSuchKey": ("the token holds no such private key", "compare object= and id= with the token's keys"),
+        "MultipleObjectsReturned": ("several keys fit", "name one of them with object= or id="),
+        "PinIncorrect": ("the PIN is wrong", "give the right PIN; a token locks it after a few wrong ones"),
+        "PinLocked": ("the PIN is locked after too many wrong ones", "have the token's security officer unlock it"),
+        "PinLenRange": ("the PIN has a wrong length", "give the right PIN; a token locks it after a few wrong ones"),
     }
-    return sentences.get(type(error).__name__) or " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    return known.get(type(error).__name__, (said, "check module-path, and that the token is connected"))

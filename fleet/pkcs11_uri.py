@@ -1,4 +1,4 @@
-"""PKCS#11 URIs (RFC 7512): which token, which key in it, where the PIN comes from."""
+"""PKCS#11 URIs (RFC 7512): the token, the key in it, the file with the PIN."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +26,22 @@ class Pkcs11Uri:
         """Read a URI.
 
         Raises:
-            Refused: it is malformed, names what is not known here, or has the PIN itself in it.
+            Refused: it is malformed, has an attribute that is not known here, or the PIN itself.
         """
         path, _, query = uri.removeprefix("pkcs11:").partition("?")
         attributes = _split(path, ";", _PATH)
         options = _split(query, "&", _QUERY | {"pin-value"})
         if "pin-value" in options:
             raise Refused(
-                "A PIN in a PKCS#11 URI can be read by everybody on this machine: put it into a file and name that "
-                "with pin-source=file:…, or set $ZYMKEY_FLEET_PIN."
+                "A PIN in a PKCS#11 URI can be read by everybody on this machine.",
+                cure="put the PIN into a file and add pin-source=file:/path, or set $ZYMKEY_FLEET_PIN",
             )
         if attributes.get("type", "private") != "private":
-            raise Refused(f"The PKCS#11 URI asks for type={attributes['type']}; a private key is needed.")
+            raise Refused(
+                f"The PKCS#11 URI has type={attributes['type']}; a private key is needed.", cure="write type=private"
+            )
         if not {"object", "id"} & attributes.keys():
-            raise Refused("The PKCS#11 URI names no key: it needs object=LABEL or id=%01.")
+            raise Refused("The PKCS#11 URI names no key.", cure="add object=LABEL or id=%01 to the URI")
         return cls(
             token=_text(attributes, "token"),
             serial=_text(attributes, "serial"),
@@ -54,7 +56,10 @@ def _split(text: str, separator: str, known: set[str]) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(separator) if part]
     for name, equals, _ in pairs:
         if not equals or name not in known:
-            raise Refused(f"The PKCS#11 URI has {name!r}, which is not known here (RFC 7512).")
+            raise Refused(
+                f"The PKCS#11 URI has {name!r}, which is not known here (RFC 7512).",
+                cure=f"use ATTRIBUTE=VALUE with {', '.join(sorted(known))}",
+            )
     return {name: value for name, _, value in pairs}
 
 

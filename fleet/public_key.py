@@ -1,4 +1,4 @@
-"""A public key as an operator has it: a file, or a fingerprint."""
+"""A public key as an operator gives it: a file, or a fingerprint."""
 
 from pathlib import Path
 
@@ -8,9 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from fleet.errors import Refused
+from fleet.files import read
 from pki.csr import CsrError, read_csr
 from pki.fingerprint import is_key_fingerprint, key_fingerprint
 from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key
+
+_OTHERWISE = "give the fingerprint that `zymkey-iot key` shows on the device"
 
 
 def fingerprint_of(key: str) -> str:
@@ -22,20 +25,22 @@ def fingerprint_of(key: str) -> str:
     if is_key_fingerprint(key):
         return key
     if key.startswith("SHA256:"):
-        raise Refused(f"{key!r} is not a fingerprint: it takes SHA256: and 43 characters, as `zymkey-iot key` shows.")
-    try:
-        text = Path(key).read_bytes()
-    except OSError as error:
-        raise Refused(f"The key file {key!r} cannot be read: {error.strerror}.") from None
-    public_key = _public_key(text, key)
+        raise Refused(
+            f"{key!r} is not a fingerprint, which is SHA256: and 43 characters.",
+            cure="copy the fingerprint that `zymkey-iot key` shows on the device",
+        )
+    public_key = _public_key(read(Path(key), "key file"), key)
     if not is_acceptable_key(public_key):
-        raise Refused(f"The key in {key} is {describe_key(public_key)}; AWS IoT takes {KEY_RULE}.")
+        raise Refused(
+            f"The key in {key} is {describe_key(public_key)}; AWS IoT takes {KEY_RULE}.",
+            cure="use a key of one of these kinds",
+        )
     return key_fingerprint(public_key)
 
 
 def _public_key(text: bytes, file: str) -> CertificatePublicKeyTypes:
     if b"PRIVATE KEY-----" in text:
-        raise Refused(f"{file} holds a private key. Keep it where it is, and give the public key or a CSR.")
+        raise Refused(f"{file} holds a private key.", cure="keep it secret, and give the public key or a CSR")
     try:
         if b"-----BEGIN CERTIFICATE-----" in text:
             return x509.load_pem_x509_certificate(text).public_key()
@@ -43,6 +48,6 @@ def _public_key(text: bytes, file: str) -> CertificatePublicKeyTypes:
             return read_csr(text).public_key
         return load_pem_public_key(text)  # type: ignore[return-value]  # what is no certificate's key is refused next
     except CsrError as error:
-        raise Refused(f"{file}: {error}") from None
+        raise Refused(f"{file}: {error}", cure=_OTHERWISE) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise Refused(f"{file} holds no public key, CSR or certificate in PEM.") from None
+        raise Refused(f"{file} holds no public key, CSR or certificate in PEM.", cure=_OTHERWISE) from None

@@ -1,4 +1,4 @@
-"""What became of certificates that the operator brought: a line for each, and one exit code for all."""
+"""What became of the certificates that the operator brought: a line for each, and one exit code for all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,36 +16,39 @@ class Registration:
 
     name: str  # the device's, or the file's where the device is not known
     certificate: x509.Certificate | None
-    failure: Exception | None = None
+    failure: FleetError | None = None
+
+    @property
+    def certificate_id(self) -> str | None:
+        return certificate_id(self.certificate) if self.certificate else None
 
 
 def show(registrations: Sequence[Registration], *, as_json: bool) -> None:
-    ids = [certificate_id(each.certificate) if each.certificate else None for each in registrations]
     if as_json:
         print_json(
             [
                 {
                     "name": each.name,
                     "registered": each.failure is None,
-                    "certificateId": identifier,
-                    "reason": None if each.failure is None else str(each.failure),
+                    "certificateId": each.certificate_id,
+                    "reason": None if each.failure is None else each.failure.cause,
+                    "try": None if each.failure is None else each.failure.cure,
                 }
-                for each, identifier in zip(registrations, ids, strict=True)
+                for each in registrations
             ]
         )
     elif registrations:
         print_table(
             ["NAME", "RESULT", "CERTIFICATE-OR-REASON"],
             [
-                [each.name, "refused", str(each.failure)] if each.failure else [each.name, "registered", identifier]
-                for each, identifier in zip(registrations, ids, strict=True)
+                [each.name, "refused", each.failure.in_one_line]
+                if each.failure
+                else [each.name, "registered", each.certificate_id]
+                for each in registrations
             ],
         )
 
 
 def exit_code(registrations: Sequence[Registration]) -> int:
-    """0 when all are registered; else what the first failure stands for."""
-    failures = [each.failure for each in registrations if each.failure]
-    if not failures:
-        return 0
-    return failures[0].exit_code if isinstance(failures[0], FleetError) else 1
+    """0 when all are registered; else the exit code of the first failure."""
+    return next((each.failure.exit_code for each in registrations if each.failure), 0)

@@ -13,6 +13,7 @@ from infra.registration_access import grant_activation, grant_creation, grant_sw
 from infra.settings import Settings
 from infra.superseded_sweep import SupersededSweep
 from infra.trust_stack import TrustStack
+from pki.issuers import EXTERNAL
 
 
 class EnrollmentStack(Stack):
@@ -38,7 +39,7 @@ class EnrollmentStack(Stack):
             self,
             "Api",
             function=enroll.function,
-            routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == "external" else [])),
+            routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == EXTERNAL else [])),
             log_retention_days=code.log_retention_days,
         )
         superseded = SupersededSweep(

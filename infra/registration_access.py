@@ -10,14 +10,15 @@ from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
 from infra.acknowledge import acknowledge
+from pki.issuers import AMAZON, EXTERNAL, KMS
 
 # As cdk-nag writes what `iot_arn` returns.
 SHOWN_ARN = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 
 _CREATION = {
-    "kms": "iot:RegisterCertificate",
-    "aws": "iot:CreateCertificateFromCsr",
-    "external": "iot:RegisterCertificate",
+    KMS: "iot:RegisterCertificate",
+    AMAZON: "iot:CreateCertificateFromCsr",
+    EXTERNAL: "iot:RegisterCertificate",
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.topics import Topics, template_problem
-from pki.issuers import ISSUERS
+from pki.issuers import EXTERNAL, ISSUERS, KMS
 
 CONTEXT_KEY = "zymkey-fleet"
 
@@ -58,7 +58,7 @@ class Settings:
     """Every choice of one deployment. The defaults are those of a new fleet."""
 
     fleet: str = "zymkey"
-    issuer: str = "kms"
+    issuer: str = KMS
     certificate_authorities: tuple[CertificateAuthority, ...] = (
         CertificateAuthority(
             name="2026", common_name="zymkey fleet CA", organization="zymkey fleet", validity_years=20
@@ -139,10 +139,10 @@ def _read(values: dict[str, Any]) -> Settings:
             },
         )
     )
-    if settings.issuer == "external" and settings.external_certificate_authority is None:
+    if settings.issuer == EXTERNAL and settings.external_certificate_authority is None:
         raise SettingsError(
             f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
-            f"when {CONTEXT_KEY}.issuer is external."
+            f"when {CONTEXT_KEY}.issuer is {EXTERNAL}."
         )
     return settings
 

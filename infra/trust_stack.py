@@ -12,6 +12,7 @@ from infra.external_certificate_authority import ExternalCertificateAuthority
 from infra.ledger_table import LedgerTable
 from infra.operator_policy import OperatorPolicy
 from infra.settings import Settings
+from pki.issuers import EXTERNAL, KMS
 
 
 class TrustStack(Stack):
@@ -50,7 +51,7 @@ class TrustStack(Stack):
         self.signing_key: kms.Key | None = None
         self.external_ca_id: str | None = None
 
-        if settings.issuer == "kms":
+        if settings.issuer == KMS:
             maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", code=code, ledger=self.ledger)
             for authority in settings.certificate_authorities:
                 ca = CertificateAuthority(
@@ -62,7 +63,7 @@ class TrustStack(Stack):
         # Registered while the settings name it, also when another issuer has taken over: AWS IoT takes a CA once,
         # so a registration that was left behind would stand in the way of coming back.
         if external_authority is not None:
-            issues = settings.issuer == "external"
+            issues = settings.issuer == EXTERNAL
             external_ca = ExternalCertificateAuthority(
                 self,
                 "ExternalCertificateAuthority",

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from pki.issuers import ISSUERS
+from pki.issuers import ISSUERS, KMS
 
 from . import lifecycle
 from .addresses import Addresses
@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="start what does not run, deploy what is not deployed")
     demo = commands.add_parser("demo", help="start, then take a new device from invitation to publish")
     for command in (start, demo):
-        command.add_argument("--issuer", choices=ISSUERS, default="kms", help="who signs certificates (default: kms)")
+        help_text = "who signs certificates (default: %(default)s)"
+        command.add_argument("--issuer", choices=ISSUERS, default=KMS, help=help_text)
     commands.add_parser("stop", help="end everything that start began")
     commands.add_parser("status", help="show what runs; exit code 1 unless all of it does")
     return parser

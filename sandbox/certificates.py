@@ -14,7 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pki.names import common_name_only
 
 from .addresses import REGION
 
@@ -56,7 +58,7 @@ def _still_good(files: ServerCertificates) -> bool:
 
 def _make(files: ServerCertificates) -> None:
     root_key = ec.generate_private_key(ec.SECP256R1())
-    root_name = _name("zymkey-fleet sandbox root")
+    root_name = common_name_only("zymkey-fleet sandbox root")
     root = (
         _builder(subject=root_name, issuer=root_name, key=root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -67,7 +69,7 @@ def _make(files: ServerCertificates) -> None:
     )
     key = ec.generate_private_key(ec.SECP256R1())
     server = (
-        _builder(subject=_name("localhost"), issuer=root_name, key=key.public_key())
+        _builder(subject=common_name_only("localhost"), issuer=root_name, key=key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -92,10 +94,6 @@ def _builder(*, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePubl
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + VALIDITY)
     )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pki.issuers import EXTERNAL
+
 from . import lifecycle
 from .addresses import REPOSITORY, Addresses
 from .demo_report import Report, Step, UnexpectedError
@@ -43,7 +45,7 @@ WAITING = {"ask", "sign"}  # where the CA is elsewhere
 
 def steps_of(issuer: str) -> dict[str, str]:
     """The steps of a demonstration with this issuer: name and what is done."""
-    return {name: title for name, title in STEPS.items() if issuer == "external" or name not in WAITING}
+    return {name: title for name, title in STEPS.items() if issuer == EXTERNAL or name not in WAITING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
         invitation = _run(["zymkey-fleet", "invite", device.name, "--json"], as_operator(device.environment))
         step.result = f"{device.name}, until {invitation['expires']}"
 
-    if sandbox.deployment.issuer == "external" and sandbox.authority is not None:
+    if sandbox.deployment.issuer == EXTERNAL and sandbox.authority is not None:
         _wait_for_signature(report, device, invitation["token"], sandbox.authority)
 
     with report.step("bootstrap") as step:

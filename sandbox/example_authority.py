@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+
+from pki.names import common_names
 
 from .addresses import REPOSITORY
 from .errors import SandboxError
@@ -63,7 +64,7 @@ def is_proved_to(directory: Path, registration_code: str) -> bool:
     if not certificate.exists():
         return False
     subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
-    return subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == registration_code
+    return common_names(subject) == [registration_code]
 
 
 def _in_directory(directory: Path) -> ExampleAuthority:

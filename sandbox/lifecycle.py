@@ -8,6 +8,8 @@ from pathlib import Path
 
 import boto3
 
+from pki.issuers import EXTERNAL
+
 from .addresses import DATA_ENDPOINT_HOST, REPOSITORY, Addresses
 from .background import exclusively
 from .certificates import ServerCertificates, ensure_server_certificates
@@ -180,7 +182,7 @@ def _example_authority(addresses: Addresses, aws: Mapping[str, str], issuer: str
     """
     directory = addresses.directory / "external-ca"
     code = boto3.client("iot", **sdk_connection(aws)).get_registration_code()["registrationCode"]
-    if issuer != "external" and not is_proved_to(directory, code):
+    if issuer != EXTERNAL and not is_proved_to(directory, code):
         return None
     environment = {"PATH": os.environ.get("PATH", os.defpath), **aws}
     return ensure_example_authority(directory, environment, code)

@@ -1,1 +1,1 @@
-"""One command a file. Each has ``arguments(parser)`` and ``run(options)``, which returns the exit code."""
+"""The commands of zymkey-fleet, one a file: ``configure(parser)`` and ``run(arguments) -> exit code``; or a group."""

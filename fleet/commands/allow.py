@@ -1,4 +1,4 @@
-"""``zymkey-fleet allow``: let one key in, without any secret.
+"""``zymkey-fleet allow``: let one key in, without a secret.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:DeleteItem, GetItem, PutItem.
 """
@@ -6,38 +6,42 @@ AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:Dele
 import argparse
 import time
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 from fleet.public_key import fingerprint_of
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
     parser.add_argument(
         "--key",
         metavar="KEY",
         required=True,
         help="a PEM file with the public key, a CSR or a certificate; or a fingerprint, SHA256:…",
     )
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-The device shows its key with `zymkey-iot key`. Allowing the same key under the same name again changes nothing.
-JSON: name, state, fingerprint, command.
+`zymkey-iot key` shows the key on the device. To allow the same key under the same name again changes nothing.
+JSON: name, state, fingerprint, command."""
+    add_examples(
+        parser,
+        "zymkey-fleet allow pi-1 --key SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY",
+        "zymkey-fleet allow pi-2 --key pi-2.csr",
+    )
 
-example:
-  zymkey-fleet allow pi-1 --key SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY"""
 
-
-def run(options: argparse.Namespace) -> int:
-    fingerprint = fingerprint_of(options.key)
-    deployment = open_deployment(options)
-    deployment.ledger.allow(options.name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()))
-    command = deployment.bootstrap_command(options.name)
-    if options.json:
-        print_json({"name": options.name, "state": "allowed", "fingerprint": fingerprint, "command": command})
+def run(arguments: argparse.Namespace) -> int:
+    fingerprint = fingerprint_of(arguments.key)
+    deployment = open_deployment(arguments)
+    with explained(if_refused="zymkey-fleet list, which shows each device and its key"):
+        deployment.ledger.allow(arguments.name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()))
+    command = deployment.bootstrap_command(arguments.name)
+    if arguments.json:
+        print_json({"name": arguments.name, "state": "allowed", "fingerprint": fingerprint, "command": command})
     else:
-        print(f"The key {fingerprint} may enroll as {options.name}:")
+        print(f"The key {fingerprint} may enroll as {arguments.name}:")
         print(command)
     return 0

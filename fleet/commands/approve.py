@@ -1,4 +1,4 @@
-"""``zymkey-fleet approve``: let in a key that nobody invited.
+"""``zymkey-fleet approve``: let in a key that waits for approval.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:DeleteItem, GetItem, PutItem.
 """
@@ -6,32 +6,41 @@ AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:Dele
 import argparse
 import time
 
-from fleet.arguments import deployment_options, device_name, fingerprint_argument, json_option
+from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json, device_name
 from fleet.deployment import open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 from pki.names import DEVICE_NAME_RULE
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    fingerprint_argument(parser)
-    parser.add_argument(
-        "--name", required=True, type=device_name, help=f"what the device is to be called: {DEVICE_NAME_RULE}"
-    )
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_fingerprint(parser)
+    parser.add_argument("--name", required=True, type=device_name, help=f"the device's new name: {DEVICE_NAME_RULE}")
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-Compare the fingerprint with the one that the device shows: `zymkey-iot bootstrap` waits and prints it. The device
-goes on by itself within a minute. If its CSR calls it by another name, it is refused and says so.
+First compare the fingerprint with the one on the device: `zymkey-iot bootstrap` prints it while it waits. The device
+goes on by itself within a minute. If its CSR has another name, the CSR is refused and the device says why.
 JSON: name, state, fingerprint."""
-
-
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    deployment.ledger.allow(
-        options.name, fingerprint=options.fingerprint, by=deployment.operator, now=int(time.time()), approved=True
+    add_examples(
+        parser,
+        "zymkey-fleet pending",
+        "zymkey-fleet approve SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY --name pi-1",
     )
-    if options.json:
-        print_json({"name": options.name, "state": "allowed", "fingerprint": options.fingerprint})
+
+
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    with explained(if_refused="zymkey-fleet pending for the keys that wait, zymkey-fleet list for the names in use"):
+        deployment.ledger.allow(
+            arguments.name,
+            fingerprint=arguments.fingerprint,
+            by=deployment.operator,
+            now=int(time.time()),
+            approved=True,
+        )
+    if arguments.json:
+        print_json({"name": arguments.name, "state": "allowed", "fingerprint": arguments.fingerprint})
     else:
-        print(f"The key {options.fingerprint} may enroll as {options.name}.")
+        print(f"The key {arguments.fingerprint} may enroll as {arguments.name}.")
     return 0

@@ -7,33 +7,36 @@ iot:UpdateCertificate.
 import argparse
 import time
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import deactivate
 from fleet.deployment import open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 from ledger import CertificateState
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-From this moment the device is given no certificate, and those that it has are INACTIVE in AWS IoT; a connection
-that is open ends within minutes. Repeat the command if it was interrupted. `unblock` takes it back.
+The device gets no new certificate, and its certificates become INACTIVE in AWS IoT; an open connection ends within
+minutes. After an interruption, run the command again. `unblock` reverses it.
 JSON: name, state, deactivated (ids of certificates)."""
+    add_examples(parser, "zymkey-fleet block pi-1")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    # The ledger first: from then on no request of this device comes to its end, so nothing new can become active.
-    device = deployment.ledger.block(options.name, by=deployment.operator, now=int(time.time()))
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    # The ledger first: from then on no request of this device completes, so no other certificate becomes active.
+    with explained(if_refused="zymkey-fleet list, which shows every device"):
+        device = deployment.ledger.block(arguments.name, by=deployment.operator, now=int(time.time()))
     deactivated = []
-    for certificate in deployment.ledger.certificates(options.name):
+    for certificate in deployment.ledger.certificates(arguments.name):
         if certificate.state is not CertificateState.DEACTIVATED:
             deactivate(certificate, deployment)
             deactivated.append(certificate.certificate_id)
-    if options.json:
+    if arguments.json:
         print_json({"name": device.name, "state": device.state, "deactivated": deactivated})
     else:
         print(f"{device.name} is blocked; certificates switched off: {len(deactivated)}.")

@@ -7,7 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.arguments import json_option, place_options
+from fleet.arguments import add_account, add_examples, add_json
 from fleet.deployment import iot_client
 from fleet.errors import Refused
 from fleet.files import read
@@ -21,29 +21,38 @@ from pki.certificate_authority_checks import (
 from pki.issued_certificate_checks import CertificateError
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-cert", metavar="FILE", type=Path, required=True, help="the CA's certificate, PEM")
-    parser.add_argument("--verification-cert", metavar="FILE", type=Path, help="what it signed for AWS IoT, PEM")
-    json_option(parser)
-    place_options(parser)
+    parser.add_argument(
+        "--verification-cert", metavar="FILE", type=Path, help="the verification certificate that the CA signed, PEM"
+    )
+    add_json(parser)
+    add_account(parser)
     parser.epilog = """\
-`cdk synth` checks the same files, but for the registration code, which only the account knows.
+`cdk synth` makes the same checks, except for the registration code, which only the AWS account knows.
 JSON: ok, subject."""
+    add_examples(
+        parser,
+        "zymkey-fleet ca check --ca-cert ca.crt",
+        "zymkey-fleet ca check --ca-cert ca.crt --verification-cert verification.crt",
+    )
 
 
-def run(options: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
+    cure = "give the certificate of a CA (basicConstraints CA:TRUE), or have your CA's tools make one"
     try:
-        ca = read_ca_certificate(read(options.ca_cert, "CA certificate"))
+        ca = read_ca_certificate(read(arguments.ca_cert, "CA certificate"))
         check_certificate_authority(ca, now=now)
-        if options.verification_cert is not None:
-            verification = read_verification_certificate(read(options.verification_cert, "verification certificate"))
-            code = iot_client(options).get_registration_code()["registrationCode"]
+        if arguments.verification_cert is not None:
+            cure = "zymkey-fleet ca verification-csr, and have the CA sign what it prints"
+            verification = read_verification_certificate(read(arguments.verification_cert, "verification certificate"))
+            code = iot_client(arguments).get_registration_code()["registrationCode"]
             check_verification_certificate(verification, ca=ca, now=now, registration_code=code)
     except CertificateError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), cure=cure) from None
     subject = ca.subject.rfc4514_string()
-    if options.json:
+    if arguments.json:
         print_json({"ok": True, "subject": subject})
     else:
         print(f"AWS IoT would register the CA {subject!r}.")

@@ -7,68 +7,69 @@ import argparse
 import time
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError
 from cryptography import x509
 
-from fleet.arguments import deployment_options, json_option
+from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import Deployment, open_deployment
-from fleet.errors import FleetError, Refused
+from fleet.errors import Refused
 from fleet.output import print_json
 from ledger import Ledger, State
 from pki.fingerprint import certificate_id
+from pki.issuers import EXTERNAL
 from pki.names import common_names
 
 _SHOWN = 10
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "name", metavar="NAME", help="a CA's name in cdk.json; of a CA elsewhere, its certificate's common name"
+        "name", metavar="NAME", help="a CA's name in cdk.json; for an external CA, its certificate's common name"
     )
     parser.add_argument(
-        "--force", action="store_true", help="its key is lost or stolen: retire it although it issues or is in use"
+        "--force", action="store_true", help="retire the CA although it issues or is in use: its key is lost or stolen"
     )
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-After a rotation: it is refused for the newest CA, which issues, and while a device holds a certificate of the CA that
-has not expired. Devices renew by themselves at two thirds of their certificate's life. Afterwards take the CA out of
-cdk.json and deploy; a key in KMS is retained, and costs money until you schedule its deletion.
+After a rotation: the newest CA, which issues, is not retired, and no CA while a device holds an unexpired certificate
+of it. Devices renew by themselves at two thirds of their certificate's life. Afterwards remove the CA from cdk.json
+and deploy; its key in KMS is retained, and costs money until you schedule its deletion.
 
-After a theft (--force): no further certificate of the CA is registered. Those that are registered go on working, so
-`audit` and `list` are next, and `block` for each device that is not yours.
+After a theft (--force): AWS IoT registers no further certificate of the CA. Certificates that are registered already
+go on working: look at `audit` and `list` next, and `block` each device that is not yours.
 JSON: name, certificateIds, retired."""
+    add_examples(parser, "zymkey-fleet ca retire 2026", "zymkey-fleet ca retire 'Acme device CA' --force")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
     authorities = _authorities(deployment)
-    of_this_name = [certificate for name, certificate in authorities if name == options.name]
+    of_this_name = [certificate for name, certificate in authorities if name == arguments.name]
     if not of_this_name:
         names = ", ".join(sorted({name for name, _ in authorities})) or "none"
-        raise Refused(f"There is no CA {options.name!r}; there are: {names}.")
-    if not options.force:
+        raise Refused(f"There is no CA {arguments.name!r}; there are: {names}.", cure="give one of these names")
+    if not arguments.force:
         newest = max((certificate for _, certificate in authorities), key=lambda each: each.not_valid_before_utc)
         of_this_name = [each for each in of_this_name if each != newest]
-        _refuse_to_retire_the_needed(options.name, of_this_name, deployment.ledger)
+        _refuse_to_retire_the_needed(arguments.name, of_this_name, deployment.ledger)
     retired = [certificate_id(each) for each in of_this_name]
     for identifier in retired:
         _deactivate(identifier, deployment)
-    if options.json:
-        print_json({"name": options.name, "certificateIds": retired, "retired": True})
+    if arguments.json:
+        print_json({"name": arguments.name, "certificateIds": retired, "retired": True})
     else:
-        print(f"The CA {options.name!r} is retired: AWS IoT registers no more of its certificates.")
+        print(f"The CA {arguments.name!r} is retired: AWS IoT registers no more of its certificates.")
     return 0
 
 
 def _authorities(deployment: Deployment) -> list[tuple[str, x509.Certificate]]:
-    """All CAs by name. A name can stand for several: when the issuer was switched away from KMS and back."""
+    """All CAs by name. Several CAs have one name when the issuer was switched away from KMS and back."""
     in_kms = [
         (each.name, x509.load_pem_x509_certificate(each.certificate_pem.encode()))
         for each in deployment.ledger.certificate_authorities()
     ]
-    elsewhere = deployment.api.ca_certificates() if deployment.outputs.issuer == "external" else []
-    return in_kms + [(_common_name(each), each) for each in elsewhere]
+    external = deployment.api.ca_certificates() if deployment.outputs.issuer == EXTERNAL else []
+    return in_kms + [(_common_name(each), each) for each in external]
 
 
 def _common_name(certificate: x509.Certificate) -> str:
@@ -78,11 +79,17 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 def _refuse_to_retire_the_needed(name: str, older: list[x509.Certificate], ledger: Ledger) -> None:
     if not older:
-        raise Refused(f"The CA {name!r} is the newest, which issues. Add another to cdk.json and deploy it first.")
+        raise Refused(
+            f"The CA {name!r} is the newest, which issues.",
+            cure="add another CA to cdk.json and deploy first; if the key is stolen, add --force",
+        )
     holders = [holder for each in older for holder in _holders(certificate_id(each), int(time.time()), ledger)]
     if holders:
         more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
-        raise Refused(f"Certificates of the CA {name!r} are still held by {', '.join(holders[:_SHOWN])}{more}.")
+        raise Refused(
+            f"Certificates of the CA {name!r} are still held by {', '.join(holders[:_SHOWN])}{more}.",
+            cure="wait until these devices have renewed; if the key is stolen, add --force",
+        )
 
 
 def _holders(authority: str, now: int, ledger: Ledger) -> Iterator[str]:
@@ -100,7 +107,8 @@ def _holders(authority: str, now: int, ledger: Ledger) -> Iterator[str]:
 def _deactivate(identifier: str, deployment: Deployment) -> None:
     try:
         deployment.iot.update_ca_certificate(certificateId=identifier, newStatus="INACTIVE")
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            raise FleetError(f"AWS IoT has no CA certificate {identifier}.") from None
-        raise
+    except deployment.iot.exceptions.ResourceNotFoundException:
+        raise Refused(
+            f"AWS IoT has no CA certificate {identifier}.",
+            cure="check --region and --profile; somebody may have deleted the CA in AWS IoT",
+        ) from None

@@ -1,6 +1,6 @@
-"""``zymkey-fleet ca verification-csr``: what a CA must sign before AWS IoT takes it (mode DEFAULT).
+"""``zymkey-fleet ca verification-csr``: what a CA must sign before AWS IoT registers it (mode DEFAULT).
 
-AWS actions: iot:GetRegistrationCode. It needs no deployment, for it comes before one.
+AWS actions: iot:GetRegistrationCode. It needs no deployment, since it is used before the first one.
 """
 
 import argparse
@@ -12,64 +12,57 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from fleet.arguments import json_option, place_options
-from fleet.ca_key import ca_options, open_ca
+from fleet.arguments import add_account, add_examples, add_json
+from fleet.ca_key import add_ca, has_ca, open_ca, refuse_unsuitable_ca
 from fleet.deployment import iot_client
-from fleet.errors import Refused
 from fleet.files import write_public
 from fleet.output import note, print_json
-from pki.certificate_authority_checks import check_certificate_authority
 from pki.certificates import verification_certificate
-from pki.issued_certificate_checks import CertificateError
 from pki.names import common_name_only
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write it there instead of printing it")
-    ca_options(parser, required=False)
-    json_option(parser)
-    place_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write to this file instead of stdout")
+    add_ca(parser, required=False)
+    add_json(parser)
+    add_account(parser)
     parser.epilog = """\
 Prints a CSR whose common name is the account's registration code. Sign it with your CA, and name the certificate in
-cdk.json as externalCertificateAuthority.verificationCertificate. With --ca-cert and --ca-key it is signed here, and
-the verification certificate is printed instead. AWS IoT looks at it once, when the CA is registered.
-JSON: registrationCode, and csr or certificate (PEM).
+cdk.json as externalCertificateAuthority.verificationCertificate. With --ca-cert and --ca-key this command signs the
+CSR itself, and prints the verification certificate. AWS IoT reads it once, when the CA is registered.
+JSON: registrationCode, and csr or certificate (PEM)."""
+    add_examples(
+        parser,
+        "zymkey-fleet ca verification-csr > verification.csr",
+        "openssl x509 -req -in verification.csr -CA ca.crt -CAkey ca.key -days 1 -out verification.crt",
+        "zymkey-fleet ca verification-csr --ca-cert ca.crt --ca-key ca.key > verification.crt",
+    )
 
-examples:
-  zymkey-fleet ca verification-csr > verification.csr
-  openssl x509 -req -in verification.csr -CA ca.crt -CAkey ca.key -days 1 -out verification.crt
-  zymkey-fleet ca verification-csr --ca-cert ca.crt --ca-key ca.key > verification.crt"""
 
-
-def run(options: argparse.Namespace) -> int:
-    if (options.ca_cert is None) != (options.ca_key is None):
-        raise Refused("--ca-cert and --ca-key belong together.")
-    code = iot_client(options).get_registration_code()["registrationCode"]
-    kind, pem = ("csr", _csr(code)) if options.ca_cert is None else ("certificate", _certificate(code, options))
-    if options.out is not None:
-        write_public(options.out, pem.encode("ascii"))
-        note(f"The verification {kind} is in {options.out}.")
-    if options.json:
+def run(arguments: argparse.Namespace) -> int:
+    signs = has_ca(arguments)
+    code = iot_client(arguments).get_registration_code()["registrationCode"]
+    kind, pem = ("certificate", _certificate(code, arguments)) if signs else ("csr", _csr(code))
+    if arguments.out is not None:
+        write_public(arguments.out, pem.encode("ascii"))
+        note(f"The verification {kind} is in {arguments.out}.")
+    if arguments.json:
         print_json({"registrationCode": code, kind: pem})
-    elif options.out is None:
+    elif arguments.out is None:
         print(pem, end="")
     return 0
 
 
 def _csr(code: str) -> str:
-    """The key is made here and forgotten: nothing will ever use this certificate again."""
+    """The key is made here and forgotten: the certificate is never used again."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = common_name_only(code)
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(Encoding.PEM).decode("ascii")
 
 
-def _certificate(code: str, options: argparse.Namespace) -> str:
-    ca, signer = open_ca(options)
-    now = datetime.now(UTC)
-    try:
-        check_certificate_authority(ca, now=now)
-    except CertificateError as error:
-        raise Refused(str(error)) from None
-    certificate = verification_certificate(signer=signer, ca=ca, registration_code=code, now=now)
+def _certificate(code: str, arguments: argparse.Namespace) -> str:
+    ca, signer = open_ca(arguments)
+    refuse_unsuitable_ca(ca)
+    certificate = verification_certificate(signer=signer, ca=ca, registration_code=code, now=datetime.now(UTC))
     return certificate.public_bytes(Encoding.PEM).decode("ascii")

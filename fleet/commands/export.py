@@ -6,35 +6,36 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query on the index
 import argparse
 from pathlib import Path
 
-from fleet.arguments import deployment_options, json_option
+from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.files import write_public
 from fleet.output import note, print_json
 from fleet.waiting import waiting_csrs
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="made if it does not exist")
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-One file a device, NAME.csr, in PEM. Sign them with your CA's own tools: the certificate's common name must be NAME,
-and it is for TLS clients. Then `zymkey-fleet import DIR`.
-JSON: a list of name, fingerprint, file.
+Writes one file for each device, NAME.csr, in PEM. Sign the CSRs with your CA's own tools: each certificate must have
+the common name NAME and be valid for TLS clients. Then run `zymkey-fleet import DIR`.
+JSON: a list of name, fingerprint, file."""
+    add_examples(
+        parser,
+        "zymkey-fleet export to-sign",
+        "openssl x509 -req -in to-sign/pi-1.csr -CA ca.crt -CAkey ca.key -days 365 -out to-sign/pi-1.crt",
+        "zymkey-fleet import to-sign",
+    )
 
-example, with openssl:
-  zymkey-fleet export to-sign
-  openssl x509 -req -in to-sign/pi-1.csr -CA ca.crt -CAkey ca.key -days 365 -out to-sign/pi-1.crt
-  zymkey-fleet import to-sign"""
 
-
-def run(options: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     written = []
-    for device in waiting_csrs(open_deployment(options).ledger):
-        file = options.folder / f"{device.name}.csr"
+    for device in waiting_csrs(open_deployment(arguments).ledger):
+        file = arguments.folder / f"{device.name}.csr"
         write_public(file, (device.csr or "").encode("ascii"))
         written.append({"name": device.name, "fingerprint": device.fingerprint, "file": str(file)})
-    if options.json:
+    if arguments.json:
         print_json(written)
         return 0
     for each in written:

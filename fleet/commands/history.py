@@ -5,25 +5,30 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:Query.
 
 import argparse
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
 from fleet.output import iso, print_json, print_table
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-Oldest first, also of a device that was removed. JSON: a list of at, what, by, detail."""
+The oldest event comes first. The history of a removed device is kept.
+JSON: a list of at, what, by, detail."""
+    add_examples(parser, "zymkey-fleet history pi-1")
 
 
-def run(options: argparse.Namespace) -> int:
-    events = open_deployment(options).ledger.history(options.name)
+def run(arguments: argparse.Namespace) -> int:
+    events = open_deployment(arguments).ledger.history(arguments.name)
     if not events:
-        raise Refused(f"There is no device {options.name!r}, and there never was one.")
-    if options.json:
+        raise Refused(
+            f"There is no device {arguments.name!r}, and there never was one.",
+            cure="zymkey-fleet list, which shows every device",
+        )
+    if arguments.json:
         print_json([{"at": iso(each.at), "what": each.what, "by": each.by, "detail": each.detail} for each in events])
     else:
         print_table(

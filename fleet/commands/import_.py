@@ -8,31 +8,34 @@ from pathlib import Path
 
 from cryptography import x509
 
-from fleet.arguments import deployment_options, json_option
+from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.certificate_files import certificate_files, check_file
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError
 from fleet.registrations import Registration, exit_code, show
+from pki.issuers import EXTERNAL
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="its files that end in .pem, .crt or .cer are read")
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-For a deployment whose issuer is external. One device's certificate a file, alone or with its chain. Each is checked:
-issued by the registered CA, for the very key of the device, named as the device, for TLS clients, valid now, and not
-registered before. One that is refused keeps no other from being registered; the exit code is then 1.
-JSON: a list of name, registered, certificateId, reason."""
+For a deployment with the issuer external. Each file holds the certificate of one device, alone or with its chain.
+Each certificate is checked: issued by the registered CA, for the device's key, with the device's name, for TLS
+clients, valid now, and not registered yet. A certificate that is refused does not stop the others; the exit code is
+then 1.
+JSON: a list of name, registered, certificateId, reason, try."""
+    add_examples(parser, "zymkey-fleet import signed")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    deployment.require_issuer("external")
-    files = certificate_files(options.folder)
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    deployment.require_issuer(EXTERNAL)
+    files = certificate_files(arguments.folder)
     authorities = deployment.api.ca_certificates()
     registrations = [_register(each, authorities, deployment) for each in files]
-    show(registrations, as_json=options.json)
+    show(registrations, as_json=arguments.json)
     return exit_code(registrations)
 
 

@@ -7,24 +7,25 @@ import argparse
 import time
 from typing import Any
 
-from fleet.arguments import deployment_options, json_option
+from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.output import iso, note, print_json, print_table
 from ledger import Device, State
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-States: invited (has not come yet), pending (is being enrolled, or waits for a signature), enrolled, blocked.
+States: invited (has not enrolled yet), pending (enrolls now, or waits for a signature), enrolled, blocked.
 The list can be a moment behind the latest change.
 JSON: a list of name, state, fingerprint, certificateId, certificateExpires, tokenExpires."""
+    add_examples(parser, "zymkey-fleet list", "zymkey-fleet list --json | jq -r '.[].name'")
 
 
-def run(options: argparse.Namespace) -> int:
-    devices = list(open_deployment(options).ledger.devices())
-    if options.json:
+def run(arguments: argparse.Namespace) -> int:
+    devices = list(open_deployment(arguments).ledger.devices())
+    if arguments.json:
         print_json([_as_json(device) for device in devices])
         return 0
     now = int(time.time())

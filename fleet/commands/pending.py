@@ -1,4 +1,4 @@
-"""``zymkey-fleet pending``: who waits for the operator.
+"""``zymkey-fleet pending``: what waits for the operator.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:Query on the table and on its index ``listing``.
 """
@@ -6,31 +6,33 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:Query on the table and on i
 import argparse
 import time
 
-from fleet.arguments import deployment_options, json_option
+from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.output import iso, note, print_json, print_table
 from fleet.waiting import waiting_devices, waiting_keys
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-Two things can be waited for:
-  signature  the CSR of a device that may enroll; your CA has to sign it: `zymkey-fleet sign`, or `export` and `import`
-  approval   a key that nobody invited: `zymkey-fleet approve FINGERPRINT --name NAME`, or `reject FINGERPRINT`.
-             Compare the fingerprint with what the device shows. The name is what the device calls itself: a wish.
+WAITS-FOR is one of:
+  signature  the CSR of a device that may enroll. Have your CA sign it: `zymkey-fleet sign`, or `export` and `import`.
+  approval   a key without an invitation: `zymkey-fleet approve FINGERPRINT --name NAME`, or `reject FINGERPRINT`.
+             Compare the fingerprint with the one that the device shows. NAME is what the device calls itself; you
+             decide on its name.
 JSON: a list of waitsFor, fingerprint, name, since."""
+    add_examples(parser, "zymkey-fleet pending")
 
 
-def run(options: argparse.Namespace) -> int:
-    ledger = open_deployment(options).ledger
+def run(arguments: argparse.Namespace) -> int:
+    ledger = open_deployment(arguments).ledger
     rows = [("signature", each.fingerprint, each.name, each.csr_at) for each in waiting_devices(ledger)]
     rows += [
         ("approval", each.fingerprint, each.suggested_name, each.requested_at)
         for each in waiting_keys(ledger, now=int(time.time()))
     ]
-    if options.json:
+    if arguments.json:
         print_json(
             [
                 {"waitsFor": what, "fingerprint": fingerprint, "name": name, "since": iso(since)}
@@ -43,5 +45,5 @@ def run(options: argparse.Namespace) -> int:
         [[what, fingerprint, name, iso(since)] for what, fingerprint, name, since in rows],
     )
     if not rows:
-        note("Nobody waits.")
+        note("Nothing waits for you.")
     return 0

@@ -1,4 +1,4 @@
-"""``zymkey-fleet reject``: refuse a key that nobody invited.
+"""``zymkey-fleet reject``: refuse a key that waits for approval.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:UpdateItem.
 """
@@ -6,24 +6,27 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:UpdateItem.
 import argparse
 import time
 
-from fleet.arguments import deployment_options, fingerprint_argument, json_option
+from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json
 from fleet.deployment import open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    fingerprint_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_fingerprint(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-The key is refused for a week, after which it may ask again. `allow` or `approve` takes it back.
+The key is refused for a week; then it may ask again. `allow` and `approve` reverse it.
 JSON: fingerprint, rejected."""
+    add_examples(parser, "zymkey-fleet reject SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY")
 
 
-def run(options: argparse.Namespace) -> int:
-    open_deployment(options).ledger.reject(options.fingerprint, now=int(time.time()))
-    if options.json:
-        print_json({"fingerprint": options.fingerprint, "rejected": True})
+def run(arguments: argparse.Namespace) -> int:
+    with explained(if_refused="zymkey-fleet pending, which shows the keys that wait"):
+        open_deployment(arguments).ledger.reject(arguments.fingerprint, now=int(time.time()))
+    if arguments.json:
+        print_json({"fingerprint": arguments.fingerprint, "rejected": True})
     else:
-        print(f"The key {options.fingerprint} is rejected.")
+        print(f"The key {arguments.fingerprint} is rejected.")
     return 0

@@ -1,4 +1,4 @@
-"""``zymkey-fleet remove``: forget a device, so that its name and its key are free again.
+"""``zymkey-fleet remove``: remove a device, so that its name and its key are free again.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem, Query, DeleteItem.
 """
@@ -6,26 +6,29 @@ AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetI
 import argparse
 import time
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-A device that has come must be blocked first, so that none of its certificates is left in use. Its certificates
-and its history stay on record: `zymkey-fleet history NAME`.
+A device that has enrolled must be blocked first, so that none of its certificates stays in use. Its certificates and
+its history are kept: `zymkey-fleet history NAME`.
 JSON: name, removed."""
+    add_examples(parser, "zymkey-fleet block pi-1", "zymkey-fleet remove pi-1")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    deployment.ledger.remove(options.name, by=deployment.operator, now=int(time.time()))
-    if options.json:
-        print_json({"name": options.name, "removed": True})
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    with explained(if_refused="zymkey-fleet list, which shows each device; a device in use has to be blocked first"):
+        deployment.ledger.remove(arguments.name, by=deployment.operator, now=int(time.time()))
+    if arguments.json:
+        print_json({"name": arguments.name, "removed": True})
     else:
-        print(f"{options.name} is removed; its name and its key are free.")
+        print(f"{arguments.name} is removed; its name and its key are free.")
     return 0

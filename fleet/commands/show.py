@@ -1,4 +1,4 @@
-"""``zymkey-fleet show``: all that the ledger knows of one device.
+"""``zymkey-fleet show``: all that the ledger knows about one device.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query.
 """
@@ -6,31 +6,35 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query.
 import argparse
 from typing import Any
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
 from fleet.output import iso, print_json, print_record, print_table
 from ledger import Certificate, Device
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-A certificate's state: recorded (signed, and being registered), active (the device's own), superseded (a renewal has
-taken its place; it still works for a while), deactivated (switched off in AWS IoT), abandoned (never finished).
-A device that was removed is shown with the certificates that it had.
+States of a certificate: recorded (signed, registration not complete), active (in use), superseded (replaced by a
+renewal; it works for some days more), deactivated (switched off in AWS IoT), abandoned (never completed).
+A removed device is shown with the certificates that it had.
 JSON: name, state (or "removed"), fingerprint, the times of the invitation and the CSR, certificates."""
+    add_examples(parser, "zymkey-fleet show pi-1")
 
 
-def run(options: argparse.Namespace) -> int:
-    ledger = open_deployment(options).ledger
-    device, certificates = ledger.device(options.name), ledger.certificates(options.name)
+def run(arguments: argparse.Namespace) -> int:
+    ledger = open_deployment(arguments).ledger
+    device, certificates = ledger.device(arguments.name), ledger.certificates(arguments.name)
     if device is None and not certificates:
-        raise Refused(f"There is no device {options.name!r}, and there never was one with a certificate.")
-    shown = _device(options.name, device)
-    if options.json:
+        raise Refused(
+            f"There is no device {arguments.name!r}, and there never was one with a certificate.",
+            cure="zymkey-fleet list, which shows every device",
+        )
+    shown = _device(arguments.name, device)
+    if arguments.json:
         print_json(shown | {"certificates": [_certificate(each) for each in certificates]})
         return 0
     print_record(shown)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from fleet.arguments import deployment_options, device_name, json_option, positive, subject_attribute
-from fleet.ca_key import ca_options, open_ca
+from fleet.arguments import add_deployment, add_examples, add_json, device_name, positive, subject_attribute
+from fleet.ca_key import add_ca, open_ca, refuse_unsuitable_ca
 from fleet.certificate_files import check
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError, Refused
@@ -18,17 +18,17 @@ from fleet.output import note
 from fleet.registrations import Registration, exit_code, show
 from fleet.waiting import waiting_csrs
 from ledger import Device
-from pki.certificate_authority_checks import check_certificate_authority
 from pki.certificates import Signer, device_certificate
 from pki.csr import read_csr
 from pki.issued_certificate_checks import CertificateError
+from pki.issuers import EXTERNAL
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*", type=device_name, help="these devices only (default: all)")
-    ca_options(parser, required=True)
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="*", type=device_name, help="only these devices (default: all)")
+    add_ca(parser, required=True)
     parser.add_argument(
-        "--days", type=positive, default=365, help="validity; never beyond the CA's own (default: %(default)s)"
+        "--days", type=positive, default=365, help="validity, at most the CA's own (default: %(default)s)"
     )
     parser.add_argument(
         "--subject",
@@ -36,49 +36,48 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=subject_attribute,
-        help="added to the common name, which is the device's; such as O=Example, and C, ST, L, OU; repeatable",
+        help="added to the subject beside the common name, such as O=Example; also C, ST, L, OU; repeatable",
     )
-    json_option(parser)
-    deployment_options(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-For a deployment whose issuer is external. Each certificate is checked as `import` checks it. Nothing secret is sent:
+For a deployment with the issuer external. Each certificate is checked as `import` checks it. Nothing secret is sent:
 the CA key stays here. A device that waits goes on by itself within a minute or two.
-JSON: a list of name, registered, certificateId, reason.
+JSON: a list of name, registered, certificateId, reason, try."""
+    add_examples(
+        parser,
+        "zymkey-fleet sign --ca-cert ca.crt --ca-key ca.key",
+        "zymkey-fleet sign pi-1 pi-2 --ca-cert ca.crt --ca-key ca.key --days 90",
+    )
 
-example:
-  zymkey-fleet sign --ca-cert ca.crt --ca-key ca.key"""
 
-
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
-    deployment.require_issuer("external")
-    ca, signer = open_ca(options)
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
+    deployment.require_issuer(EXTERNAL)
+    ca, signer = open_ca(arguments)
     authorities = deployment.api.ca_certificates()
-    _check_ca(ca, authorities)
-    waiting = waiting_csrs(deployment.ledger)
-    unknown = set(options.names) - {each.name for each in waiting}
-    if unknown:
-        raise Refused(f"No CSR of {', '.join(sorted(unknown))} waits for a signature.")
-    chosen = [each for each in waiting if not options.names or each.name in options.names]
-    registrations = [
-        _sign(each, ca=ca, signer=signer, options=options, authorities=authorities, deployment=deployment)
-        for each in chosen
-    ]
-    show(registrations, as_json=options.json)
-    if not chosen and not options.json:
-        note("No CSR waits for a signature.")
-    return exit_code(registrations)
-
-
-def _check_ca(ca: x509.Certificate, authorities: list[x509.Certificate]) -> None:
     if ca not in authorities:
         raise Refused(
-            f"The CA {ca.subject.rfc4514_string()!r} is not the one that this deployment has registered with AWS IoT."
+            f"The CA {ca.subject.rfc4514_string()!r} is not the one that this deployment has registered with AWS IoT.",
+            cure="give the CA that cdk.json names as externalCertificateAuthority",
         )
-    try:
-        check_certificate_authority(ca, now=datetime.now(UTC))
-    except CertificateError as error:
-        raise Refused(str(error)) from None
+    refuse_unsuitable_ca(ca)
+    waiting = waiting_csrs(deployment.ledger)
+    unknown = set(arguments.names) - {each.name for each in waiting}
+    if unknown:
+        raise Refused(
+            f"No CSR of {', '.join(sorted(unknown))} waits for a signature.",
+            cure="zymkey-fleet pending, which shows those that wait",
+        )
+    chosen = [each for each in waiting if not arguments.names or each.name in arguments.names]
+    registrations = [
+        _sign(each, ca=ca, signer=signer, arguments=arguments, authorities=authorities, deployment=deployment)
+        for each in chosen
+    ]
+    show(registrations, as_json=arguments.json)
+    if not chosen and not arguments.json:
+        note("No CSR waits for a signature.")
+    return exit_code(registrations)
 
 
 def _sign(
@@ -86,7 +85,7 @@ def _sign(
     *,
     ca: x509.Certificate,
     signer: Signer,
-    options: argparse.Namespace,
+    arguments: argparse.Namespace,
     authorities: list[x509.Certificate],
     deployment: Deployment,
 ) -> Registration:
@@ -97,12 +96,14 @@ def _sign(
             ca=ca,
             key=read_csr((device.csr or "").encode("ascii")).public_key,
             device=device.name,
-            subject=dict(options.subject),
-            validity_days=options.days,
+            subject=dict(arguments.subject),
+            validity_days=arguments.days,
             now=datetime.now(UTC),
         )
         check(certificate, authorities=authorities, ledger=deployment.ledger)
         deployment.api.upload(certificate)
-    except (FleetError, CertificateError) as error:
+    except CertificateError as error:
+        return Registration(name=device.name, certificate=certificate, failure=Refused(str(error)))
+    except FleetError as error:
         return Registration(name=device.name, certificate=certificate, failure=error)
     return Registration(name=device.name, certificate=certificate)

@@ -1,4 +1,4 @@
-"""``zymkey-fleet unblock``: let a blocked device be what it was.
+"""``zymkey-fleet unblock``: let a blocked device in again.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:ConditionCheckItem, GetItem, PutItem,
 UpdateItem, iot:UpdateCertificate.
@@ -7,28 +7,31 @@ UpdateItem, iot:UpdateCertificate.
 import argparse
 import time
 
-from fleet.arguments import deployment_options, device_argument, json_option
+from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import reactivate
 from fleet.deployment import Deployment, open_deployment
+from fleet.failures import explained
 from fleet.output import print_json
 from ledger import CertificateState, Device
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    device_argument(parser)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-Its current certificate is switched on again, unless it has expired; older ones stay off.
+The device's current certificate is switched on again, unless it has expired; older certificates stay off.
 JSON: name, state, reactivated (id of the certificate, or null)."""
+    add_examples(parser, "zymkey-fleet unblock pi-1")
 
 
-def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options)
+def run(arguments: argparse.Namespace) -> int:
+    deployment = open_deployment(arguments)
     now = int(time.time())
-    device = deployment.ledger.unblock(options.name, by=deployment.operator, now=now)
+    with explained(if_refused="zymkey-fleet list, which shows every device"):
+        device = deployment.ledger.unblock(arguments.name, by=deployment.operator, now=now)
     reactivated = _reactivate_current(device, now, deployment)
-    if options.json:
+    if arguments.json:
         print_json({"name": device.name, "state": device.state, "reactivated": reactivated})
     else:
         print(f"{device.name} is {device.state} again{'; its certificate is switched on' if reactivated else ''}.")

@@ -1,4 +1,4 @@
-"""``zymkey-fleet verify``: does this deployment do what it is for?
+"""``zymkey-fleet verify``: test the deployment with a throw-away device.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem, Query, UpdateItem,
 DeleteItem, iot:DescribeCertificate, UpdateCertificate, DeleteCertificate, ListAttachedPolicies, DetachPolicy,
@@ -17,54 +17,62 @@ from typing import Any
 
 from cryptography import x509
 
-from fleet.arguments import deployment_options, json_option
-from fleet.ca_key import ca_options, open_ca
+from fleet.arguments import add_deployment, add_examples, add_json
+from fleet.ca_key import add_ca, has_ca, open_ca
 from fleet.deployment import Deployment, open_deployment
-from fleet.errors import FleetError, Refused
+from fleet.errors import FleetError, Interrupted
 from fleet.failures import explained
-from fleet.output import note, print_json
+from fleet.output import note, print_error, print_json
 from fleet.smoke_test.device import ThrowAwayDevice
 from fleet.smoke_test.first_connection import FirstConnection
 from fleet.smoke_test.report import Report, StepFailed
-from fleet.smoke_test.steps import Verification
+from fleet.smoke_test.steps import SmokeTest
 from fleet.smoke_test.traces import left_behind, remove_traces
 from pki.certificates import Signer, device_certificate
 from pki.fingerprint import certificate_id
+from pki.issuers import EXTERNAL
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    ca_options(parser, required=False)
-    json_option(parser)
-    deployment_options(parser)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_ca(parser, required=False)
+    add_json(parser)
+    add_deployment(parser)
     parser.epilog = """\
-For the minute after `cdk deploy`, from a laptop, without a Pi: a throw-away device with a software key is invited,
-enrolls, publishes over HTTPS and MQTT, is refused on another device's topic, asks again and gets the same
-certificate. Then every trace of it is removed, also after an interruption; what a lost laptop leaves is removed by
-the next `verify`. A certificate that was made a moment ago may need a minute to be known everywhere: it tries again.
+Run it after `cdk deploy`; it needs no Pi. A throw-away device with a software key is invited, enrolls, publishes over
+HTTPS and MQTT, is refused on another device's topic, asks again and gets the same certificate. Then every trace of it
+is removed, also after an interruption; if this machine goes down, the next `verify` removes the rest. A new
+certificate may take a minute to work everywhere: the command tries again for as long.
 
-With issuer external the CA must sign: give --ca-cert and --ca-key. A second device then shows whether AWS IoT
+With the issuer external your CA must sign: give --ca-cert and --ca-key. A second device then shows whether AWS IoT
 registers a certificate at its first connection.
 
-It also reports how AWS answered where its documents are silent (observations). Exit code 0 when every step is ok,
-else 1. JSON: ok, steps (step, ok, seconds, detail), observations."""
+The command also reports how AWS answered where its documents do not say (observations). The exit code is 0 when every
+step is ok, else 1.
+JSON: ok, steps (step, ok, seconds, detail), observations."""
+    add_examples(
+        parser, "zymkey-fleet verify", "zymkey-fleet verify --ca-cert ca.crt --ca-key ca.key     # issuer: external"
+    )
 
 
-def run(options: argparse.Namespace) -> int:
-    if (options.ca_cert is None) != (options.ca_key is None):
-        raise Refused("--ca-cert and --ca-key belong together.")
-    deployment = open_deployment(options)
-    ca = _Ca(*open_ca(options)) if options.ca_cert is not None else None
-    report = Report(prints=not options.json)
+def run(arguments: argparse.Namespace) -> int:
+    signs = has_ca(arguments)
+    deployment = open_deployment(arguments)
+    ca = _ExternalCa(*open_ca(arguments)) if signs else None
+    report = Report(prints=not arguments.json)
     try:
-        with _terminated_like_interrupted():
+        with _sigterm_interrupts():
             _verify(deployment, ca, report)
+    except KeyboardInterrupt:
+        # Told here: with --json the report is the one object on standard output.
+        print_error(Interrupted(), as_json=False)
+        return Interrupted.exit_code
     finally:
-        _show(report, as_json=options.json)
+        _show(report, as_json=arguments.json)
     return 0 if report.ok else 1
 
 
-class _Ca:
-    """A CA elsewhere, which signs for throw-away devices and remembers for which."""
+class _ExternalCa:
+    """Signs for throw-away devices, and remembers what it has signed for each."""
 
     def __init__(self, certificate: x509.Certificate, signer: Signer) -> None:
         self.certificate = certificate
@@ -85,47 +93,47 @@ class _Ca:
         return certificate
 
 
-def _verify(deployment: Deployment, ca: _Ca | None, report: Report) -> None:
+def _verify(deployment: Deployment, ca: _ExternalCa | None, report: Report) -> None:
     devices: list[ThrowAwayDevice] = []
     with tempfile.TemporaryDirectory(prefix="zymkey-fleet-verify-") as folder:
         try:
             devices.append(ThrowAwayDevice(folder=Path(folder)))
             sign = None if ca is None else ca.sign
-            Verification(deployment=deployment, device=devices[0], report=report, sign=sign).run()
-            if ca is not None and deployment.outputs.issuer == "external":
+            SmokeTest(deployment=deployment, device=devices[0], report=report, sign=sign).run()
+            if ca is not None and deployment.outputs.issuer == EXTERNAL:
                 devices.append(ThrowAwayDevice(folder=Path(folder)))
                 _connect_first(devices[1], deployment, ca, report)
         finally:
             _clean_up([each.name for each in devices], deployment, {} if ca is None else ca.signed, report)
 
 
-def _connect_first(device: ThrowAwayDevice, deployment: Deployment, ca: _Ca, report: Report) -> None:
+def _connect_first(device: ThrowAwayDevice, deployment: Deployment, ca: _ExternalCa, report: Report) -> None:
     first = FirstConnection(deployment=deployment, device=device, report=report, sign=ca.sign, ca=ca.certificate)
     with report.step("first-connection") as written:
         try:
             with explained():
                 written.detail = first.run()
         except FleetError as error:
-            raise StepFailed(str(error)) from None
+            raise StepFailed(error.in_one_line) from None
 
 
 def _clean_up(names: list[str], deployment: Deployment, signed: dict[str, list[str]], report: Report) -> None:
-    with _not_to_be_interrupted(), report.step("clean-up") as written:
+    with _uninterrupted(), report.step("clean-up") as written:
         try:
             with explained():
                 old = left_behind(deployment, now=int(time.time()))
                 for name in {*names, *old}:
                     remove_traces(name, deployment, certificate_ids=signed.get(name, ()))
         except FleetError as error:
-            raise StepFailed(f"{error} A later `zymkey-fleet verify` removes what is left of {names[0]}.") from None
+            raise StepFailed(f"{error.cause} The next `zymkey-fleet verify` removes the rest of {names[0]}.") from None
         written.detail = "nothing is left"
         if others := set(old) - set(names):
-            written.detail += f", nor of {len(others)} that earlier verifications left"
+            written.detail += f"; devices of interrupted smoke tests, removed too: {len(others)}"
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM cleans up as Ctrl-C does."""
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM cleans up, as Ctrl-C does."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -138,11 +146,11 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _not_to_be_interrupted() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it behind."""
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C does not stop the cleaning."""
 
     def wait(*_: Any) -> None:
-        note("zymkey-fleet: removing every trace; a moment, please")
+        note("zymkey-fleet: removing the throw-away device; please wait")
 
     before = {each: signal.signal(each, wait) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

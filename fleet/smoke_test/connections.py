@@ -16,20 +16,22 @@ import requests
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from fleet.errors import innermost_reason
+
 _TIMEOUT_SECONDS = 20
 
 
 class ConnectionRefused(Exception):
-    """The connection was not made, or ended without an answer: what AWS IoT does to a certificate it does not take."""
+    """There was no connection, or it ended without an answer, as when AWS IoT refuses the certificate."""
 
 
 class TopicRefused(Exception):
-    """AWS IoT closed an MQTT connection that it had accepted, which is how it says no to a topic."""
+    """AWS IoT closed an MQTT connection that it had accepted: its way to refuse a topic."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where devices connect. ``$IOT_ENDPOINT``, ``$IOT_HTTPS_PORT``, ``$IOT_MQTT_PORT`` and ``$CA_BUNDLE`` win."""
+    """Where devices connect. ``$IOT_ENDPOINT``, ``$IOT_HTTPS_PORT``, ``$IOT_MQTT_PORT``, ``$CA_BUNDLE`` come first."""
 
     host: str
     https_port: int
@@ -57,7 +59,7 @@ class HttpsAnswer:
 
 
 def publish_over_https(endpoint: Endpoint, files: tuple[str, str], topic: str, payload: bytes) -> HttpsAnswer:
-    """Publish with QoS 1, so that the answer means that the message was taken.
+    """Publish with QoS 1, so that the answer means that AWS IoT has the message.
 
     Raises:
         ConnectionRefused: no answer.
@@ -66,7 +68,7 @@ def publish_over_https(endpoint: Endpoint, files: tuple[str, str], topic: str, p
     try:
         reply = requests.post(url, data=payload, cert=files, verify=endpoint.roots, timeout=_TIMEOUT_SECONDS)
     except requests.RequestException as error:
-        raise ConnectionRefused(_cause(error)) from None
+        raise ConnectionRefused(innermost_reason(error)) from None
     return HttpsAnswer(
         status=reply.status_code,
         error_type=reply.headers.get("x-amzn-ErrorType", ""),
@@ -144,10 +146,3 @@ class _RoundTrip:
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
         self._is_over = True
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, which is the readable one."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""A device made to be thrown away, with a software key."""
+"""A throw-away device, with a software key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "zymkey-fleet-verify-"
 
 @dataclass(frozen=True, kw_only=True)
 class ThrowAwayDevice:
-    """Its files are in ``folder``, which is its owner's alone and goes when the verification ends."""
+    """Its files are in ``folder``, which only its owner can read, and which is removed when the smoke test ends."""
 
     folder: Path
     name: str = field(default_factory=lambda: PREFIX + secrets.token_hex(4))

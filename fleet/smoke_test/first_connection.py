@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from botocore.exceptions import ClientError
 from cryptography import x509
 
 from fleet.deployment import Deployment
@@ -25,7 +24,7 @@ _REGISTRATION_SECONDS = 15
 
 
 class FirstConnection:
-    """A certificate that AWS IoT has never heard of: does it register it when its device connects?"""
+    """Shows whether AWS IoT registers an unknown certificate when its device connects for the first time."""
 
     def __init__(
         self,
@@ -43,9 +42,9 @@ class FirstConnection:
         self._ca = ca
 
     def run(self) -> str:
-        """Connect over HTTPS, then over MQTT, and see what AWS IoT made of each; returns it in words.
+        """Connect over HTTPS, then over MQTT; returns in words what AWS IoT did after each.
 
-        There is no wrong answer: a deployment may have this switched off, and what HTTPS does is not documented.
+        No answer is wrong: a deployment may have this switched off, and AWS does not document what HTTPS does.
         """
         endpoint = Endpoint.of(self._deployment.api.configuration())
         self._deployment.ledger.allow(
@@ -69,10 +68,10 @@ class FirstConnection:
         return f"after HTTPS {by_https}, after MQTT {by_mqtt}"
 
     def _registers(self, certificate: x509.Certificate, connect: Callable[[], object]) -> str:
-        """The certificate's status in AWS IoT a moment after a connection."""
+        """The certificate's status in AWS IoT soon after a connection."""
         if (already := self._status(certificate)) is not None:
             return f"{already} before"
-        # The first connection is always dropped.
+        # AWS IoT always drops the first connection.
         with suppress(ConnectionRefused, TopicRefused, TimeoutError):
             connect()
         deadline = time.monotonic() + _REGISTRATION_SECONDS
@@ -83,8 +82,6 @@ class FirstConnection:
     def _status(self, certificate: x509.Certificate) -> str | None:
         try:
             reply = self._deployment.iot.describe_certificate(certificateId=certificate_id(certificate))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                return None
-            raise
+        except self._deployment.iot.exceptions.ResourceNotFoundException:
+            return None
         return reply["certificateDescription"]["status"]

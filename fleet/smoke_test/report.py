@@ -1,4 +1,4 @@
-"""How each step went, and how AWS answered where nobody had known."""
+"""How each step went, and how AWS answered where its documents do not say."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 
 class StepFailed(Exception):
-    """A step did not end as it should; the message says how it ended."""
+    """A step failed; the message says how."""
 
 
 @dataclass(kw_only=True)
 class Step:
-    """``detail`` is for people. Steps that need what a failed one should have brought are not in the report."""
+    """``detail`` is for people. A step that needs the result of a failed step is not in the report."""
 
     name: str
     ok: bool = False
@@ -26,7 +26,7 @@ class Step:
 
 @dataclass(kw_only=True)
 class Report:
-    """Grows while the steps run, so that an interrupted verification still says how far it came."""
+    """Grows while the steps run, so that it also shows how far an interrupted smoke test came."""
 
     prints: bool  # a line a step, while they run
     steps: list[Step] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Time a step and write down how it ends. ``StepFailed`` ends here; ask ``ok`` of what is yielded."""
+        """Time a step and record how it ends. ``StepFailed`` ends here; see ``ok`` of what is yielded."""
         step = Step(name=name)
         self.steps.append(step)
         began = time.monotonic()
@@ -55,7 +55,7 @@ class Report:
             self._print(step)
 
     def observe(self, question: str, answer: Any) -> None:
-        """An answer to what the documents leave open."""
+        """Record an answer that AWS's documents do not give."""
         self.observations[question] = answer
 
     def as_json(self) -> dict[str, Any]:

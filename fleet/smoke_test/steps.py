@@ -1,4 +1,4 @@
-"""What a verification tries, in order."""
+"""What the smoke test tries, in order."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ from fleet.smoke_test.device import PREFIX, ThrowAwayDevice
 from fleet.smoke_test.report import Report, StepFailed
 from ledger.token import token_hash
 from pki.fingerprint import certificate_id
+from pki.issuers import AMAZON, EXTERNAL
 from pki.names import common_names
 
 ENROLL = "/.well-known/est/simpleenroll"
 _INVITATION_SECONDS = 600
-# A certificate or a policy that was made a moment ago may not be known everywhere yet.
+# A new certificate or policy takes a moment to be known everywhere in AWS IoT.
 _SETTLES_SECONDS = 60
 
-# How a CA elsewhere signs: a certificate for a device, or None where its key is not at hand.
+# How the external CA signs for a device; None when its key is not given.
 Sign = Callable[[ThrowAwayDevice], x509.Certificate] | None
 
 _Result = TypeVar("_Result")
 
 
-class Verification:
-    """One throw-away device on its way. Each method is a step; ``run`` says what follows from what."""
+class SmokeTest:
+    """The way of one throw-away device. Each method is a step; ``run`` says which step needs which."""
 
     def __init__(self, *, deployment: Deployment, device: ThrowAwayDevice, report: Report, sign: Sign) -> None:
         self._deployment = deployment
@@ -62,21 +63,21 @@ class Verification:
         files = self._device.save(certificate)
         own = _topic(configuration["topics"]["publish"], _https_name(certificate))
         self._try("https-publish", lambda: self._publishes(endpoint, files, own))
-        others = _topic(configuration["topics"]["publish"], f"{PREFIX}somebody-else")
+        others = _topic(configuration["topics"]["publish"], f"{PREFIX}another")
         if others != own:
             self._try("https-refused-elsewhere", lambda: self._is_refused(endpoint, files, others))
         self._try("mqtt-round-trip", lambda: self._round_trip(endpoint, files, configuration["topics"]))
         if others != own:
-            self._try("mqtt-refused-elsewhere", lambda: self._is_hung_up(endpoint, files, others))
+            self._try("mqtt-refused-elsewhere", lambda: self._is_disconnected(endpoint, files, others))
 
     def _try(self, name: str, step: Callable[[], tuple[_Result, str]]) -> _Result | None:
-        """Run a step; returns what it found, or None when it failed."""
+        """Run a step; returns its result, or None when it failed."""
         with self._report.step(name) as written:
             try:
                 with explained():
                     found, written.detail = step()
             except FleetError as error:
-                raise StepFailed(str(error)) from None
+                raise StepFailed(error.in_one_line) from None
             return found
         return None
 
@@ -85,7 +86,7 @@ class Verification:
         return configuration, f"issuer {configuration['issuer']}, data endpoint {configuration['dataEndpoint']}"
 
     def _is_refused_without_invitation(self) -> tuple[bool, str]:
-        """With a token that nobody gave out: without any, a deployment that approves would note the key down."""
+        """With an invented token: without one, ``uninvited: approve`` would hold the key for approval."""
         reply = self._post_csr(secrets.token_urlsafe(32))
         challenge = next((name for name in reply.headers if name.lower().endswith("www-authenticate")), None)
         self._report.observe("wwwAuthenticateArrivesAs", challenge)
@@ -103,9 +104,9 @@ class Verification:
             now=now,
         )
         reply = self._wait_for_answer()
-        if reply.status_code == 202 and self._deployment.outputs.issuer == "external":
+        if reply.status_code == 202 and self._deployment.outputs.issuer == EXTERNAL:
             if self._sign is None:
-                raise StepFailed("the CSR waits for its signature; give --ca-cert and --ca-key, and it goes on")
+                raise StepFailed("the CSR waits for its signature: give --ca-cert and --ca-key")
             self._deployment.api.upload(self._sign(self._device))
             reply = self._wait_for_answer()
         if reply.status_code != 200:
@@ -115,7 +116,7 @@ class Verification:
             raise StepFailed("the certificate is for another key")
         subject = certificate.subject.rfc4514_string()
         self._report.observe("certificateSubject", subject)
-        if self._deployment.outputs.issuer == "aws":
+        if self._deployment.outputs.issuer == AMAZON:
             self._report.observe("csrSubjectIsKept", _https_name(certificate) == self._device.name)
         return certificate, f"{subject}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
@@ -141,14 +142,14 @@ class Verification:
         try:
             answer = publish_over_https(endpoint, files, topic, self._payload())
         except ConnectionRefused as error:
-            raise StepFailed(f"expected a refusal, but the connection ended: {error}") from None
+            raise StepFailed(f"expected a refusal, but the connection ended without an answer: {error}") from None
         self._report.observe("httpsRefusal", str(answer))
         if answer.status not in (401, 403):
             raise StepFailed(f"{topic}: expected 403, got {answer}")
         return True, str(answer)
 
     def _round_trip(self, endpoint: Endpoint, files: tuple[str, str], topics: dict[str, list[str]]) -> tuple[bool, str]:
-        """Over MQTT a device is its thing, whatever its certificate says; so the topic has the thing's name."""
+        """Over MQTT a device is known by its thing, whatever its certificate says: the topic has the thing's name."""
         both = [each for each in topics["publish"] if each in topics["subscribe"]]
         topic = _topic(both or topics["publish"], self._device.name)
         try:
@@ -157,14 +158,14 @@ class Verification:
             raise StepFailed(f"{topic}: {error}") from None
         return True, f"{'published and received' if both else 'published'} on {topic}"
 
-    def _is_hung_up(self, endpoint: Endpoint, files: tuple[str, str], topic: str) -> tuple[bool, str]:
+    def _is_disconnected(self, endpoint: Endpoint, files: tuple[str, str], topic: str) -> tuple[bool, str]:
         try:
             self._mqtt(endpoint, files, topic, subscribe=False)
         except TopicRefused:
             return True, f"{topic}: the connection was closed"
         except (ConnectionRefused, TimeoutError) as error:
-            raise StepFailed(f"{topic}: the connection should have ended after the publish, but: {error}") from None
-        raise StepFailed(f"{topic}: a device could publish on another's topic")
+            raise StepFailed(f"{topic}: expected the connection to end after the publish, but: {error}") from None
+        raise StepFailed(f"{topic}: a device could publish on the topic of another device")
 
     def _mqtt(self, endpoint: Endpoint, files: tuple[str, str], topic: str, *, subscribe: bool) -> None:
         round_trip_over_mqtt(
@@ -184,11 +185,11 @@ class Verification:
         )
 
     def _wait_for_answer(self) -> requests.Response:
-        """Ask until the answer is neither "busy" nor "throttled"; "waits for a signature" is an answer too."""
+        """Ask until the answer is neither "busy" nor "throttled"; a CSR that waits for a signature is an answer too."""
         deadline = time.monotonic() + _SETTLES_SECONDS
         while True:
             reply = self._post_csr(self._token)
-            is_queued = self._deployment.outputs.issuer == "external" and self._is_queued()
+            is_queued = self._deployment.outputs.issuer == EXTERNAL and self._is_queued()
             if reply.status_code not in (202, 503) or is_queued or time.monotonic() > deadline:
                 return reply
             time.sleep(2)
@@ -199,19 +200,19 @@ class Verification:
 
 
 def _https_name(certificate: x509.Certificate) -> str:
-    """What stands for ``{device}`` over HTTPS: the common name, or without one the certificate's id."""
+    """The value of ``{device}`` over HTTPS: the common name or, without one, the certificate's id."""
     names = common_names(certificate.subject)
     return names[0] if names else certificate_id(certificate)
 
 
 def _topic(templates: list[str], name: str) -> str:
-    """A topic of this device, preferably one that is its own."""
+    """A topic of this device; one with the device's name, if there is one."""
     template = next((each for each in templates if "{device}" in each), templates[0])
     return template.replace("{device}", name).replace("*", "verify")
 
 
 def _until_settled(attempt: Callable[[], _Result]) -> _Result:
-    """Try until it succeeds or time is up; what was made a moment ago is not known everywhere at once."""
+    """Try until it succeeds or the time is over: what is new is not known everywhere at once."""
     deadline = time.monotonic() + _SETTLES_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Everything that a throw-away device leaves in AWS IoT and in the ledger, removed. All of it can be repeated."""
+"""Removes everything that a throw-away device leaves in AWS IoT and in the ledger. Every step can be repeated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 from fleet.deployment import Deployment
 from fleet.smoke_test.device import PREFIX
 
-# A verification takes a minute or two; what is this old was left by one that could not clean up.
+# A smoke test takes a minute or two; an older device was left by one that could not clean up.
 _LEFT_BEHIND_SECONDS = 15 * 60
 _ATTEMPTS = 10
 
 
 def left_behind(deployment: Deployment, *, now: int) -> list[str]:
-    """The names of throw-away devices that an interrupted verification has left in the ledger."""
+    """The names of throw-away devices that interrupted smoke tests have left in the ledger."""
     return [
         each.name
         for each in deployment.ledger.devices()
@@ -37,33 +37,33 @@ def remove_traces(name: str, deployment: Deployment, *, certificate_ids: Collect
     DeleteCertificate, DeleteThing; dynamodb:Query, DeleteItem.
     """
     if not name.startswith(PREFIX):
-        raise ValueError(f"{name!r} is not made to be thrown away")
+        raise ValueError(f"{name!r} is no throw-away device")
     if deployment.ledger.device(name) is not None:
-        # From now on no request of it that is still on its way comes to an end.
+        # From now on no request of the device completes.
         deployment.ledger.block(name, by=deployment.operator, now=int(time.time()))
-    # Whatever is attached to the thing is in the ledger: it is written down before it is attached.
+    # All that is attached to the thing is in the ledger: certificates are recorded before they are attached.
     issued = (each.certificate_id for each in deployment.ledger.certificates(name))
     for certificate_id in {*issued, *certificate_ids}:
         _remove_certificate(certificate_id, name, deployment)
-    _if_there(lambda: _patiently(lambda: deployment.iot.delete_thing(thingName=name)))
+    _if_it_exists(lambda: _once_detached(lambda: deployment.iot.delete_thing(thingName=name)))
     deployment.ledger.erase(name)
 
 
 def _remove_certificate(certificate_id: str, name: str, deployment: Deployment) -> None:
     iot = deployment.iot
-    described = _if_there(lambda: iot.describe_certificate(certificateId=certificate_id)["certificateDescription"])
+    described = _if_it_exists(lambda: iot.describe_certificate(certificateId=certificate_id)["certificateDescription"])
     if described is None:
         return
     arn = described["certificateArn"]
     iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
     for policy in iot.list_attached_policies(target=arn)["policies"]:
         iot.detach_policy(policyName=policy["policyName"], target=arn)
-    _if_there(lambda: iot.detach_thing_principal(thingName=name, principal=arn))
-    _if_there(lambda: _patiently(lambda: iot.delete_certificate(certificateId=certificate_id)))
+    _if_it_exists(lambda: iot.detach_thing_principal(thingName=name, principal=arn))
+    _if_it_exists(lambda: _once_detached(lambda: iot.delete_certificate(certificateId=certificate_id)))
 
 
-def _if_there(call: Callable[[], Any]) -> Any:
-    """The call's result, or None where AWS IoT does not have the thing any more."""
+def _if_it_exists(call: Callable[[], Any]) -> Any:
+    """The call's result, or None when AWS IoT no longer has what it is about."""
     try:
         return call()
     except ClientError as error:
@@ -72,8 +72,8 @@ def _if_there(call: Callable[[], Any]) -> Any:
         raise
 
 
-def _patiently(call: Callable[[], Any]) -> Any:
-    """A detachment takes a moment to be seen (AWS IoT API reference, DetachThingPrincipal: it is asynchronous)."""
+def _once_detached(call: Callable[[], Any]) -> Any:
+    """Try until a detachment has taken effect: it is asynchronous (AWS IoT API reference, DetachThingPrincipal)."""
     for attempt in range(_ATTEMPTS):
         try:
             return call()

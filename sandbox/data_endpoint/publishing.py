@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+
+from pki.names import common_names
 
 from .policy_evaluation import Request, evaluate
 from .registry import RegisteredCertificate, Registry
@@ -47,8 +48,7 @@ class Session:
 
     @property
     def common_name(self) -> str | None:
-        names = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return str(names[0].value) if names else None
+        return next(iter(common_names(self.certificate.subject)), None)
 
     def variables(self) -> dict[str, str]:
         """Policy variables of an HTTPS connection: those of the certificate, none of a thing or client id."""

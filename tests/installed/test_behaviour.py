@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.wheel import REPOSITORY
-from tests.installed.conftest import LOCKED, PYTHONS, install
+from tests.support.installation import LOCKED, PYTHONS, install
 
 # This Python runs all of tests/unit/device anyway: here only that it needs nothing but what is locked for a Pi.
 THIS = "{}.{}".format(*sys.version_info)

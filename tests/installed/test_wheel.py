@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.installed import README, documented_names, installed_packages
 from benchmarks.wheel import REPOSITORY, UV
-from tests.installed.conftest import LOCKED, PYTHONS, Installation
+from tests.support.installation import LOCKED, PYTHONS, Installation
 
 # Imports every module of the package, so that one that was left out of the wheel, or a package, shows.
 IMPORT_ALL = """

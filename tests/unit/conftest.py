@@ -12,9 +12,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.support.emulator import CREDENTIALS
+
 SERVICES = "cloudformation,dynamodb,iot,kms,sts"
 READY_SECONDS = 30
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 @pytest.fixture(scope="session")

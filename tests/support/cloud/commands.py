@@ -1,6 +1,5 @@
 """The product's two commands as people type them: the operator's under her policy, the device's on its Pi."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,19 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pki.fingerprint import certificate_id
 from sandbox.environment import as_operator
 from sandbox.zymkey.device import SimulatedZymkey
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from tests.support.answer import Answer
 
 
 @dataclass(frozen=True)

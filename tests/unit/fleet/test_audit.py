@@ -1,15 +1,15 @@
-"""What an audit finds, what it mends, and what it never touches."""
+"""What an audit finds, what it repairs, and what it never touches."""
 
 import time
 from dataclasses import replace
 
 import pytest
 
-from fleet.audit import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
-from fleet.commands import audit as command
+from fleet.audit import iot
+from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
 from ledger import Certificate, CertificateState, Device, State
-from tests.unit.fleet.conftest import deploy, enroll, fingerprint, new_key, renew, status
-from tests.unit.fleet.test_external_ca import csr
+from tests.support.fleet.authority import csr, fingerprint, new_key
+from tests.support.fleet.deployment import deploy, enroll, renew, status
 
 NOW = 1_800_000_000
 DEVICE = Device(name="pi-1", state=State.ENROLLED, updated_at=NOW)
@@ -77,7 +77,7 @@ def test_a_superseded_certificate_is_a_finding_when_its_grace_is_over(age, kind)
 
 
 @pytest.mark.parametrize(("age", "expected"), [(MIN_AGE_SECONDS - 1, []), (MIN_AGE_SECONDS, [REGISTERED])])
-def test_a_certificate_that_was_only_just_made_is_left_in_peace(age, expected):
+def test_a_certificate_that_was_made_just_now_is_no_finding(age, expected):
     found = unknown_and_powerless(known=set(), registered={"c" * 64: REGISTERED}, permitted=set(), now=NOW + age)
     assert list(found) == expected
 
@@ -98,8 +98,8 @@ def test_a_fleet_in_order_has_no_findings(run, cloud):
     assert run("audit").out == "The ledger and AWS IoT agree.\n"
 
 
-def test_the_certificates_of_others_are_none_of_its_business(run, cloud, monkeypatch):
-    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+def test_foreign_certificates_are_never_touched(run, cloud, monkeypatch):
+    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
     foreign = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
     enroll(cloud, "pi-1")
     assert audit(run, "--fix") == (0, [])
@@ -107,7 +107,7 @@ def test_the_certificates_of_others_are_none_of_its_business(run, cloud, monkeyp
 
 
 @pytest.mark.parametrize("words", [[], ["--fix"]])
-def test_a_certificate_that_somebody_switched_off_is_reported_and_written_down(run, cloud, words):
+def test_a_certificate_that_somebody_switched_off_is_reported_and_recorded(run, cloud, words):
     certificate = enroll(cloud)
     cloud.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
     assert audit(run, *words) == (
@@ -139,7 +139,7 @@ def test_a_certificate_without_the_policy_takes_a_person(run, cloud):
     expected = (1, [("not-permitted", "pi-1", certificate.certificate_id, False)])
     assert audit(run) == expected
     assert audit(run, "--fix") == expected
-    assert "not-permitted: in use, but without the fleet's policy" in run("audit").err
+    assert "not-permitted: in use, but the fleet's policy is not attached" in run("audit").err
 
 
 def test_a_superseded_certificate_is_switched_off_after_its_grace(run, cloud):
@@ -178,7 +178,7 @@ def test_a_certificate_of_a_removed_device_that_somebody_switched_on_again(run, 
     assert status(cloud, certificate) == "INACTIVE"
 
 
-def test_a_stranger_with_the_fleets_policy_is_reported_and_left_for_a_person(run, cloud):
+def test_an_unknown_certificate_with_the_fleets_policy_is_reported_and_left_for_a_person(run, cloud):
     stranger = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
     cloud.iot.attach_policy(policyName=cloud.policy, target=stranger["certificateArn"])
     expected = (1, [("unknown", None, stranger["certificateId"], False)])
@@ -189,12 +189,12 @@ def test_a_stranger_with_the_fleets_policy_is_reported_and_left_for_a_person(run
 @pytest.fixture
 def amazon(aws, operator_environment, monkeypatch):
     """A deployment whose certificates Amazon signs, and which is not made to wait for a quarter of an hour."""
-    monkeypatch.setattr("fleet.audit.MIN_AGE_SECONDS", 0)
+    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
     return deploy(aws, monkeypatch, "aws")
 
 
 def unfinished(cloud, key):
-    """A certificate whose making was reported to nobody: the reply was lost."""
+    """A certificate that no function knows of: the reply with it was lost."""
     reply = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(key), setAsActive=True)
     return reply["certificateId"]
 
@@ -241,7 +241,7 @@ def test_every_kind_of_finding_is_explained(run):
     assert all(kind in text and meaning in text for kind, (meaning, _) in MEANINGS.items())
 
 
-def test_a_finding_that_has_mended_itself_meanwhile_is_none(run, cloud, monkeypatch):
+def test_what_agrees_when_it_is_read_again_is_no_finding(run, cloud, monkeypatch):
     """Two lists are compared, one older than the other: what was enrolled in between is in one of them only."""
     key = new_key()
     cloud.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
@@ -255,6 +255,6 @@ def test_a_finding_that_has_mended_itself_meanwhile_is_none(run, cloud, monkeypa
 
         return listing
 
-    monkeypatch.setattr(command, "_registered", list_and_then_enroll(command._registered))
+    monkeypatch.setattr(iot, "registered_certificates", list_and_then_enroll(iot.registered_certificates))
     assert audit(run, "--fix") == (0, [])
     assert cloud.ledger.certificates("pi-1")[0].state == "active"

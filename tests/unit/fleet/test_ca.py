@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from pki.certificates import verification_certificate
-from tests.unit.fleet.conftest import CA, CA_KEY, issue, new_key
+from tests.support.fleet.authority import CA, CA_KEY, issue, new_key
 
 
 def test_ca_create_makes_a_ca_whose_key_is_encrypted_and_its_owner_s(run, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pki.certificates import ca_certificate
-from tests.unit.fleet.conftest import new_key
+from tests.support.fleet.authority import new_key
 
 COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -78,15 +78,15 @@ def test_the_pin_can_come_from_a_file(token, operator_environment, tmp_path):
     ("uri", "pin", "reason"),
     [
         (f"pkcs11:token=fleet;object=ec?module-path={SOFTHSM}", "9999", "the PIN is wrong"),
-        (f"pkcs11:token=none;object=ec?module-path={SOFTHSM}", "1234", "the module shows no such token"),
+        (f"pkcs11:token=none;object=ec?module-path={SOFTHSM}", "1234", "the module has no such token"),
         (f"pkcs11:token=fleet;object=none?module-path={SOFTHSM}", "1234", "the token holds no such private key"),
         ("pkcs11:token=fleet;object=ec?module-path=/no/such.so", "1234", "cannot be opened"),
-        ("pkcs11:token=fleet;object=ec", "1234", "Which PKCS#11 module?"),
+        ("pkcs11:token=fleet;object=ec", "1234", "names no module"),
         (f"pkcs11:token=fleet?module-path={SOFTHSM}", "1234", "names no key"),
         (f"pkcs11:token=fleet;object=ec?module-path={SOFTHSM}&pin-value=1234", "1234", "can be read by everybody"),
         (f"pkcs11:token=fleet;colour=red;object=ec?module-path={SOFTHSM}", "1234", "'colour', which is not known"),
         (f"pkcs11:token=fleet;object=ec;type=cert?module-path={SOFTHSM}", "1234", "a private key is needed"),
-        (f"pkcs11:token=fleet;object=ec?module-path={SOFTHSM}", None, "no terminal to ask on: set $ZYMKEY_FLEET_PIN"),
+        (f"pkcs11:token=fleet;object=ec?module-path={SOFTHSM}", None, "Try: set $ZYMKEY_FLEET_PIN"),
     ],
 )
 def test_a_token_that_cannot_be_used_is_refused_with_the_reason(
@@ -104,4 +104,4 @@ def test_a_key_in_a_token_that_is_not_the_ca_s_is_not_used(token, operator_envir
     token_of_another = {**token, "keys": {**token["keys"], "ec": new_key()}}
     _, answer = run_with_token(token_of_another, tmp_path, uri, label="ec")
     assert answer.returncode == 1
-    assert "is not the one of the certificate" in answer.stderr
+    assert "does not belong to the certificate" in answer.stderr

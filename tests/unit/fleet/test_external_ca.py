@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
 
 from ledger import State
 from pki.certificates import ca_certificate, verification_certificate
-from tests.unit.fleet.conftest import CA, CA_KEY, deploy, enroll, fingerprint, issue, new_key, status
-from tests.unit.fleet.enrollment_endpoint import deployment, serving
+from tests.support.fleet.authority import CA, CA_KEY, csr, fingerprint, issue, new_key
+from tests.support.fleet.deployment import deploy, enroll, status
+from tests.support.fleet.enrollment_endpoint import deployment, serving
 
 COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -48,12 +47,6 @@ def cloud(aws, operator_environment, monkeypatch):
         cloud.iot.delete_ca_certificate(certificateId=ca["certificateId"])
 
 
-def csr(key, name="pi-1"):
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return request.public_bytes(Encoding.PEM).decode()
-
-
 def wait_for_signature(cloud, name="pi-1", key=None):
     key = key or new_key()
     now = int(time.time())
@@ -77,14 +70,14 @@ def test_pending_lists_who_waits_for_what(run, cloud):
     assert [line.split()[0] for line in run("pending").out.splitlines()] == ["WAITS-FOR", "signature", "approval"]
 
 
-def test_nobody_waits_who_is_blocked_or_rejected(run, cloud):
+def test_a_blocked_device_and_a_rejected_key_do_not_wait(run, cloud):
     wait_for_signature(cloud)
     run("block", "pi-1")
     stranger = fingerprint(new_key())
     cloud.ledger.hold_for_approval(fingerprint=stranger, suggested_name="", now=int(time.time()))
     assert run("reject", stranger).code == 0
     assert run("pending", "--json").json == []
-    assert run("pending").err == "Nobody waits.\n"
+    assert run("pending").err == "Nothing waits for you.\n"
 
 
 def test_an_approved_key_may_enroll(run, cloud):
@@ -99,7 +92,8 @@ def test_an_approved_key_may_enroll(run, cloud):
 def test_a_key_that_never_asked_cannot_be_decided_on(run, cloud, command):
     stranger = fingerprint(new_key())
     answer = run(*command, stranger)
-    assert (answer.code, answer.err) == (1, f"zymkey-fleet: No key {stranger} waits for approval.\n")
+    assert answer.code == 1
+    assert answer.err.startswith(f"zymkey-fleet: No key {stranger} waits for approval.\nTry: zymkey-fleet pending")
 
 
 def test_export_writes_each_waiting_csr_for_other_tools(run, cloud, tmp_path):
@@ -137,7 +131,8 @@ def test_sign_can_be_told_which_devices(run, cloud, ca_files):
         wait_for_signature(cloud, name)
     assert [each["name"] for each in run("sign", "pi-2", *ca_files, "--json").json] == ["pi-2"]
     answer = run("sign", "pi-2", "pi-1", *ca_files)
-    assert (answer.code, answer.err) == (1, "zymkey-fleet: No CSR of pi-2 waits for a signature.\n")
+    assert answer.code == 1
+    assert answer.err.startswith("zymkey-fleet: No CSR of pi-2 waits for a signature.\nTry: zymkey-fleet pending")
 
 
 def test_sign_takes_the_passphrase_from_a_file(run, cloud, ca_files, monkeypatch, tmp_path):
@@ -154,7 +149,8 @@ def test_sign_refuses_a_wrong_passphrase_and_none(run, cloud, ca_files, monkeypa
     assert "the passphrase is wrong" in answer.err
     assert "wrong'" not in answer.err
     monkeypatch.delenv("ZYMKEY_FLEET_PASSPHRASE")
-    assert "no terminal to ask on: set $ZYMKEY_FLEET_PASSPHRASE" in run("sign", *ca_files).err
+    answer = run("sign", *ca_files)
+    assert "there is no terminal to ask on.\nTry: set $ZYMKEY_FLEET_PASSPHRASE" in answer.err
 
 
 def test_sign_refuses_a_key_that_is_not_the_ca_s(run, cloud, ca_files, tmp_path):
@@ -162,7 +158,7 @@ def test_sign_refuses_a_key_that_is_not_the_ca_s(run, cloud, ca_files, tmp_path)
     other.write_bytes(new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     answer = run("sign", *ca_files[:2], "--ca-key", other)
     assert answer.code == 1
-    assert "is not the one of the certificate" in answer.err
+    assert "does not belong to the certificate" in answer.err
 
 
 def test_sign_refuses_a_ca_that_the_deployment_does_not_have(run, cloud, tmp_path):
@@ -182,7 +178,7 @@ def test_sign_and_import_are_for_a_ca_elsewhere(run, aws, monkeypatch, operator_
     for command in (["sign", *ca_files], ["import", tmp_path]):
         answer = run(*command)
         assert answer.code == 3
-        assert "has the issuer kms; this command is for one with external" in answer.err
+        assert "has the issuer kms; this command needs the issuer external" in answer.err
 
 
 def test_import_registers_what_openssl_has_signed(run, cloud, ca_files, tmp_path):
@@ -258,10 +254,11 @@ def test_import_refuses_a_blocked_device_and_one_that_has_shown_no_key(run, clou
     (tmp_path / "2.pem").write_bytes(issue(new_key(), "pi-2").public_bytes(Encoding.PEM))
     before = in_aws_iot(cloud)
     answer = run("import", tmp_path, "--json")
-    assert [each["reason"] for each in answer.json] == [
-        "Device 'pi-1' is blocked.",
-        "Device 'pi-2' is invited and has not shown its key yet.",
+    assert [(each["reason"], each["try"]) for each in answer.json] == [
+        ("Device 'pi-1' is blocked.", "zymkey-fleet unblock pi-1"),
+        ("Device 'pi-2' is invited and has not shown its key yet.", "wait until zymkey-fleet pending lists pi-2"),
     ]
+    assert "Device 'pi-1' is blocked. Try: zymkey-fleet unblock pi-1\n" in run("import", tmp_path).out
     assert in_aws_iot(cloud) == before
 
 

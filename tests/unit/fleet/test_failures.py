@@ -1,33 +1,13 @@
-"""A command that cannot do its work says why, in whose hands it is, and what to try next: never a stack trace."""
+"""What AWS and the ledger refuse: a cause, and a cure that says what to try next."""
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, SSOTokenLoadError, UnauthorizedSSOTokenError
+from botocore.exceptions import ClientError, InvalidRegionError, SSOTokenLoadError, UnauthorizedSSOTokenError
 
-from fleet.cli import COMMANDS
-from fleet.errors import FleetError, NoCredentials, NotPermitted, Unreachable
+from fleet.errors import FleetError, NoCredentials, NotPermitted, Refused, SdkFailed, UnexpectedReply, Unreachable
 from fleet.failures import explained
-from ledger import Busy
-
-COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
-
-
-def test_help_lists_the_commands_and_the_exit_codes(run):
-    answer = run("--help")
-    assert answer.code == 0
-    for word in [*COMMANDS, "exit codes:", "no AWS credentials", "AWS does not permit it"]:
-        assert word in answer.out
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(run, command):
-    answer = run(command, "--help")
-    assert answer.code == 0
-    assert f"usage: zymkey-fleet {command}" in answer.out
+from ledger import Busy, WrongState
 
 
 def test_a_stack_that_is_not_there(run, monkeypatch):
@@ -35,8 +15,8 @@ def test_a_stack_that_is_not_there(run, monkeypatch):
     answer = run("list")
     assert (answer.code, answer.out) == (3, "")
     assert answer.err == (
-        "zymkey-fleet: There is no stack no-such-fleet-Enrollment in Region us-east-1 of this account. Deploy it with "
-        "`cdk deploy --all`, or choose with --fleet, --region and --profile.\n"
+        "zymkey-fleet: There is no stack no-such-fleet-Enrollment in Region us-east-1 of this account.\n"
+        "Try: cdk deploy --all, or choose another deployment with --fleet, --region and --profile\n"
     )
 
 
@@ -45,7 +25,7 @@ def test_a_stack_that_was_not_deployed_to_its_end(run, aws):
     aws("cloudformation").create_stack(StackName="half-Enrollment", TemplateBody=json.dumps(template))
     answer = run("list", "--fleet", "half")
     assert answer.code == 3
-    assert "half-Enrollment is CREATE_COMPLETE and lacks the output EnrollmentUrl" in answer.err
+    assert "half-Enrollment is CREATE_COMPLETE and lacks the output EnrollmentUrl.\nTry: cdk deploy --all" in answer.err
 
 
 def test_no_credentials(run, monkeypatch):
@@ -53,7 +33,7 @@ def test_no_credentials(run, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     answer = run("list")
     assert answer.code == 4
-    assert answer.err.startswith("zymkey-fleet: No AWS credentials were found. Log in again (`aws sso login`")
+    assert answer.err.startswith("zymkey-fleet: There are no AWS credentials.\nTry: log in again (`aws sso login`")
 
 
 def test_no_such_profile(run):
@@ -67,7 +47,7 @@ def test_no_region(run, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     answer = run("list")
     assert answer.code == 3
-    assert "Say --region" in answer.err
+    assert "Try: add --region REGION" in answer.err
 
 
 def test_no_network(run, monkeypatch):
@@ -95,10 +75,11 @@ def test_a_denial_names_the_action_and_the_resource():
     )
     explanation = explain(error)
     assert isinstance(explanation, NotPermitted)
-    assert str(explanation).startswith(
-        "AWS does not permit iot:UpdateCertificate on arn:aws:iot:us-east-1:123456789012:cert/abc. Ask an administrator"
+    assert (
+        explanation.cause == "AWS does not permit iot:UpdateCertificate on arn:aws:iot:us-east-1:123456789012:cert/abc."
     )
-    assert "OperatorPolicyArn" in str(explanation)
+    assert explanation.cure.startswith("ask an administrator")
+    assert "OperatorPolicyArn" in explanation.cure
 
 
 def test_a_denial_that_says_nothing_names_the_call():
@@ -118,29 +99,36 @@ def test_an_expired_session(error):
     explanation = explain(error)
     assert isinstance(explanation, NoCredentials)
     assert "expired" in str(explanation)
-    assert "aws sso login" in str(explanation)
+    assert "aws sso login" in explanation.cure
 
 
 @pytest.mark.parametrize("error", [client_error("ThrottlingException"), Busy(7)])
 def test_what_passes_by_itself_says_to_try_again(error):
     explanation = explain(error)
     assert isinstance(explanation, Unreachable)
-    assert "try again in" in str(explanation)
+    assert explanation.cure.startswith("run the same command again in ")
 
 
-def test_what_nobody_foresaw_is_shown_in_aws_s_own_words():
-    assert str(explain(client_error("Odd", "No idea."))) == "AWS answered UpdateCertificate with Odd: No idea."
+def test_an_unknown_answer_is_shown_in_aws_s_own_words():
+    explanation = explain(client_error("Odd", "No idea."))
+    assert isinstance(explanation, UnexpectedReply)
+    assert explanation.cause == "AWS answered UpdateCertificate with Odd: No idea."
 
 
-def test_a_mistake_of_ours_is_not_dressed_up():
+def test_a_setting_that_the_sdk_cannot_use_is_told_from_an_answer_of_aws():
+    explanation = explain(InvalidRegionError(region_name="us east"))
+    assert isinstance(explanation, SdkFailed)
+    assert "us east" in explanation.cause
+    assert "--region" in explanation.cure
+
+
+def test_a_refusal_of_the_ledger_has_the_cure_of_the_command_that_asked():
+    with pytest.raises(Refused) as refused, explained(if_refused="zymkey-fleet list"):
+        raise WrongState("There is no device 'pi-7'.")
+    assert (refused.value.cause, refused.value.cure) == ("There is no device 'pi-7'.", "zymkey-fleet list")
+    assert refused.value.in_one_line == "There is no device 'pi-7'. Try: zymkey-fleet list"
+
+
+def test_a_defect_of_ours_stays_what_it_is():
     with pytest.raises(ZeroDivisionError), explained():
         raise ZeroDivisionError
-
-
-def test_the_command_runs_from_any_folder_and_survives_a_reader_that_leaves(tmp_path):
-    process = subprocess.Popen(
-        [COMMAND, "--help"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline().startswith("usage: zymkey-fleet")
-    process.stdout.close()
-    assert process.wait(timeout=30) == 0

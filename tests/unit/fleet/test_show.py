@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ledger import CertificateAuthority
 from pki.certificates import ca_certificate, verification_certificate
 from pki.fingerprint import certificate_id
-from tests.unit.fleet.conftest import CA, CA_KEY, deploy, enroll, fingerprint, new_key, renew
+from tests.support.fleet.authority import CA, CA_KEY, fingerprint, new_key
+from tests.support.fleet.deployment import deploy, enroll, renew
 
 
 def test_show_has_each_certificate_that_was_ever_issued_and_what_became_of_it(run, cloud):

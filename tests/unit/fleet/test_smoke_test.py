@@ -1,4 +1,4 @@
-"""What keeps a verification harmless and its report true; that it works is shown against the whole cloud."""
+"""What keeps the smoke test harmless and its report true; that it works is shown against the whole cloud."""
 
 import pytest
 
@@ -7,12 +7,13 @@ from fleet.smoke_test.report import Report, StepFailed
 from fleet.smoke_test.traces import left_behind, remove_traces
 from pki.csr import read_csr
 from pki.names import is_device_name
-from tests.unit.fleet.conftest import enroll, fingerprint
+from tests.support.fleet.authority import fingerprint
+from tests.support.fleet.deployment import enroll
 
 
 def test_only_a_throw_away_device_is_thrown_away(cloud):
     enroll(cloud, "pi-1")
-    with pytest.raises(ValueError, match="not made to be thrown away"):
+    with pytest.raises(ValueError, match="is no throw-away device"):
         remove_traces("pi-1", cloud)
     assert cloud.ledger.device("pi-1") is not None
 

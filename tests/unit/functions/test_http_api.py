@@ -15,7 +15,7 @@ from functions.reply import issued, refusal
 from functions.request import decode
 from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
 from pki.fingerprint import certificate_id
-from tests.unit.pki.test_certificates import CA, device
+from tests.support.fleet.authority import CA, issue, new_key
 
 TOKEN = "a-token-that-must-not-be-seen"
 
@@ -64,7 +64,7 @@ def test_credentials_do_not_show_their_token():
 
 
 def test_an_issued_certificate_goes_out_alone_and_on_one_line():
-    certificate = device()
+    certificate = issue(new_key())
     reply = issued(certificate).encode()
     assert reply["headers"]["Content-Type"] == "application/pkcs7-mime; smime-type=certs-only"
     assert reply["isBase64Encoded"] is False

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger import Busy, CertificateState, KeyTaken, Ledger, LedgerError, State, TokenSpent, WrongState
-from tests.unit.ledger.conftest import KEY, NOW, begin, certificate, claim, invite
+from tests.support.ledger import KEY, NOW, begin, certificate, claim, invite
 
 THREADS = 8
 ROUNDS = range(3)

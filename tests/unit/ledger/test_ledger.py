@@ -17,7 +17,7 @@ from ledger import (
     WrongState,
 )
 from ledger.ledger import INVITATION_LINGERS, REQUEST_LIFE
-from tests.unit.ledger.conftest import CA, KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
+from tests.support.ledger import CA, KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
 
 
 def fingerprint(number):

@@ -4,7 +4,7 @@ import pytest
 
 import ledger as ledger_package
 from ledger import LedgerError, State
-from tests.unit.ledger.conftest import KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
+from tests.support.ledger import KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
 
 # What a device can be like before. Columns of the table below.
 

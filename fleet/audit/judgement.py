@@ -1,4 +1,4 @@
-"""Where the ledger and AWS IoT do not agree, found from what both say. No calls here: the facts are passed in."""
+"""Where the ledger and AWS IoT do not agree, by what both say. No calls here: the facts are passed in."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 from ledger import Certificate, CertificateState, Device, State
 
-# A function that makes a certificate and has not written it down yet is at work for 20 s at most; this is far beyond.
+# A function works for 20 s at most, from the making of a certificate to its record in the ledger; this is far longer.
 MIN_AGE_SECONDS = 15 * 60
 
 
 class Kind(StrEnum):
-    """What is wrong. The ids are stable: programs may rely on them."""
+    """What is wrong. The ids are stable, for programs."""
 
     MISSING = "missing"
     SWITCHED_OFF = "switched-off"
@@ -22,14 +22,14 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
-# What each means, and what --fix does about it (None: nothing; it takes a person).
+# What each means, and what --fix does about it (None: nothing, a person has to decide).
 MEANINGS: dict[Kind, tuple[str, str | None]] = {
-    Kind.MISSING: ("in use by the ledger, but AWS IoT does not have it", "writes it down as deactivated"),
-    Kind.SWITCHED_OFF: ("in use by the ledger, but not ACTIVE in AWS IoT", "writes it down as deactivated"),
-    Kind.NOT_PERMITTED: ("in use, but without the fleet's policy, so the device may do nothing", None),
-    Kind.SUPERSEDED: ("superseded for longer than the time of grace, and still ACTIVE", "switches it off"),
-    Kind.SHOULD_BE_OFF: ("of a blocked or removed device, or given up, and still ACTIVE", "switches it off"),
-    Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never finished; it may do nothing", "deletes it"),
+    Kind.MISSING: ("in use by the ledger, but AWS IoT does not have it", "records it as deactivated"),
+    Kind.SWITCHED_OFF: ("in use by the ledger, but not ACTIVE in AWS IoT", "records it as deactivated"),
+    Kind.NOT_PERMITTED: ("in use, but the fleet's policy is not attached: the device may do nothing", None),
+    Kind.SUPERSEDED: ("replaced by a renewal for longer than --grace, and still ACTIVE", "switches it off"),
+    Kind.SHOULD_BE_OFF: ("of a blocked or removed device, or abandoned, and still ACTIVE", "switches it off"),
+    Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never enrolled: it may do nothing", "deletes it"),
     Kind.UNKNOWN: ("has the fleet's policy, but the ledger does not know it", None),
 }
 
@@ -64,13 +64,13 @@ def judge(
     grace_seconds: int,
     now: int,
 ) -> Kind | None:
-    """What is wrong with a certificate of the ledger, by what AWS IoT says of it.
+    """What is wrong with a certificate of the ledger, by what AWS IoT says about it.
 
     Args:
         device: None when it was removed.
         registered: None when AWS IoT does not have the certificate.
         is_permitted: whether it has the fleet's policy.
-        grace_seconds: how long a superseded certificate may go on.
+        grace_seconds: how long a superseded certificate may stay active.
         now: seconds since 1970.
     """
     if registered is None:
@@ -87,20 +87,20 @@ def judge(
         case CertificateState.DEACTIVATED | CertificateState.ABANDONED:
             return Kind.SHOULD_BE_OFF
         case CertificateState.RECORDED:
-            return None  # an enrollment that was interrupted: the device's next request goes on with it
+            return None  # an interrupted enrollment: the device's next request completes it
 
 
 def unknown_and_permitted(
     *, known: set[str], registered: Mapping[str, Registered], permitted: set[str]
 ) -> Iterator[Registered]:
-    """The certificates that hold the fleet's policy although no device of the ledger has them."""
+    """The certificates that have the fleet's policy, although no device of the ledger has them."""
     return (each for each in registered.values() if each.arn in permitted and each.certificate_id not in known)
 
 
 def unknown_and_powerless(
     *, known: set[str], registered: Mapping[str, Registered], permitted: set[str], now: int
 ) -> Iterator[Registered]:
-    """The certificates that could be Amazon's unfinished ones; whether they are the fleet's, their keys must say."""
+    """The certificates that could be unfinished ones of Amazon's; their keys tell whether they are the fleet's."""
     return (
         each
         for each in registered.values()
