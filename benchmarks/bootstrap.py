@@ -39,7 +39,7 @@ HELP_TARGETS = {"cpu": 2.0, "wall": 2.0}
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bootstrap", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, metavar="N")
-    rounds = parser.parse_args().runner
+    rounds = parser.parse_args().rounds
     device = device_installation()
     pythons = {"with": recipe_installation() / "python", "without": functions_installation() / "python"}
     install_simulated_zymkey(device, build().library)

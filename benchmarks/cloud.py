@@ -28,7 +28,7 @@ app.synth()
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cloud", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of imports; a third of it for synths")
-    rounds = parser.parse_args().runner
+    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         return report(
             "cloud",
