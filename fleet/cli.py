@@ -11,8 +11,8 @@ from typing import Any
 from fleet.errors import FleetError
 
 # In the order in which an operator meets them. Each is a module of ``fleet.commands`` with two functions:
-# ``arguments(parser)`` and ``run(options)``, which returns the exit code. A word after a hyphenated group
-# ("ca create") is a module of its own as well (``ca_create``).
+# ``arguments(parser)`` and ``run(options)``, which returns the exit code. A group ("ca") has ``COMMANDS`` of its own
+# instead; each of them ("ca create") is a module as well (``ca_create``).
 COMMANDS = {
     "invite": "let a new device in with a one-time token",
     "allow": "let a known key in, without any secret",
@@ -116,8 +116,10 @@ class CommandParser(argparse.ArgumentParser):
             # A module cannot be called by a word of the language: `import` is in import_.py.
             name = f"{self._module}_" if iskeyword(self._module) else self._module
             module = import_module(f"fleet.commands.{name}")
-            module.arguments(self)
-            if hasattr(module, "run"):
+            if hasattr(module, "COMMANDS"):  # a group of commands, which knows nothing of parsers
+                add_commands(self, module.COMMANDS, prefix=f"{self._module}_")
+            else:
+                module.arguments(self)
                 self.set_defaults(run=module.run)
             self._module = None
         return super().parse_known_args(args, namespace)
