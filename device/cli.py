@@ -1,9 +1,10 @@
-"""The command `zymkey-iot`: finds the subcommand, runs it, and turns errors into exit codes.
+"""The command ``zymkey-iot``: finds the subcommand, runs it, and turns errors into exit codes.
 
-A subcommand is a module in `commands/` with `configure(parser)` and `run(arguments) -> exit code`. It is
-imported when it is asked for and not before: `--help` must not cost more than Python itself does.
+A subcommand is a module in ``commands/`` with ``configure(parser)`` and ``run(arguments) -> exit code``. It is imported
+when it is asked for and not before: ``--help`` must not cost more than Python itself does.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,29 +12,29 @@ from . import __version__
 from .errors import EXIT_CODES, DeviceError
 
 COMMANDS = {
-    "bootstrap": "get a certificate for the HSM's key, prove it with a publish, keep it",
+    "bootstrap": "get a certificate for the key in the HSM, publish a test message with it, keep it",
     "publish": "publish one message over mutual TLS",
-    "status": "show what the device has, whose it is, and until when",
+    "status": "show this device's name, key and certificate, and how long the certificate is valid",
     "renew": "get a new certificate for the same key",
-    "wait": "keep asking until the operator has approved this device",
-    "doctor": "find out what is wrong, from the HSM outwards, and what to do about it",
+    "wait": "ask again until the operator has approved this device, then finish its bootstrap",
+    "doctor": "check everything from the HSM to AWS IoT; name each fault and what to do about it",
     "config": "print a configuration for another client that uses this key: paho, curl, mosquitto, …",
     "explain": "print the openssl and curl commands that do the same by hand",
-    "service": "have systemd bootstrap at the first boot and renew: install, uninstall, status",
-    "hooks": "run the hooks that a new certificate still waits for",
+    "service": "let systemd run bootstrap at the first boot and renew when due: install, uninstall, status",
+    "hooks": "run the hooks that have not run yet for a new certificate",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
 }
 
 _ABOUT = """\
 usage: zymkey-iot COMMAND [OPTIONS]
 
-Gets this device onto AWS IoT with the key inside its hardware security module.
+Connects this device to AWS IoT with the key inside its hardware security module (HSM).
 
-commands (each has --help with examples):
+commands (zymkey-iot COMMAND --help shows options and examples):
 {commands}
 
-settings, first one wins: options, environment, /etc/zymkey-iot.toml, /boot/firmware/zymkey-iot.toml,
-what the last bootstrap used
+settings are looked for in this order: options, environment variables, /etc/zymkey-iot.toml,
+/boot/firmware/zymkey-iot.toml, the last bootstrap. The environment variables are:
   ENROLLMENT_URL   ZYMKEY_IOT_NAME   ZYMKEY_IOT_TOKEN   ZYMKEY_IOT_CERTIFICATE   ZYMKEY_IOT_KEY
   ZYMKEY_IOT_STATE   CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT
   ZYMKEY_IOT_GIVE_UP_AFTER   ZYMKEY_IOT_TLS   ZYMKEY_IOT_ON_RENEW   ZYMKEY_IOT_PIN
@@ -45,7 +46,7 @@ exit codes:
 
 
 def about() -> str:
-    """What `zymkey-iot --help` prints."""
+    """What ``zymkey-iot --help`` prints."""
     return _ABOUT.format(
         commands="\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items()),
         exit_codes="\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES),
@@ -54,7 +55,47 @@ def about() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    stdout = sys.stdout
+    sys.stdout = _Output()
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        sys.stdout.flush()
+        sys.stdout = stdout
+
+
+class _Output:
+    """A stdout whose reader may leave before the end, as ``head`` does.
+
+    The command goes on then, and the rest of its output goes nowhere: its exit code says how its work ended.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+def _main(argv: list[str]) -> int:
     if argv and argv[0] in ("-h", "--help", "help"):
         print(about(), end="")
         return 0
@@ -62,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"zymkey-iot {__version__}")
         return 0
     if not argv or argv[0] not in COMMANDS:
-        wrong = f"there is no command {argv[0]!r}" if argv else "a command is missing"
-        print(f"zymkey-iot: {wrong}; there are: {', '.join(COMMANDS)}.", file=sys.stderr)
+        wrong = f"there is no command {argv[0]!r}" if argv else "the command is missing"
+        print(f"zymkey-iot: {wrong}. The commands are: {', '.join(COMMANDS)}.", file=sys.stderr)
         print("Try: zymkey-iot --help", file=sys.stderr)
         return 2
     return _run(argv[0], argv[1:])
@@ -74,7 +115,7 @@ def _run(command: str, argv: Sequence[str]) -> int:
     import gc
     from importlib import import_module
 
-    # Imports make many objects and no garbage. Looking for some all the while takes a tenth of a run.
+    # Imports make many objects and no garbage. Looking for garbage meanwhile takes a tenth of a run.
     gc.set_threshold(100_000)
 
     module = import_module(f".commands.{command}", __package__)
@@ -86,48 +127,42 @@ def _run(command: str, argv: Sequence[str]) -> int:
     )
     module.configure(parser)
     arguments = parser.parse_args(argv)
+    as_json = getattr(arguments, "json", False)
     try:
         return int(module.run(arguments))
     except DeviceError as error:
-        _tell(error, as_json=getattr(arguments, "json", False))
-        return error.exit_code
+        return _tell(error.kind, error.exit_code, error.cause, error.cure, as_json=as_json)
     except KeyboardInterrupt:
-        print("\nzymkey-iot: interrupted. Everything so far is kept; run it again to go on.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it flushes at exit.
-        sys.stdout = None
-        return 1
+        print(file=sys.stderr)
+        return _tell(
+            "interrupted", 130, "interrupted.", "the same command again; it continues from here", as_json=as_json
+        )
     except Exception as defect:  # noqa: BLE001 - a user never gets a stack trace
-        return _tell_defect(defect)
+        return _tell_defect(defect, as_json=as_json)
 
 
-def _tell(error: DeviceError, *, as_json: bool) -> None:
-    """Cause and cure on stderr; with --json also as the one object on stdout."""
+def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool) -> int:
+    """Print cause and cure on stderr, and with ``--json`` also as the one object on stdout; return the exit code."""
     if as_json:
         import json
 
-        report = {
-            "ok": False,
-            "error": error.kind,
-            "exitCode": error.exit_code,
-            "cause": error.cause,
-            "try": error.cure,
-        }
-        print(json.dumps(report, indent=2))
-    print(f"zymkey-iot: {error.cause}", file=sys.stderr)
-    if error.cure:
-        print(f"Try: {error.cure}", file=sys.stderr)
+        print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
+    print(f"zymkey-iot: {cause}", file=sys.stderr)
+    if cure:
+        print(f"Try: {cure}", file=sys.stderr)
+    return exit_code
 
 
-def _tell_defect(defect: Exception) -> int:
-    import os
+def _tell_defect(defect: Exception, *, as_json: bool) -> int:
     import traceback
 
     if os.environ.get("ZYMKEY_IOT_TRACEBACK"):
         traceback.print_exception(defect)
     frame = traceback.extract_tb(defect.__traceback__)[-1]
-    place = f"{frame.filename}:{frame.lineno}"
-    print(f"zymkey-iot: this is a defect: {type(defect).__name__} at {place}.", file=sys.stderr)
-    print("Try: report it, with what ZYMKEY_IOT_TRACEBACK=1 in the environment adds.", file=sys.stderr)
-    return 1
+    return _tell(
+        "defect",
+        DeviceError.exit_code,
+        f"this is a defect: {type(defect).__name__} at {frame.filename}:{frame.lineno}.",
+        "report it, with the stack trace that ZYMKEY_IOT_TRACEBACK=1 in the environment prints",
+        as_json=as_json,
+    )
