@@ -1,7 +1,6 @@
 """zymkey-iot: what runs on the Raspberry Pi, from a key in a Zymkey to a message on AWS IoT.
 
-Importable as `device` in the repository and as `zymkey_iot` when installed, so every import in here is
-relative.
+It is imported as ``device`` in the repository and as ``zymkey_iot`` on a Pi, so every import in here is relative.
 """
 
 __version__ = "0.1.0"

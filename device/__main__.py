@@ -1,4 +1,4 @@
-"""`python -m device` in the repository, `python -m zymkey_iot` on a Pi."""
+"""``python -m device`` in the repository, ``python -m zymkey_iot`` on a Pi."""
 
 import sys
 

@@ -9,6 +9,8 @@ from .errors import Busy, UnexpectedReply
 from .settings import Settings
 
 PATH = "/configuration"
+EXTERNAL_ISSUER = "external"
+"""The ``issuer`` of a fleet whose CA's key lives outside AWS."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .certificate import DeviceCertificate
+from .curl_engines import cure_for_no_engine
 from .errors import (
     ClockWrong,
     DeviceError,
@@ -29,12 +30,6 @@ from .https import MIDDLE_BOX, TIMEOUT, Reply
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .keys.command_line import CommandLineKey
-
-# Debian trixie's curl 8.14.1-2 to -2+deb13u4 cannot use engines; deb13u5 can again.
-NO_ENGINE = (
-    "`openssl engine {engine}` shows whether OpenSSL has it; if so it is curl, which Debian 13 had broken in"
-    " 8.14.1-2 to -2+deb13u4: sudo apt update && sudo apt install curl"
-)
 
 
 class CurlPublisher:
@@ -85,7 +80,7 @@ class CurlPublisher:
         said = said.removeprefix(f"curl: ({code}) ").partition("\n")[0].rstrip(".")
         if code in (53, 54):
             return KeyUnavailable(
-                f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=NO_ENGINE.format(engine=key.engine)
+                f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=cure_for_no_engine(key.engine or "")
             )
         if code == 58:
             return KeyUnavailable(

@@ -9,10 +9,12 @@ from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .errors import SignerUnsupported, UsageError
 from .https_publish import HttpsPublisher
-from .keys import DeviceKey
+from .kept import check_usable, read_certificate, read_configuration
+from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
 from .settings import Settings
-from .tls import roots
+from .store import StateFolder
+from .tls import client_context, roots
 
 
 class Publisher(Protocol):
@@ -84,3 +86,19 @@ class Device:
             key=self.key,
             roots=roots(self.settings.ca_file),
         )
+
+
+def open_device(settings: Settings) -> Device:
+    """The device that bootstrap has made: read its state folder, open its key, and check that they fit.
+
+    Raises:
+        CertificateUnusable: there is no certificate or no configuration, or the certificate has expired or is not the
+            key's.
+        KeyUnavailable: the key cannot be used.
+    """
+    state = StateFolder(settings.state)
+    certificate = read_certificate(state)
+    configuration = read_configuration(state).as_set(settings)
+    key = open_key(settings)
+    check_usable(certificate, key)
+    return Device(settings, configuration, certificate, key, client_context(settings.ca_file))

@@ -1,29 +1,29 @@
-"""Every failure that a person can act on, and the exit code that stands for it.
+"""Every failure that a person can act on, and its exit code.
 
-An error says what went wrong, in whose hands it is, and what to try next. The exit codes are part of the
-interface: `EXIT_CODES` is what `zymkey-iot --help` prints and what each class below refers to.
+An error says what happened, in whose hands it is, and what to try next. The exit codes are part of the interface:
+``EXIT_CODES`` is what ``zymkey-iot --help`` prints, and each class below has one of them.
 
-Nothing is imported here: `--help` loads this module and must stay cheap.
+Nothing is imported here: ``--help`` loads this module and must stay cheap.
 """
 
 EXIT_CODES = (
     (0, "done"),
-    (1, "a defect of this program"),
-    (2, "wrong use: an argument, a setting, or a step that has to come first"),
-    (3, "the key: no HSM, no such slot, wrong kind of key, or it does not answer"),
-    (4, "the network: DNS, route, port, proxy, or the other side hung up"),
-    (5, "the server's certificate is not trusted, or this clock is wrong"),
-    (6, "enrollment refused: token, name, or a key that is blocked or another device's"),
-    (7, "not yet: the operator or the CA has not approved, ask again later"),
-    (8, "the cloud is busy, out of order, or answers what it should not; ask again later"),
-    (9, "AWS IoT refused the certificate: unknown, or not active"),
-    (10, "the IoT policy does not allow the topic"),
-    (11, "this machine's storage: full, read-only, or not permitted"),
-    (12, "the certificate: missing, expired, or not for the HSM's key"),
-    (13, "nothing to do: the certificate is not due for renewal"),
-    (14, "another zymkey-iot is at work on this device"),
-    (15, "the new certificate is in use, and a hook in on-renew.d failed"),
-    (16, "doctor: warnings, and nothing that failed"),
+    (1, "defect in this program"),
+    (2, "wrong use: an argument, a setting, or another command has to come first"),
+    (3, "key: no HSM, no such slot, the wrong kind of key, or no answer from the HSM"),
+    (4, "network: DNS, route, port, proxy, or the server closed the connection"),
+    (5, "server's certificate not trusted, or this machine's clock is wrong"),
+    (6, "enrollment refused: wrong token or name, or the key is blocked or belongs to another device"),
+    (7, "not yet: the operator or the CA has not approved this device; try again later"),
+    (8, "cloud busy, failing, or giving an unexpected answer; try again later"),
+    (9, "certificate refused by AWS IoT: unknown, or not active"),
+    (10, "topic not allowed by the IoT policy"),
+    (11, "storage of this machine: full, read-only, or not permitted"),
+    (12, "certificate missing, expired, or not for the key in the HSM"),
+    (13, "nothing done: the certificate is not due for renewal"),
+    (14, "another zymkey-iot is running on this device"),
+    (15, "new certificate in use, but a hook in on-renew.d failed"),
+    (16, "doctor: warnings, but no check failed"),
     (130, "interrupted"),
 )
 
@@ -31,8 +31,8 @@ EXIT_CODES = (
 class DeviceError(Exception):
     """A failure with a cause and a cure.
 
-    `cause` is a sentence; `cure` says what to try next. `transient` failures may go away by themselves, so
-    `retry.retry` tries again; `retry_after`, in seconds, is what the server asked for.
+    ``cause`` is a sentence; ``cure`` says what to try next. ``transient`` failures may go away by themselves, so
+    ``retry.retry`` tries again; ``retry_after``, in seconds, is what the server asked for.
     """
 
     exit_code = 1
@@ -46,7 +46,7 @@ class DeviceError(Exception):
 
     @property
     def kind(self) -> str:
-        """A stable name for programs, such as `certificate-refused`."""
+        """A stable name for programs, such as ``certificate-refused``."""
         name = type(self).__name__
         return "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-")
 
@@ -58,29 +58,29 @@ class UsageError(DeviceError):
 
 
 class KeyUnavailable(DeviceError):
-    """The key cannot be opened or does not sign. The subclasses tell how far it went."""
+    """The key cannot be opened or does not sign. The subclasses say how far it went."""
 
     exit_code = 3
 
 
 class LibraryUnusable(KeyUnavailable):
-    """What lies between this program and the HSM (module, library, engine) is missing or does not fit."""
+    """The software between this program and the HSM (module, library, engine) is missing or does not fit."""
 
 
 class HsmNotAnswering(KeyUnavailable):
-    """The library is there, and no HSM answers, or not to this user."""
+    """The library is there, but no HSM answers, or not to this user."""
 
 
 class SlotUnusable(KeyUnavailable):
-    """The HSM answers, and what the key's URI names there is not a P-256 key."""
+    """The HSM answers, but what the key's URI names is not a P-256 key."""
 
 
 class SignerUnsupported(KeyUnavailable):
-    """This Python's OpenSSL cannot have another program sign; curl with an engine can."""
+    """This Python's OpenSSL cannot ask another program for a signature; curl with an engine can."""
 
 
 class NetworkError(DeviceError):
-    """The server was not reached. The subclasses tell how far it went."""
+    """The server was not reached. The subclasses say how far it went."""
 
     exit_code = 4
     transient = True
@@ -95,7 +95,7 @@ class PortClosed(NetworkError):
 
 
 class NoRoute(NetworkError):
-    """There is no way to the address: no network, or none of that family."""
+    """There is no route to the address: no network, or no IPv6."""
 
 
 class NoAnswer(NetworkError):
@@ -107,9 +107,9 @@ class ProxyFailed(NetworkError):
 
 
 class HungUp(NetworkError):
-    """TCP was there, and the other side ended the TLS handshake or the first read.
+    """TCP connected, and the server closed the connection during the TLS handshake or the first read.
 
-    From AWS IoT's data endpoint this means that the certificate was refused (`CertificateRefused`).
+    From AWS IoT's data endpoint this means that the certificate was refused (``CertificateRefused``).
     """
 
 
@@ -120,41 +120,41 @@ class ServerNotTrusted(DeviceError):
 
 
 class ClockWrong(ServerNotTrusted):
-    """The server's certificate does not verify, and this machine's clock is why."""
+    """The server's certificate does not verify because this machine's clock is wrong."""
 
 
 class EnrollmentRefused(DeviceError):
-    """The enrollment service said no, and asking again will not help."""
+    """The enrollment service refused; asking again will not help."""
 
     exit_code = 6
 
 
 class CertificateUnwanted(EnrollmentRefused):
-    """The fleet will never take the certificate that this device brought along."""
+    """The fleet never accepts this device's certificate from the factory."""
 
 
 class Pending(DeviceError):
-    """The enrollment service said: not yet (HTTP 202)."""
+    """The enrollment service answered: not yet (HTTP 202)."""
 
     exit_code = 7
     transient = True
 
 
 class Busy(DeviceError):
-    """The cloud cannot do it now: 429 or 5xx."""
+    """The cloud cannot answer now: 429 or 5xx."""
 
     exit_code = 8
     transient = True
 
 
 class UnexpectedReply(DeviceError):
-    """A server answered something that it should not; asking again later may help."""
+    """A server gave an answer that it should not give; asking again later may help."""
 
     exit_code = 8
 
 
 class CertificateRefused(DeviceError):
-    """AWS IoT ended the connection because of the certificate."""
+    """AWS IoT closed the connection because of the certificate."""
 
     exit_code = 9
     transient = True
@@ -168,7 +168,7 @@ class TopicDenied(DeviceError):
 
 
 class ConnectDenied(TopicDenied):
-    """No attached IoT policy lets the device even connect."""
+    """No IoT policy that is attached lets the device connect at all."""
 
 
 class StorageError(DeviceError):
@@ -178,13 +178,13 @@ class StorageError(DeviceError):
 
 
 class CertificateUnusable(DeviceError):
-    """There is no certificate, or it is expired, or it belongs to another key."""
+    """There is no certificate, or it has expired, or it belongs to another key."""
 
     exit_code = 12
 
 
 class HookFailed(DeviceError):
-    """There is a new certificate, and a program that should learn of it may not have."""
+    """There is a new certificate, but a program that uses it may not know."""
 
     exit_code = 15
 

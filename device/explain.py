@@ -2,13 +2,11 @@
 
 import shlex
 
-from .bootstrap import kept_configuration
 from .configuration import PATH as CONFIGURATION_PATH
 from .configuration import Configuration
-from .errors import CertificateUnusable
 from .est import PATH as EST_PATH
 from .iot_https import publish_url
-from .kept import kept_certificate
+from .kept import find_certificate, find_configuration
 from .keys import open_key
 from .keys.command_line import CommandLineKey
 from .settings import Settings
@@ -18,10 +16,10 @@ from .tls import roots
 
 def explain(settings: Settings) -> str:
     """A shell script with comments. Asks the key nothing but its name, and shows no token and no PIN."""
-    key = open_key(settings.key, state=settings.state).by_hand()
+    key = open_key(settings).by_hand()
     url = settings.url or "https://ENROLLMENT-URL"
     state = StateFolder(settings.state)
-    configuration = kept_configuration(state)
+    configuration = find_configuration(state)
     if configuration is not None:
         configuration = configuration.as_set(settings)
     parts = [
@@ -79,10 +77,8 @@ def _publish(settings: Settings, state: StateFolder, key: CommandLineKey, config
 
 
 def _topic_name(settings: Settings, state: StateFolder) -> str:
-    try:
-        return kept_certificate(state).topic_name(settings.name)
-    except CertificateUnusable:
-        return settings.name
+    certificate = find_certificate(state)
+    return settings.name if certificate is None else certificate.topic_name(settings.name)
 
 
 def _trust(settings: Settings) -> list[str]:

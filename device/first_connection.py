@@ -16,8 +16,8 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidSignature
 
 from . import est, retry
-from .bootstrap import SETTLING_TIME, enroll, prove_over_https, publish_test_message, tell_wait
 from .certificate import DeviceCertificate
+from .configuration import EXTERNAL_ISSUER
 from .device import Device
 from .errors import (
     CertificateRefused,
@@ -30,6 +30,7 @@ from .errors import (
     UsageError,
 )
 from .report import Report
+from .steps import SETTLING_TIME, enroll, prove_over_https, publish_test_message, tell_wait
 from .store import StateFolder
 from .upload import upload
 
@@ -59,7 +60,7 @@ def prove_first_connection(device: Device, state: StateFolder, report: Report) -
 
 
 def _let_in(device: Device, refusal: DeviceError, state: StateFolder, report: Report) -> Device:
-    if device.configuration.issuer != "external":
+    if device.configuration.issuer != EXTERNAL_ISSUER:
         raise _no_place(device, refusal)
     authority = _authority(device, report)
     # With a token the key is one that the fleet does not know yet, and a connection does not show tokens.

@@ -14,7 +14,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .kept import open_device
+from .device import open_device
 from .settings import load
 from .tls import HandshakeSigner, present
 

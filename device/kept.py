@@ -1,58 +1,86 @@
-"""A device that has been bootstrapped: its key, certificate and configuration, read and checked."""
+"""The one reader of what the state folder keeps: certificate, candidate and configuration; and the checks of them.
+
+``read_…`` raises when there is nothing that can be used, ``find_…`` returns None. The key is opened by
+``keys.open_key``. Both raise StorageError when the folder itself cannot be read.
+"""
 
 import datetime
+from pathlib import Path
 
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
-from .device import Device
 from .errors import CertificateUnusable
-from .keys import DeviceKey, open_key
-from .settings import Settings
+from .keys import DeviceKey
 from .store import StateFolder
-from .tls import client_context
 
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
 THIS_CLOCK = "this clock, which may be wrong"
 
 
-def open_device(settings: Settings) -> Device:
-    """Read the state folder and open the key.
+def read_certificate(state: StateFolder) -> DeviceCertificate:
+    """The certificate in use.
 
-    Raises CertificateUnusable when there is no certificate, when it is over, or when it is not the key's.
+    Raises:
+        CertificateUnusable: there is none, or the file does not hold one.
     """
-    state = StateFolder(settings.state)
-    certificate = kept_certificate(state)
-    document = state.configuration()
-    if document is None:
-        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
-    try:
-        configuration = Configuration.from_json(document)
-    except ValueError:
-        raise CertificateUnusable(
-            f"{state.configuration_path} cannot be used.",
-            cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
-        ) from None
-    key = open_key(settings.key, state=settings.state)
-    check_usable(certificate, key)
-    return Device(settings, configuration.as_set(settings), certificate, key, client_context(settings.ca_file))
-
-
-def kept_certificate(state: StateFolder) -> DeviceCertificate:
-    """The certificate in use. Raises CertificateUnusable when there is none."""
     pem = state.certificate()
     if pem is None:
         raise CertificateUnusable(f"this device has no certificate in {state.path}.", cure=BOOTSTRAP)
     return DeviceCertificate.from_pem(pem, source=str(state.certificate_path))
 
 
+def read_configuration(state: StateFolder) -> Configuration:
+    """The configuration as the cloud sent it, without what the settings override.
+
+    Raises:
+        CertificateUnusable: there is none, or the file does not hold one.
+    """
+    document = state.configuration()
+    if document is None:
+        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
+    try:
+        return Configuration.from_json(document)
+    except ValueError:
+        raise CertificateUnusable(
+            f"{state.configuration_path} cannot be used.",
+            cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
+        ) from None
+
+
+def find_certificate(state: StateFolder) -> DeviceCertificate | None:
+    """The certificate in use; None when there is none, or the file does not hold one."""
+    return _find(state.certificate(), state.certificate_path)
+
+
+def find_candidate(state: StateFolder) -> DeviceCertificate | None:
+    """The certificate that was issued and not yet tried; None when there is none, or the file does not hold one."""
+    return _find(state.candidate(), state.candidate_path)
+
+
+def find_configuration(state: StateFolder) -> Configuration | None:
+    """As ``read_configuration``; None instead of CertificateUnusable."""
+    try:
+        return read_configuration(state)
+    except CertificateUnusable:
+        return None
+
+
 def check_usable(certificate: DeviceCertificate, key: DeviceKey) -> None:
-    """Raises CertificateUnusable when the certificate is not for `key`, or this is not its time."""
+    """Check that the certificate is for ``key``, and valid now by this machine's clock.
+
+    Raises:
+        CertificateUnusable: it is not.
+    """
     check_is_for(certificate, key)
     check_is_valid(certificate, now())
 
 
 def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
-    """Raises CertificateUnusable when the certificate is for another key."""
+    """Check that the certificate is for ``key``.
+
+    Raises:
+        CertificateUnusable: it is for another key.
+    """
     if not certificate.is_for(key.public_key()):
         raise CertificateUnusable(
             f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
@@ -62,7 +90,11 @@ def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
 
 
 def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = THIS_CLOCK) -> None:
-    """Raises CertificateUnusable when `time` is before or after the certificate's life. `clock` is whose time it is."""
+    """Check that the certificate is valid at ``time``, an aware datetime. ``clock`` says whose time that is.
+
+    Raises:
+        CertificateUnusable: it has expired, or is not valid yet.
+    """
     if time > certificate.not_after:
         raise CertificateUnusable(
             f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by {clock}.",
@@ -75,3 +107,10 @@ def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, c
             f" {time:%Y-%m-%d %H:%M} by {clock}.",
             cure="set the clock: timedatectl set-ntp true",
         )
+
+
+def _find(pem: bytes | None, path: Path) -> DeviceCertificate | None:
+    try:
+        return None if pem is None else DeviceCertificate.from_pem(pem, source=str(path))
+    except CertificateUnusable:
+        return None

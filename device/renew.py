@@ -4,15 +4,15 @@ import datetime
 import hashlib
 import ssl
 
-from .bootstrap import SETTLING_TIME, configure, enroll, keep, open_the_key, prove_over_https
 from .certificate import DeviceCertificate, now
 from .device import Device
-from .errors import CertificateUnusable, Pending, UsageError
+from .errors import Pending, UsageError
 from .hooks import run_pending_hooks
-from .kept import kept_certificate
+from .kept import check_is_for, find_candidate, read_certificate
 from .keys import DeviceKey
 from .report import Report
 from .settings import Settings
+from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prove_over_https
 from .store import StateFolder
 from .tls import client_context
 
@@ -30,9 +30,9 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         raise UsageError("this device has never been bootstrapped.", cure="zymkey-iot bootstrap https://…")
     state = StateFolder(settings.state)
     with state.locked():
-        current = kept_certificate(state)
-        key = open_the_key(settings, report)
-        check_same_key(current, key)
+        current = read_certificate(state)
+        key = open_device_key(settings, report)
+        check_is_for(current, key)
         run_pending_hooks(state, settings, current, report)
 
         candidate = untried_candidate(state, key, current)
@@ -76,30 +76,15 @@ def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.dat
     """When this device asks: at two thirds of the life and a jitter, which its key decides.
 
     A fleet that was enrolled in one afternoon is not to come back in one afternoon. The same key gets the same
-    jitter, so a timer that looks every day does not draw the lot every day.
+    jitter, so a timer that looks every day does not draw a new one every day.
     """
-    lot = int.from_bytes(hashlib.sha256(key.fingerprint.encode()).digest()[:4], "big") / 2**32
-    return certificate.due_at + (certificate.not_after - certificate.due_at) / SPREAD * lot
-
-
-def check_same_key(certificate: DeviceCertificate, key: DeviceKey) -> None:
-    """Raises CertificateUnusable when the HSM was swapped or the slot is another."""
-    if not certificate.is_for(key.public_key()):
-        raise CertificateUnusable(
-            f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
-            " another. There is nothing to renew.",
-            cure="the old HSM or slot (--key); or, for a new device: sudo zymkey-iot bootstrap --name ANOTHER",
-        )
+    jitter = int.from_bytes(hashlib.sha256(key.fingerprint.encode()).digest()[:4], "big") / 2**32
+    return certificate.due_at + (certificate.not_after - certificate.due_at) / SPREAD * jitter
 
 
 def untried_candidate(state: StateFolder, key: DeviceKey, current: DeviceCertificate) -> DeviceCertificate | None:
     """A certificate that an interrupted renewal left, if it is newer than the one in use."""
-    pem = state.candidate()
-    if pem is None:
+    candidate = find_candidate(state)
+    if candidate is None or candidate.not_after <= current.not_after:
         return None
-    try:
-        candidate = DeviceCertificate.from_pem(pem, source=str(state.candidate_path))
-    except CertificateUnusable:
-        return None
-    newer = candidate.not_after > current.not_after
-    return candidate if newer and candidate.is_for(key.public_key()) else None
+    return candidate if candidate.is_for(key.public_key()) else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from .certificate import DeviceCertificate, now
 from .errors import DeviceError
-from .kept import BOOTSTRAP, kept_certificate
+from .kept import BOOTSTRAP, find_candidate, read_certificate
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
 from .settings import Settings
@@ -111,11 +111,11 @@ def read_status(settings: Settings) -> Status:
     certificate: DeviceCertificate | DeviceError
     key: DeviceKey | DeviceError
     try:
-        certificate = kept_certificate(state)
+        certificate = read_certificate(state)
     except DeviceError as error:
         certificate = error
     try:
-        key = open_key(settings.key, state=settings.state)
+        key = open_key(settings)
     except DeviceError as error:
         key = error
-    return Status(settings, certificate, key, untried=state.candidate() is not None)
+    return Status(settings, certificate, key, untried=find_candidate(state) is not None)

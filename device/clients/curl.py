@@ -1,9 +1,8 @@
 """The curl command with an OpenSSL engine: the vendor's documented way."""
 
 import shlex
-import shutil
-import subprocess
 
+from ..curl_engines import engine_fault, installed_version
 from ..errors import UsageError
 from ..iot_https import publish_url
 from ..keys.command_line import PKCS11_ENGINE
@@ -26,14 +25,9 @@ def render(setup: Setup) -> str:
 
 
 def _refuse_a_broken_curl() -> None:
-    from ..doctor.checks.engine import curl_version, known_fault
-
-    if shutil.which("curl") is None:
-        return
-    told = subprocess.run(["curl", "-q", "--version"], capture_output=True, text=True, check=False).stdout
-    version = curl_version(told)
-    if fault := known_fault(version):
+    version = installed_version()
+    if version is not None and (fault := engine_fault(version)):
         raise UsageError(
-            f"curl {version} on this machine {fault[0]}.",
-            cure=f"{fault[1]}; or without curl: zymkey-iot publish, zymkey-iot config requests",
+            f"curl {version} on this machine {fault.what}.",
+            cure=f"{fault.cure}; or without curl: zymkey-iot publish, zymkey-iot config requests",
         )

@@ -5,10 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..configuration import Configuration
-from ..errors import CertificateUnusable
-from ..kept import BOOTSTRAP, check_usable, kept_certificate
-from ..keys import DeviceKey, open_key
+from ..device import open_device
+from ..keys import DeviceKey
 from ..keys.command_line import CommandLineKey
 from ..settings import Settings
 from ..store import StateFolder
@@ -69,24 +67,18 @@ class Setup:
 
 
 def read_setup(settings: Settings) -> Setup:
-    """Read the state folder and open the key. Raises CertificateUnusable before the first bootstrap."""
-    state = StateFolder(settings.state)
-    certificate = kept_certificate(state)
-    document = state.configuration()
-    if document is None:
-        raise CertificateUnusable(f"there is no {state.configuration_path}.", cure=BOOTSTRAP)
-    configuration = Configuration.from_json(document).as_set(settings)
-    key = open_key(settings.key, state=settings.state)
-    check_usable(certificate, key)
+    """Read the state folder and open the key. Raises what ``open_device`` raises."""
+    device = open_device(settings)
+    configuration = device.configuration
     return Setup(
         settings=settings,
-        key=key,
-        by_hand=key.by_hand(),
-        certificate=state.certificate_path.absolute(),
+        key=device.key,
+        by_hand=device.key.by_hand(),
+        certificate=StateFolder(settings.state).certificate_path.absolute(),
         roots=roots(settings.ca_file).absolute(),
         endpoint=configuration.data_endpoint,
         https_port=configuration.https_port,
         mqtt_port=configuration.mqtt_port,
-        https_topic=configuration.test_topic(certificate.topic_name(settings.name), last="hello") or "TOPIC",
+        https_topic=configuration.test_topic(device.topic("{device}"), last="hello") or "TOPIC",
         mqtt_topic=configuration.test_topic(settings.name, last="hello") or "TOPIC",
     )

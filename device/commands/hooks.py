@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..hooks import run_pending_hooks
-    from ..kept import kept_certificate
+    from ..kept import read_certificate
     from ..report import Report
     from ..settings import load
     from ..store import StateFolder
@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     state = StateFolder(settings.state)
     with state.locked():
         pending = state.hooks_are_pending()
-        run_pending_hooks(state, settings, kept_certificate(state), report)
+        run_pending_hooks(state, settings, read_certificate(state), report)
     report.conclude("The hooks have run." if pending else "No hook waits for a certificate.", ran=pending)
     return 0

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..settings import load
 
     settings = load(arguments)
-    key = open_key(settings.key, state=settings.state)
+    key = open_key(settings)
     public_key = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     details = key.details()
     if arguments.json:

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import sys
 
-    from ..kept import open_device
+    from ..device import open_device
     from ..report import Report
     from ..settings import load
 

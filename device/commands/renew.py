@@ -27,8 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..certificate import DeviceCertificate
-    from ..kept import kept_certificate
+    from ..kept import read_certificate
     from ..renew import renew
     from ..report import Report
     from ..settings import load
@@ -37,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(as_json=arguments.json)
     settings = load(arguments)
     renewed = renew(settings, report, if_due=arguments.if_due)
-    certificate: DeviceCertificate = renewed or kept_certificate(StateFolder(settings.state))
+    certificate = renewed or read_certificate(StateFolder(settings.state))
     until = f"{certificate.not_after:%Y-%m-%d}"
     if renewed:
         sentence = f"Renewed: {settings.name} is on AWS IoT until {until}."

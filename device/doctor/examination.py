@@ -4,7 +4,6 @@ import argparse
 import datetime
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -13,23 +12,16 @@ from ..errors import DeviceError
 from ..settings import Settings
 from ..store import StateFolder
 from .finding import Result, Skipped, Status
+from .server import Server
 
 if TYPE_CHECKING:
     from ..certificate import DeviceCertificate
     from ..configuration import Configuration
     from ..device import Device
     from ..keys import DeviceKey
-    from .tls_probe import SelfPortrait
+    from .tls_probe import Probe
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to connect to."""
-
-    host: str
-    port: int
 
 
 class Examination:
@@ -50,7 +42,7 @@ class Examination:
         self.signer_supported = True
         """Whether TLS in this process can have the key sign."""
 
-        self._portraits: dict[Server, SelfPortrait | DeviceError] = {}
+        self._probes: dict[Server, Probe | DeviceError] = {}
 
     def passed(self, check: str) -> bool:
         """Whether a check was run and did not fail."""
@@ -74,7 +66,7 @@ class Examination:
     def key(self) -> "DeviceKey | DeviceError":
         from ..keys import open_key
 
-        return attempt(lambda: open_key(self.settings.key, state=self.settings.state))
+        return attempt(lambda: open_key(self.settings))
 
     def the_key(self) -> "DeviceKey":
         """For checks that need `slot`, which failed if there is none."""
@@ -82,9 +74,9 @@ class Examination:
 
     @cached_property
     def certificate(self) -> "DeviceCertificate | DeviceError":
-        from ..kept import kept_certificate
+        from ..kept import read_certificate
 
-        return attempt(lambda: kept_certificate(self.state))
+        return attempt(lambda: read_certificate(self.state))
 
     def the_certificate(self) -> "DeviceCertificate":
         """For checks that need `certificate`."""
@@ -118,9 +110,9 @@ class Examination:
     @cached_property
     def kept_configuration(self) -> "Configuration | None":
         """What the state folder has of it."""
-        from ..bootstrap import kept_configuration
+        from ..kept import find_configuration
 
-        return kept_configuration(self.state)
+        return find_configuration(self.state)
 
     @cached_property
     def configuration(self) -> "Configuration":
@@ -138,15 +130,15 @@ class Examination:
     def data_endpoint(self) -> Server:
         return Server(self.configuration.data_endpoint, self.configuration.https_port)
 
-    def portrait(self, server: Server) -> "SelfPortrait | DeviceError":
-        """What a server says of itself, before anyone has verified it."""
-        from .tls_probe import look
+    def probe(self, server: Server) -> "Probe | DeviceError":
+        """What the server says of itself, unverified."""
+        from .tls_probe import probe
 
-        if server not in self._portraits:
-            self._portraits[server] = attempt(lambda: look(server, timeout=self.timeout))
-        return self._portraits[server]
+        if server not in self._probes:
+            self._probes[server] = attempt(lambda: probe(server, timeout=self.timeout))
+        return self._probes[server]
 
-    def data_plane(self) -> "Device":
+    def device(self) -> "Device":
         from ..device import Device
         from ..tls import client_context
 
@@ -156,10 +148,10 @@ class Examination:
     @cached_property
     def publish(self) -> "str | DeviceError":
         """The topic of a message that AWS IoT took, or why it did not."""
-        from ..bootstrap import test_message
+        from ..steps import test_message
 
         def publish() -> str:
-            device = self.data_plane()
+            device = self.device()
             topic = self.own_topic(device.topic("{device}"))
             device.https().publish(topic, test_message(self.settings.name, "doctor"))
             return topic
@@ -171,10 +163,10 @@ class Examination:
         return self.configuration.test_topic(device) or f"devices/{device}/doctor"
 
 
-def attempt(deed: Callable[[], T]) -> T | DeviceError:
-    """What `deed` returns, or the error that it raises, to be looked at by more than one check."""
+def attempt(action: Callable[[], T]) -> T | DeviceError:
+    """What ``action`` returns, or the error that it raises, for more than one check to look at."""
     try:
-        return deed()
+        return action()
     except DeviceError as error:
         return error
 

@@ -14,19 +14,23 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from .. import https
-from .examination import Server
+from .server import Server
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfPortrait:
-    """`issuer` in a few words. `ahead` is the server's clock less this one; None when it sent no Date."""
+class Probe:
+    """``issuer`` is the name in a few words. ``ahead`` is the server's clock less this one; None without a Date."""
 
     issuer: str
     ahead: datetime.timedelta | None
 
 
-def look(server: Server, *, timeout: float) -> SelfPortrait:
-    """Connect, look, ask for the time. Raises NetworkError."""
+def probe(server: Server, *, timeout: float) -> Probe:
+    """Connect, read the certificate's issuer, ask for the time. ``timeout`` is in seconds, for each single wait.
+
+    Raises:
+        NetworkError: the server was not reached.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -37,13 +41,13 @@ def look(server: Server, *, timeout: float) -> SelfPortrait:
         try:
             ahead = _ahead(connection)
         except (OSError, http.client.HTTPException, ValueError, TypeError):
-            # The data endpoint ends connections without a certificate here; the portrait is good without the time.
+            # The data endpoint ends connections without a certificate here. The issuer serves without the time.
             ahead = None
     except (OSError, http.client.HTTPException) as error:
         raise https.explain(error, peer=peer, host=server.host, timeout=timeout) from None
     finally:
         connection.close()
-    return SelfPortrait(issuer=issuer, ahead=ahead)
+    return Probe(issuer=issuer, ahead=ahead)
 
 
 def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:

@@ -9,6 +9,7 @@ file:/path/to/key.pem  a software key elsewhere
 from pathlib import Path
 
 from ..errors import UsageError
+from ..settings import Settings
 from .device_key import DeviceKey, fingerprint
 
 __all__ = ["DeviceKey", "fingerprint", "open_key"]
@@ -16,15 +17,17 @@ __all__ = ["DeviceKey", "fingerprint", "open_key"]
 KINDS = ("zymkey", "pkcs11", "engine", "file")
 
 
-def open_key(uri: str, *, state: Path, create: bool = False) -> DeviceKey:
-    """Open the key that `uri` names.
+def open_key(settings: Settings, *, create: bool = False) -> DeviceKey:
+    """Open the key that ``settings.key`` names.
 
-    `state` is the state folder, where a bare `file:` lives. `create` lets a missing software key be made; a
-    key in hardware is never made or replaced.
+    Args:
+        create: make a software key when its file is missing. A key in hardware is never made or replaced.
 
-    Raises UsageError for a URI that is not one, KeyUnavailable when the key cannot be used.
+    Raises:
+        UsageError: the URI is none.
+        KeyUnavailable: the key cannot be used.
     """
-    kind, colon, rest = uri.partition(":")
+    kind, colon, rest = settings.key.partition(":")
     if colon and kind == "zymkey":
         from .zymkey import open_zymkey
 
@@ -36,12 +39,12 @@ def open_key(uri: str, *, state: Path, create: bool = False) -> DeviceKey:
     if colon and kind == "engine":
         from .engine import EngineKey
 
-        return EngineKey(uri)
+        return EngineKey(settings.key)
     if colon and kind == "file":
         from .file import open_file
 
-        return open_file(Path(rest) if rest else state / "key.pem", create=create)
+        return open_file(Path(rest) if rest else settings.state / "key.pem", create=create)
     raise UsageError(
-        f"the key {uri!r} is of no kind that there is.",
+        f"the key {settings.key!r} is of no kind that there is.",
         cure="--key with one of " + ", ".join(f"{kind}:" for kind in KINDS),
     )

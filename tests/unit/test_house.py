@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.import_graph import circles, import_graph
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
 
 # Imports run one way: what runs in AWS, on the Pi and at the operator's do not know each other, nor the CDK.
 FORBIDDEN = {
@@ -35,6 +38,38 @@ def test_imports_run_one_way(folder):
     assert paths
     wrong = {str(path.relative_to(ROOT)): found for path in paths if (found := imports(path) & FORBIDDEN[folder])}
     assert wrong == {}
+
+
+def test_no_imports_form_a_circle():
+    graph = import_graph(ROOT, PACKAGES)
+    assert all(any(module.split(".")[0] == package for module in graph) for package in PACKAGES)
+    assert "device.first_connection" in graph["device.bootstrap"], "lazy imports are read"
+    found = circles(graph)
+    assert not found, "\n".join(found)
+
+
+def test_a_circle_is_found_however_it_is_closed_and_spelled_out(tmp_path):
+    package = tmp_path / "house"
+    (package / "rooms").mkdir(parents=True)
+    files = {
+        "__init__.py": "",
+        "door.py": "def enter():\n    from .hall import greet\n",
+        "hall.py": "from . import stairs\n",
+        "stairs.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.door\n",
+        "bell.py": "import importlib\ndef ring(room):\n    importlib.import_module(f'.rooms.{room}', __package__)\n",
+        "rooms/__init__.py": "",
+        "rooms/attic.py": "from ..bell import ring\n",
+        "rooms/cellar.py": "from . import attic\nfrom house import door\n",
+        "street.py": "import house.door, os\n",
+    }
+    for name, text in files.items():
+        (package / name).write_text(text)
+
+    assert circles(import_graph(tmp_path, ["house"])) == [
+        "house.bell -> house.rooms.attic -> house.bell",
+        "house.door -> house.hall -> house.stairs -> house.door",
+        "house.rooms.cellar -> house.rooms.attic -> house.bell -> house.rooms.cellar",
+    ]
 
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])

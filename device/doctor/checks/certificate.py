@@ -1,6 +1,6 @@
 """The certificate in use: is there one, is this its time, and is it this key's."""
 
-from ...kept import BOOTSTRAP, THIS_CLOCK, check_is_for, check_is_valid
+from ...kept import BOOTSTRAP, THIS_CLOCK, check_is_for, check_is_valid, find_candidate
 from ...renew import renewal_time
 from ..examination import Examination
 from ..finding import Finding, ok, warning
@@ -20,7 +20,7 @@ def certificate(examination: Examination) -> Finding:
             cure="sudo zymkey-iot renew; and see whether the timer runs: systemctl list-timers 'zymkey-iot*'",
             **facts,
         )
-    if examination.state.candidate() is not None:
+    if find_candidate(examination.state) is not None:
         return warning(
             "a newer certificate was issued and waits for its trial: a run was interrupted.", cure=BOOTSTRAP, **facts
         )

@@ -45,8 +45,8 @@ def clock(examination: Examination) -> Finding:
 def _server_ahead(examination: Examination) -> datetime.timedelta | None:
     if not examination.passed("enrollment-port") or not examination.passed("python"):
         return None
-    portrait = examination.portrait(examination.enrollment_server)
-    return None if isinstance(portrait, DeviceError) else portrait.ahead
+    probe = examination.probe(examination.enrollment_server)
+    return None if isinstance(probe, DeviceError) else probe.ahead
 
 
 def _before_certificate(examination: Examination, time: datetime.datetime) -> bool:

@@ -28,12 +28,12 @@ def publish(examination: Examination) -> Finding:
 
 def _told_apart(denied: TopicDenied, examination: Examination) -> TopicDenied:
     """Over HTTPS no policy and the wrong policy look the same. Over MQTT connecting is a step of its own."""
-    from ...bootstrap import test_message
+    from ...steps import test_message
 
     certificate = examination.the_certificate()
     topic = examination.own_topic(examination.settings.name)
     try:
-        examination.data_plane().mqtt().run(topic, test_message(examination.settings.name, "doctor"))
+        examination.device().mqtt().run(topic, test_message(examination.settings.name, "doctor"))
     except (ConnectDenied, CertificateRefused):
         return TopicDenied(
             f"{denied.cause} Nor may it connect over MQTT: no policy of the fleet is attached to its certificate.",

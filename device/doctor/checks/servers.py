@@ -8,8 +8,9 @@ import time
 from ... import https
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
 from ...settings import Settings
-from ..examination import Examination, Server
+from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
+from ..server import Server
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For connections that end before TLS begins."""
@@ -98,8 +99,8 @@ def _verify(server: Server, examination: Examination) -> Finding:
             return ok("verified, and asks for the device's certificate")
         failure = https.explain(error, peer=peer, host=server.host, timeout=examination.timeout)
         if isinstance(failure, ServerNotTrusted) and not isinstance(failure, ClockWrong):
-            portrait = examination.portrait(server)
-            issuer = "" if isinstance(portrait, DeviceError) else portrait.issuer
+            probe = examination.probe(server)
+            issuer = "" if isinstance(probe, DeviceError) else probe.issuer
             failure = _explained(failure, issuer, examination.settings)
         raise failure from None
     finally:

@@ -1,5 +1,7 @@
 """The command line itself: help that is cheap, errors without traces, exit codes that are documented."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,15 +105,53 @@ def test_a_certificate_that_aws_does_not_take_is_told_from_a_network_failure(
     assert "refused the certificate" in result.stderr
 
 
-def test_a_defect_shows_no_trace(pi: Pi) -> None:
-    script = (
-        "import device.settings as s; s.load = None\nfrom device.cli import main; raise SystemExit(main(['bootstrap']))"
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("bootstrap", 0), ("doctor --only certificate", 3), ("status", 12), ("--help", 0)]
+)
+def test_a_reader_that_leaves_neither_stops_the_work_nor_changes_its_exit_code(
+    pi: Pi, arguments: str, code: int
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "device", *arguments.split()],
+        cwd=REPOSITORY,
+        env={**os.environ, **pi.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    result = pi.python("-c", script)
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert (process.wait(60), process.stderr and process.stderr.read()) == (code, "")
+    assert (pi.state / "certificate.pem").exists() == (arguments == "bootstrap")
+
+
+def broken(*argv: str, how: str) -> tuple[str, ...]:
+    """Arguments of a Python in which loading the settings goes wrong, as ``how`` says."""
+    script = f"import device.settings as s; s.load = {how}\nfrom device.cli import main; raise SystemExit(main({argv}))"
+    return "-c", script
+
+
+def test_a_defect_shows_no_trace(pi: Pi) -> None:
+    result = pi.python(*broken("bootstrap", how="None"))
 
     assert result.returncode == 1
     assert "this is a defect: TypeError" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "code"),
+    [("None", "defect", 1), ("lambda _: (_ for _ in ()).throw(KeyboardInterrupt)", "interrupted", 130)],
+)
+def test_with_json_a_program_gets_an_object_however_it_ends(pi: Pi, how: str, error: str, code: int) -> None:
+    result = pi.python(*broken("status", "--json", how=how))
+
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["exitCode"], document["error"]) == (code, code, error)
+    assert document["ok"] is False
+    assert document["cause"] in result.stderr
+    assert document["try"] in result.stderr
 
 
 def test_the_wrapper_runs_from_any_folder(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from device.curl_engines import engine_fault, version_in
 from device.doctor.checks.clock import in_words
-from device.doctor.checks.engine import curl_version, known_fault
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.authority import Authority
 from tests.support.device.data_endpoint import DataEndpoint
@@ -99,14 +99,14 @@ def test_an_openssl_without_engines_is_told_as_one(zymkey_pi: Pi, diagnose: Diag
     ],
 )
 def test_the_versions_of_curl_that_cannot_use_engines_are_known(version: str, broken: bool) -> None:
-    assert (known_fault(version) is not None) == broken
+    assert (engine_fault(version) is not None) == broken
 
 
 def test_curls_version_is_debians_where_it_tells_one() -> None:
     banner = "curl 7.88.1 (x86_64-pc-linux-gnu) libcurl/7.88.1\nRelease-Date: 2023-02-20"
-    assert curl_version(banner) == "7.88.1"
-    assert curl_version(banner + ", security patched: 7.88.1-10+deb12u14\n") == "7.88.1-10+deb12u14"
-    assert curl_version("what?") == "of an unknown version"
+    assert version_in(banner) == "7.88.1"
+    assert version_in(banner + ", security patched: 7.88.1-10+deb12u14\n") == "7.88.1-10+deb12u14"
+    assert version_in("what?") == "of an unknown version"
 
 
 def test_an_openssl_that_lets_nobody_else_sign_leaves_curl_which_then_needs_the_engine(
