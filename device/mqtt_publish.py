@@ -10,19 +10,31 @@ from typing import Any
 
 from . import https
 from .certificate import DeviceCertificate
-from .errors import CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
+from .errors import Busy, CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
 from .keys import DeviceKey
 from .tls import present
 
 TIMEOUT = 20.0
+"""Seconds for a whole round trip, and for each wait until TLS is there."""
+
 _FAILURE = 0x80
 """From here on a reason code means no (MQTT 3.1.1 section 3.9.3)."""
+_SERVER_UNAVAILABLE = 0x88
+"""How paho gives CONNACK's return code 3 (MQTT 3.1.1 section 3.2.2.3)."""
+
+_NO_ANSWER = {
+    "connect": "did not answer the CONNECT",
+    "subscribe": "did not answer the SUBSCRIBE",
+    "publish": "did not acknowledge the PUBLISH",
+    "receive": "acknowledged the message and did not deliver it back",
+}
+"""What has not happened, by the state in which the time ran out."""
 
 
 class MqttRoundTrip:
     """Connects as the thing, subscribes to a topic, publishes to it, and waits for the message.
 
-    AWS IoT answers a denial by closing the connection, so how far it came says what was denied.
+    AWS IoT answers a denial by closing the connection, so the step that was reached says what was denied.
     """
 
     def __init__(
@@ -43,6 +55,7 @@ class MqttRoundTrip:
         self._signer = present(context, certificate, key, chain=chain)
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.tls_set_context(context)
+        self._client.connect_timeout = TIMEOUT  # paho's own is 5 s
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
@@ -55,56 +68,66 @@ class MqttRoundTrip:
         self._payload = b""
 
     def connect(self) -> None:
-        """Connect and hang up. Raises as `run` does; CertificateRefused when AWS IoT drops the connection."""
+        """Connect and disconnect. Raises as `run` does; CertificateRefused when AWS IoT drops the connection."""
         self._reach("subscribe")
 
     def run(self, topic: str, payload: bytes) -> None:
-        """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when nothing comes back."""
+        """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when the time runs out."""
         self._topic, self._payload = topic, payload
         self._reach("received")
 
     def _reach(self, state: str) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        self._connect()
+        began = time.monotonic()
+        self._connect(began)
         try:
             while self._state != state:
-                left = deadline - time.monotonic()
+                left = began + TIMEOUT - time.monotonic()
                 if left <= 0:
-                    raise NoAnswer(
-                        f"MQTT: nothing came back from {self._endpoint} within {TIMEOUT:.0f} s,"
-                        f" waiting for the answer to {self._state}."
-                    )
+                    raise self._no_answer(_NO_ANSWER[self._state], began)
                 self._client.loop(timeout=min(left, 1.0))
                 if self._denied is not None or self._closed:
                     raise self._refusal()
         finally:
             self._client.disconnect()
 
-    def _connect(self) -> None:
+    def _connect(self, began: float) -> None:
         try:
             self._client.connect(self._endpoint, self._port, keepalive=30)
         except OSError as error:
             if self._signer.failure is not None:
                 raise self._signer.failure from None
+            # The ssl module says it in words alone. Without them it was TCP, where a firewall is the likely reason.
+            if isinstance(error, TimeoutError) and "handshake" in str(error):
+                raise self._no_answer("accepted the connection and did not complete the TLS handshake", began) from None
+            elapsed = time.monotonic() - began
             peer = f"{self._endpoint} port {self._port}"
-            explained = https.explain(error, peer=peer, host=self._endpoint, timeout=TIMEOUT)
+            explained = https.explain(error, peer=peer, host=self._endpoint, timeout=elapsed)
             if isinstance(explained, HungUp):
                 raise self._certificate_refused() from None
             raise explained from None
 
+    def _no_answer(self, what: str, began: float) -> NoAnswer:
+        return NoAnswer(
+            f"MQTT: {self._endpoint} port {self._port} {what} within {time.monotonic() - began:.0f} s.",
+            cure="try again in a minute; if it stays so, the reason is that server or a firewall on the way, and not"
+            " this device",
+        )
+
     def _refusal(self) -> DeviceError:
         if self._signer.failure is not None:
             return self._signer.failure
+        if self._denied == _SERVER_UNAVAILABLE:
+            return Busy("MQTT: AWS IoT is busy or out of order.", cure="it is worth trying again later")
         if self._state == "connect" and self._denied is None:
             return self._certificate_refused()
-        deed = {
+        action = {
             "connect": f"connect as {self._name}",
             "subscribe": f"subscribe to {self._topic}",
             "publish": f"publish to {self._topic}",
         }.get(self._state, f"receive from {self._topic}")
         denied = ConnectDenied if self._state == "connect" else TopicDenied
         return denied(
-            f"MQTT: the IoT policy does not let this device {deed}.",
+            f"MQTT: the IoT policy does not let this device {action}.",
             cure="the topics that are allowed are in configuration.json; a change of policy takes minutes",
         )
 

@@ -14,13 +14,15 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
-from .addresses import ACCOUNT, REGION, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
+from .addresses import ACCOUNT, DATA_ENDPOINT_HOST, REGION, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
 from .background import BackgroundProcess, version_of
 from .certificates import ServerCertificates
 from .errors import SandboxError
 
 READY_SECONDS = 30.0
 POLL_SECONDS = 0.1
+ANSWER_SECONDS = 5.0
+FIRST_HANDSHAKE_SECONDS = 1.0
 
 
 def emulator_process(addresses: Addresses) -> BackgroundProcess:
@@ -90,12 +92,15 @@ def _temporary(addresses: Addresses) -> Path:
     return addresses.directory / "tmp"
 
 
-def is_healthy(addresses: Addresses, certificates: ServerCertificates) -> bool:
-    """Whether gateway and MQTT broker listen."""
+def is_healthy(addresses: Addresses, certificates: ServerCertificates, *, timeout: float = ANSWER_SECONDS) -> bool:
+    """Whether the gateway answers and the MQTT broker completes a TLS handshake, each within `timeout` seconds."""
     try:
-        return b'"listening"' in _get(addresses, certificates, "/_ministack/ready")
+        if b'"listening"' not in _get(addresses, certificates, "/_ministack/ready"):
+            return False
+        _complete_mqtt_handshake(addresses, mqtt_root_certificate(addresses, certificates), timeout)
     except OSError:
         return False
+    return True
 
 
 def mqtt_root_certificate(addresses: Addresses, certificates: ServerCertificates) -> bytes:
@@ -117,16 +122,32 @@ def require_free_ports(*ports: int) -> None:
 
 
 def _wait_until_healthy(addresses: Addresses, certificates: ServerCertificates, process: BackgroundProcess) -> None:
+    """Wait until the broker has completed one TLS handshake. Its port alone promises nothing.
+
+    The emulator opens the port at once and prepares TLS for it when the first client connects. For as long as that
+    takes it pauses the connection, and Python before 3.11.4 reads on all the same (Debian 12 has 3.11.2): the client's
+    first message is lost, and the client waits until its time is up. So the sandbox itself is the first client, soon
+    gives up, and tries again. https://github.com/python/cpython/issues/103607
+    """
     deadline = time.monotonic() + READY_SECONDS
-    while not is_healthy(addresses, certificates):
+    while not is_healthy(addresses, certificates, timeout=FIRST_HANDSHAKE_SECONDS):
         if not process.is_running() or time.monotonic() > deadline:
             process.stop()
             raise SandboxError(f"The emulator did not start. The end of {process.log}:\n{process.last_lines()}")
         time.sleep(POLL_SECONDS)
 
 
+def _complete_mqtt_handshake(addresses: Addresses, root: bytes, timeout: float) -> None:
+    context = ssl.create_default_context(cadata=root.decode())
+    with (
+        socket.create_connection(("127.0.0.1", addresses.mqtt_port), timeout=timeout) as connection,
+        context.wrap_socket(connection, server_hostname=DATA_ENDPOINT_HOST),
+    ):
+        pass
+
+
 def _get(addresses: Addresses, certificates: ServerCertificates, path: str) -> bytes:
     context = ssl.create_default_context(cafile=str(certificates.root))
-    with urllib.request.urlopen(addresses.gateway + path, timeout=5, context=context) as reply:  # noqa: S310
+    with urllib.request.urlopen(addresses.gateway + path, timeout=ANSWER_SECONDS, context=context) as reply:  # noqa: S310
         content: bytes = reply.read()
         return content

@@ -3,16 +3,17 @@
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox import lifecycle
+from sandbox import emulator, lifecycle
 from sandbox.addresses import Addresses
 from sandbox.certificates import ServerCertificates, ensure_server_certificates
 from sandbox.data_endpoint.process import ensure_data_endpoint
-from sandbox.emulator import emulator_process, ensure_emulator, is_healthy
+from sandbox.emulator import emulator_environment, emulator_process, ensure_emulator, is_healthy, mqtt_root_certificate
 from sandbox.environment import aws_environment
 from sandbox.errors import SandboxError
 
@@ -81,3 +82,34 @@ def test_an_emulator_that_cannot_start_says_why(addresses: Addresses, certificat
     certificates.key.write_text("not a key")
     with pytest.raises(SandboxError, match=r"did not start\. The end of"):
         ensure_emulator(addresses, certificates)
+
+
+BEFORE_PYTHON_3_11_4 = """
+import asyncio.selector_events
+import sys
+
+def _add_reader(self, fd, callback, *arguments):
+    if getattr(self, "_paused", False):
+        print("reads although it is paused", file=sys.stderr, flush=True)
+    if not self._closing:
+        self._loop._add_reader(fd, callback, *arguments)
+
+asyncio.selector_events._SelectorTransport._add_reader = _add_reader
+"""
+"""What asyncio did until https://github.com/python/cpython/issues/103607, for any Python to do."""
+
+
+def test_the_first_mqtt_client_is_answered_whatever_the_python(
+    addresses: Addresses, certificates: ServerCertificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BEFORE_PYTHON_3_11_4)
+    environment = emulator_environment(addresses) | {"PYTHONPATH": str(tmp_path)}
+    monkeypatch.setattr(emulator, "emulator_environment", lambda _: environment)
+    ensure_emulator(addresses, certificates)
+    trusting = ssl.create_default_context(cadata=mqtt_root_certificate(addresses, certificates).decode())
+    with (
+        socket.create_connection(("127.0.0.1", addresses.mqtt_port), timeout=5) as connection,
+        trusting.wrap_socket(connection, server_hostname="localhost") as client,
+    ):
+        assert client.version()
+    assert "reads although it is paused" in emulator_process(addresses).log.read_text()
