@@ -17,6 +17,7 @@ import runpy
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from typing import IO, Any, NoReturn
 REPOSITORY = Path(__file__).parents[2]
 
 _REQUEST_BYTES = 200_000
+_NUMBER = struct.Struct("=i")
+"""How the server reports first a run's process id, and then its status as from os.waitpid."""
 
 
 def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -43,13 +46,11 @@ def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
 class ForkedProcess:
     """A run, with the part of `subprocess.Popen` that tests use. `returncode` is None until it has ended."""
 
-    def __init__(
-        self, arguments: Sequence[str], report: IO[str], stdout: IO[str] | None, stderr: IO[str] | None
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], report: int, stdout: IO[str], stderr: IO[str]) -> None:
         self.args = list(arguments)
         self._report = report
         self._stdout, self._stderr = stdout, stderr
-        self.pid = int(report.readline())
+        self.pid = self._reported()
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -82,10 +83,14 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
     def _end(self) -> None:
-        line = self._report.readline()
-        assert line, "the fork server is gone"
-        self.returncode = os.waitstatus_to_exitcode(int(line))
-        self._report.close()
+        self.returncode = os.waitstatus_to_exitcode(self._reported())
+        os.close(self._report)
+
+    def _reported(self) -> int:
+        message = os.read(self._report, _NUMBER.size)
+        assert message, "the fork server has ended"
+        number: int = _NUMBER.unpack(message)[0]
+        return number
 
 
 def _content(file: IO[str]) -> str:
@@ -126,7 +131,7 @@ class ForkServer:
         stdin: str = "",
         path: Path | None = None,
     ) -> ForkedProcess:
-        """Begin a run with `env` and nothing else. `path` stands first in sys.path, instead of what Python puts there."""
+        """Begin a run with `env` and nothing else. `path` stands first in sys.path, where Python puts the folder."""
         words = [str(word) for word in arguments]
         request = {"arguments": words, "env": dict(env), "cwd": str(cwd), "path": path and str(path)}
         message = json.dumps(request).encode()
@@ -140,7 +145,7 @@ class ForkServer:
         finally:
             os.close(theirs)
             given.close()
-        return ForkedProcess(words, os.fdopen(ours), out, err)
+        return ForkedProcess(words, ours, out, err)
 
     def run(
         self, arguments: Sequence[str | Path], *, timeout: float = 60, **options: Any
@@ -173,9 +178,9 @@ def _serve(channel: socket.socket) -> _Request | None:
     """Fork for each request. Returns twice as often as it is called: in each child its request, at the end None."""
     running: dict[int, tuple[int, int]] = {}  # pidfd: process id, where to report
     while True:
-        ready, _, _ = select.select([channel, *running], [], [])
+        ready, _, _ = select.select([channel.fileno(), *running], [], [])
         for descriptor in ready:
-            if descriptor is channel:
+            if descriptor == channel.fileno():
                 message, descriptors, _, _ = socket.recv_fds(channel, _REQUEST_BYTES, 4)
                 if not message:
                     return None
@@ -186,13 +191,13 @@ def _serve(channel: socket.socket) -> _Request | None:
                 for each in standard:
                     os.close(each)
                 with contextlib.suppress(BrokenPipeError):
-                    os.write(report, b"%d\n" % process)
+                    os.write(report, _NUMBER.pack(process))
                 running[os.pidfd_open(process)] = process, report
             else:
                 process, report = running.pop(descriptor)
                 os.close(descriptor)
                 with contextlib.suppress(BrokenPipeError):
-                    os.write(report, b"%d\n" % os.waitpid(process, 0)[1])
+                    os.write(report, _NUMBER.pack(os.waitpid(process, 0)[1]))
                 os.close(report)
 
 
