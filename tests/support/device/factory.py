@@ -76,7 +76,7 @@ def factory(
 
 
 def hasty(pi: "Pi", *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return pi.python("-c", HASTY, *arguments, **variables)
+    return pi.forked("-c", HASTY, *arguments, **variables)
 
 
 def kept(pi: "Pi") -> x509.Certificate:

@@ -1,12 +1,30 @@
 """A device as a test runs it."""
 
+import atexit
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[3]
+from tests.support.fork_server import REPOSITORY, ForkServer, read_at_start
+
+# What most commands import. Modules for one kind of key are not among it, so that one which is missing shows.
+IMPORTED = (
+    *("argparse", "certifi", "email.contentmanager", "email.policy", "encodings.idna", "json", "paho.mqtt.client"),
+    *("cryptography.hazmat.primitives.serialization.pkcs7", "cryptography.hazmat.backends.openssl", "sslcontext"),
+    *("device.cli", "device.doctor.runner", "device.keys.file", "device.first_connection", "device.mqtt_publish"),
+    *(f"device.commands.{name}" for name in ("bootstrap", "doctor", "publish", "renew", "status", "wait")),
+)
+
+
+@cache
+def fork_server() -> ForkServer:
+    """The one of this test run, for all commands that start in its environment."""
+    server = ForkServer(IMPORTED, os.environ)
+    atexit.register(server.close)
+    return server
 
 
 @dataclass
@@ -17,10 +35,18 @@ class Pi:
     environment: dict[str, str]
 
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.python("-m", "device", *arguments, stdin=stdin, **variables)
+        """Run the command, without Python's start where that makes no difference."""
+        return self.forked("-m", "device", *arguments, stdin=stdin, **variables)
+
+    def forked(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m …` or `python -c …` as `python` does, for programs that do not look at imports."""
+        environment = {**os.environ, **self.environment, **variables}
+        if read_at_start(environment) != read_at_start(os.environ):
+            return self.python(*arguments, stdin=stdin, **variables)
+        return fork_server().run(arguments, env=environment, stdin=stdin)
 
     def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the repository, with the device's environment."""
+        """Run an interpreter of its own in the repository, with the device's environment."""
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=REPOSITORY,

@@ -4,14 +4,12 @@ And every such call fails in turn, as on a full or dying disk: a sentence each t
 """
 
 import errno
+import itertools
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,80 +19,42 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import EstServer
-from tests.support.device.pi import REPOSITORY, Pi
-
-# Imports everything once, then forks for each run: a run costs what it does, and not what Python costs to start.
-RUNNER = """
-import os, sys
-import device.bootstrap, device.renew, device.report, device.commands.bootstrap, device.commands.renew
-import device.keys.file, sslcontext, certifi, json, argparse
-from device.cli import main
-print("ready", flush=True)
-for line in sys.stdin:
-    at, *argv = line.split()
-    child = os.fork()
-    if child == 0:
-        os.environ["KILL_AT"] = at
-        sys.stdout.flush()
-        code = main(argv)
-        sys.stdout.flush(); sys.stderr.flush()
-        os._exit(code)
-    print("ended", os.waitpid(child, 0)[1], flush=True)
-"""
+from tests.support.device.pi import IMPORTED, Pi
+from tests.support.fork_server import ForkServer
 
 
-class Runner:
-    """Runs commands on a device, each to die or fail at its N-th change of a file."""
+class FragilePi:
+    """The device's command, to die or to fail at its N-th change of a file. What was printed is in `said`."""
 
-    def __init__(self, process: "subprocess.Popen[str]", calls: Path) -> None:
-        self._process = process
-        self._calls = calls
+    def __init__(self, pi: Pi, server: ForkServer) -> None:
+        self._pi = pi
+        self._server = server
+        self._calls = pi.state.parent / "calls"
         self.said = ""
 
-    def run(self, *argv: str, at: int) -> int:
-        """The exit code, or minus the signal. What was printed is in `said`."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{at} {' '.join(argv)}\n")
-        self._process.stdin.flush()
-        self.said = ""
-        for line in self._process.stdout:
-            if line.startswith("ended "):
-                return os.waitstatus_to_exitcode(int(line.split()[1]))
-            self.said += line
-        raise AssertionError(self.said)
+    def run(self, *argv: str, at: int, failure: int = 0) -> int:
+        """The exit code, or minus the signal. With `failure`, an errno, the call fails and the process goes on."""
+        fault = {"KILL_AT": str(at), "KILL_UNDER": str(self._pi.state), "KILL_COUNT": str(self._calls)}
+        if failure:
+            fault["KILL_ERRNO"] = str(failure)
+        done = self._server.run(["-m", "device", *argv], env={**os.environ, **self._pi.environment, **fault})
+        self.said = done.stdout + done.stderr
+        return done.returncode
 
     def calls(self) -> list[str]:
         return self._calls.read_text().splitlines()
 
 
-@contextmanager
-def runner(pi: Pi, library: str, **variables: str) -> Iterator[Runner]:
-    calls = pi.state.parent / "calls"
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            **pi.environment,
-            "LD_PRELOAD": library,
-            "KILL_UNDER": str(pi.state),
-            "KILL_COUNT": str(calls),
-            **variables,
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield Runner(process, calls)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(10)
+@pytest.fixture(scope="session")
+def preloaded(kill_at_write: str) -> Iterator[ForkServer]:
+    server = ForkServer(IMPORTED, {**os.environ, "LD_PRELOAD": kill_at_write})
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def device(pi: Pi, preloaded: ForkServer) -> FragilePi:
+    return FragilePi(pi, preloaded)
 
 
 def assert_nothing_is_half(state: Path) -> None:
@@ -117,26 +77,25 @@ def names(state: Path) -> set[str]:
 WHOLE = {"certificate.pem", "configuration.json", "device.json", "key.pem", "lock"}
 
 
-def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer, kill_at_write: str) -> None:
-    with runner(pi, kill_at_write) as device:
-        assert device.run("bootstrap", at=0) == 0
-        points = len(device.calls())
-        assert points > 30
-        for at in range(1, points + 1):
-            shutil.rmtree(pi.state)
-            est.issued.clear()
+def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer, device: FragilePi) -> None:
+    assert device.run("bootstrap", at=0) == 0
+    points = len(device.calls())
+    assert points > 30
+    for at in range(1, points + 1):
+        shutil.rmtree(pi.state)
+        est.issued.clear()
 
-            assert device.run("bootstrap", at=at) == -signal.SIGKILL, device.calls()[at - 1]
-            if pi.state.exists():
-                assert_nothing_is_half(pi.state)
-            assert device.run("bootstrap", at=0) == 0, device.said
+        assert device.run("bootstrap", at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        if pi.state.exists():
+            assert_nothing_is_half(pi.state)
+        assert device.run("bootstrap", at=0) == 0, device.said
 
-            assert names(pi.state) == WHOLE
-            assert len(est.issued) == 1, "a second identity"
+        assert names(pi.state) == WHOLE
+        assert len(est.issued) == 1, "a second identity"
 
 
 def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
-    pi: Pi, est: EstServer, kill_at_write: str, tmp_path: Path
+    pi: Pi, est: EstServer, device: FragilePi, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
     hooks = tmp_path / "on-renew.d"
@@ -150,30 +109,29 @@ def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
     shutil.copytree(pi.state, due)
     old = (pi.state / "certificate.pem").read_bytes()
     est.valid_since = timedelta(0)
-    with runner(pi, kill_at_write) as device:
+    est.issued.clear()
+    assert device.run("renew", "--if-due", at=0) == 0, device.said
+    points = len(device.calls())
+    assert points > 15
+    for at in range(1, points + 1):
+        shutil.rmtree(pi.state)
+        shutil.copytree(due, pi.state)
         est.issued.clear()
-        assert device.run("renew", "--if-due", at=0) == 0, device.said
-        points = len(device.calls())
-        assert points > 15
-        for at in range(1, points + 1):
-            shutil.rmtree(pi.state)
-            shutil.copytree(due, pi.state)
-            est.issued.clear()
-            told.unlink(missing_ok=True)
+        told.unlink(missing_ok=True)
 
-            assert device.run("renew", "--if-due", at=at) == -signal.SIGKILL, device.calls()[at - 1]
-            assert_nothing_is_half(pi.state)
-            assert (pi.state / "certificate.pem").exists()
-            assert device.run("renew", "--if-due", at=0) in (0, 13), device.said
+        assert device.run("renew", "--if-due", at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        assert_nothing_is_half(pi.state)
+        assert (pi.state / "certificate.pem").exists()
+        assert device.run("renew", "--if-due", at=0) in (0, 13), device.said
 
-            assert names(pi.state) == WHOLE
-            new = (pi.state / "certificate.pem").read_bytes()
-            assert new != old
-            assert told.read_bytes() == new, device.calls()[at - 1]
+        assert names(pi.state) == WHOLE
+        new = (pi.state / "certificate.pem").read_bytes()
+        assert new != old
+        assert told.read_bytes() == new, device.calls()[at - 1]
 
 
 def test_a_first_connection_survives_a_power_cut_anywhere(
-    pi: Pi, est: EstServer, endpoint: DataEndpoint, kill_at_write: str, tmp_path: Path
+    pi: Pi, est: EstServer, endpoint: DataEndpoint, device: FragilePi, tmp_path: Path
 ) -> None:
     assert pi.run("bootstrap").returncode == 0  # makes the key
     key, factory = (pi.state / "key.pem").read_bytes(), tmp_path / "factory.crt"
@@ -182,53 +140,65 @@ def test_a_first_connection_survives_a_power_cut_anywhere(
     endpoint.known = est.registered
     est.configuration["issuer"] = "external"
     given = ["bootstrap", "--certificate", str(factory), "--token", "one-time"]
-    with runner(pi, kill_at_write) as device:
 
-        def start_anew() -> None:
-            shutil.rmtree(pi.state)
-            pi.state.mkdir(mode=0o700)
-            (pi.state / "key.pem").write_bytes(key)
-            (pi.state / "key.pem").chmod(0o600)
-            est.registered.clear()
+    def start_anew() -> None:
+        shutil.rmtree(pi.state)
+        pi.state.mkdir(mode=0o700)
+        (pi.state / "key.pem").write_bytes(key)
+        (pi.state / "key.pem").chmod(0o600)
+        est.registered.clear()
 
+    start_anew()
+    assert device.run(*given, at=0) == 0, device.said
+    points = len(device.calls())
+    assert points > 15
+    for at in range(1, points + 1):
         start_anew()
+
+        assert device.run(*given, at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        assert_nothing_is_half(pi.state)
         assert device.run(*given, at=0) == 0, device.said
-        points = len(device.calls())
-        assert points > 15
-        for at in range(1, points + 1):
-            start_anew()
 
-            assert device.run(*given, at=at) == -signal.SIGKILL, device.calls()[at - 1]
-            assert_nothing_is_half(pi.state)
-            assert device.run(*given, at=0) == 0, device.said
-
-            assert names(pi.state) == WHOLE
-            assert (pi.state / "certificate.pem").read_bytes() == factory.read_bytes()
+        assert names(pi.state) == WHOLE
+        assert (pi.state / "certificate.pem").read_bytes() == factory.read_bytes()
     assert est.enrollments == []
 
 
-@pytest.mark.parametrize(
-    ("number", "sentence"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only file system"), (errno.EIO, "the disk fails")],
-)
-def test_every_write_that_fails_has_its_sentence_and_spoils_nothing(
-    pi: Pi, est: EstServer, kill_at_write: str, number: int, sentence: str
-) -> None:
-    with runner(pi, kill_at_write, KILL_ERRNO=str(number)) as device:
-        assert device.run("bootstrap", at=0) == 0
-        for at in range(1, len(device.calls()) + 1):
-            shutil.rmtree(pi.state)
-            est.issued.clear()
+FAILURES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EROFS: "read-only file system",
+    errno.EIO: "the disk fails",
+}
 
-            assert device.run("bootstrap", at=at) == 11, (device.calls()[at - 1], device.said)
-            assert sentence in device.said
-            assert "Traceback" not in device.said
-            if pi.state.exists():
-                assert_nothing_is_half(pi.state)
-                assert not any(name.startswith(".tmp-") for name in names(pi.state))
-            assert device.run("bootstrap", at=0) == 0, device.said
 
-            assert len(est.issued) == 1
+def assert_every_write_may_fail(pi: Pi, est: EstServer, device: FragilePi, failures: Iterable[int]) -> None:
+    """Let a first bootstrap's writes fail one after the other, each with the next of `failures`."""
+    assert device.run("bootstrap", at=0) == 0
+    points = len(device.calls())
+    assert points > 30
+    for at, failure in zip(range(1, points + 1), failures, strict=False):
+        shutil.rmtree(pi.state)
+        est.issued.clear()
+
+        assert device.run("bootstrap", at=at, failure=failure) == 11, (device.calls()[at - 1], device.said)
+        assert FAILURES[failure] in device.said
+        assert "Traceback" not in device.said
+        if pi.state.exists():
+            assert_nothing_is_half(pi.state)
+            assert not any(name.startswith(".tmp-") for name in names(pi.state))
+        assert device.run("bootstrap", at=0) == 0, device.said
+
+        assert len(est.issued) == 1
+
+
+def test_every_write_that_fails_has_its_sentence_and_spoils_nothing(pi: Pi, est: EstServer, device: FragilePi) -> None:
+    assert_every_write_may_fail(pi, est, device, itertools.cycle(FAILURES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("failure", FAILURES, ids=errno.errorcode.get)
+def test_every_write_may_fail_for_every_reason(pi: Pi, est: EstServer, device: FragilePi, failure: int) -> None:
+    assert_every_write_may_fail(pi, est, device, itertools.repeat(failure))
 
 
 def test_a_clock_at_1970_has_its_sentence(pi: Pi, wrong_clock: str) -> None:
