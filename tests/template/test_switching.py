@@ -4,8 +4,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from tests.template.replacement import replacing_properties
 from tests.template.synthesis import EXTERNAL_CA, ISSUERS, Template, synthesize
 
 MAKES_CAS = {
@@ -77,21 +77,6 @@ def test_no_setting_but_the_issuer_and_the_ca_replaces_what_devices_use(issuer: 
         assert resource["Type"] != "Custom::CertificateAuthority"
         for replacing in replacing_properties(resource["Type"]):
             assert resource["Properties"].get(replacing) == other["Properties"].get(replacing), (name, replacing)
-
-
-# A KMS key cannot change these (AWS KMS API reference, CreateKey); its schema does not say so.
-KEPT_BY_KEYS = ["/properties/KeySpec", "/properties/KeyUsage", "/properties/Origin", "/properties/MultiRegion"]
-
-
-def replacing_properties(kind: str) -> list[str]:
-    """The properties whose change makes CloudFormation put another resource in the old one's place."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
-    paths = [
-        *schema.get("createOnlyProperties", []),
-        *schema.get("conditionalCreateOnlyProperties", []),
-        *(KEPT_BY_KEYS if kind == "AWS::KMS::Key" else []),
-    ]
-    return [path.removeprefix("/properties/") for path in paths]
 
 
 @pytest.mark.parametrize("after", ["kms", "aws"])

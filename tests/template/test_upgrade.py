@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.support.release import FIRST_RELEASE, file_of
+from tests.template.replacement import replacing_properties
 from tests.template.snapshots import normalized
 from tests.template.synthesis import ISSUERS, Template, synthesize
-from tests.template.test_switching import replacing_properties
 
 # CloudFormation would replace these, and nothing is lost: a version of the API's deployment, a permission to invoke.
 REPLACEABLE = {"AWS::ApiGatewayV2::Deployment", "AWS::Lambda::Permission"}

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from device.certificate import DeviceCertificate
 from device.errors import Busy, CertificateRefused, ConnectDenied, DeviceError, NoAnswer, PortClosed, TopicDenied
 from device.keys import open_key
 from device.mqtt_publish import MqttRoundTrip
+from device.settings import load
 from device.tls import client_context
 from tests.support.device.authority import Authority, common_name
 from tests.support.device.tls_server import TlsServer
@@ -59,7 +61,7 @@ class Broker(TlsServer):
 @pytest.fixture
 def failure_at(authority: Authority, pki: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FailureAt:
     monkeypatch.setattr(mqtt_publish, "TIMEOUT", PATIENCE)
-    key = open_key("file:", state=tmp_path, create=True)
+    key = open_key(load(Namespace(state=str(tmp_path), key="file:")), create=True)
     certificate = DeviceCertificate(authority.issue(key.public_key(), common_name("pi-7")))
 
     def round_trip(port: int) -> DeviceError:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import deployment
 from sandbox.deployment import (
     Deployment,
     current_deployment,
@@ -17,8 +16,7 @@ from sandbox.deployment import (
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(deployment, "REPOSITORY", tmp_path)
+def repository(tmp_path: Path) -> Path:
     for name in ("app.py", "cdk.json", "functions/handlers/http_api.py", "ledger/ledger.py", "docs/read.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("before")
@@ -30,19 +28,19 @@ KMS = settings_for("kms", None)
 
 @pytest.mark.parametrize("name", ["app.py", "cdk.json", "functions/handlers/http_api.py", "functions/new.py"])
 def test_a_changed_or_new_source_is_a_reason(repository: Path, name: str) -> None:
-    before = deployment_digest(KMS)
+    before = deployment_digest(KMS, repository)
     (repository / name).write_text("after")
-    assert deployment_digest(KMS) != before
+    assert deployment_digest(KMS, repository) != before
 
 
 def test_what_is_not_deployed_is_no_reason(repository: Path) -> None:
-    before = deployment_digest(KMS)
+    before = deployment_digest(KMS, repository)
     (repository / "docs/read.py").write_text("after")
-    assert deployment_digest(KMS) == before
+    assert deployment_digest(KMS, repository) == before
 
 
 def test_another_issuer_is_a_reason(repository: Path) -> None:
-    assert deployment_digest(settings_for("aws", None)) != deployment_digest(KMS)
+    assert deployment_digest(settings_for("aws", None), repository) != deployment_digest(KMS, repository)
 
 
 def test_another_ca_in_the_same_file_is_a_reason(repository: Path) -> None:
