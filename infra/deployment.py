@@ -1,4 +1,4 @@
-"""The two stacks of one deployment, and the order between them."""
+"""The two stacks of one deployment."""
 
 from constructs import Construct
 
