@@ -1,7 +1,7 @@
 """The files of the external CA, read and checked while the app is synthesized.
 
 A CA that AWS IoT would refuse ends synth with the reason, before anything is deployed. Only the account knows its
-registration code, so that is not checked here; `zymkey-fleet ca check` does it.
+registration code, so that is not checked here; ``zymkey-fleet ca check`` does it.
 """
 
 from dataclasses import dataclass

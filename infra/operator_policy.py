@@ -1,4 +1,4 @@
-"""The permissions of `zymkey-fleet`, for operators who are not administrators."""
+"""The permissions of ``zymkey-fleet``, for operators who are not administrators."""
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam

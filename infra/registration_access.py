@@ -1,8 +1,8 @@
 """The permissions that a function needs to register and activate certificates in AWS IoT, call by call.
 
 Resource types are those of the Service Authorization Reference for AWS IoT; an action without a resource type can only
-be allowed on ``*``. The ids of certificates are not known in advance, hence ``cert/*``; operators name things at any
-time, hence ``thing/*``.
+be allowed on ``*``. It is ``cert/*`` because the ids of certificates are not known in advance, and ``thing/*`` because
+operators name things at any time.
 """
 
 from aws_cdk import Stack
