@@ -1,1 +1,1 @@
-"""What things cost here: `make bench`. Compares in one run, alternating, and never inside a test."""
+"""Measurements: ``make bench``. Each compares in one run, alternating; none is part of the tests."""

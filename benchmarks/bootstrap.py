@@ -1,7 +1,7 @@
-"""`python -m benchmarks.bootstrap`: a whole bootstrap against the vendor's recipe, in one run, alternating.
+"""``python -m benchmarks.bootstrap``: compare a whole bootstrap with the vendor's recipe, in one run, alternating.
 
-Both in the sandbox with a simulated Zymkey, each device new to the cloud, each from request to accepted publish.
-What the operator does (the invitation here, the policy there) is not measured.
+Both run in the sandbox with a simulated Zymkey. Each device is new to the cloud, and each measurement goes from the
+request to the accepted publish. The operator's part (the invitation here, the policy there) is not measured.
 """
 
 import argparse
@@ -50,10 +50,10 @@ def main() -> int:
 
 
 def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path], rounds: int) -> Comparison:
-    """`zymkey-iot bootstrap` against the recipe's two ways.
+    """Compare ``zymkey-iot bootstrap`` with the recipe's two ways.
 
-    `pythons` run the recipe's scripts: one `with` all that its page has a person install, one `without` pyOpenSSL,
-    which botocore imports when it finds it.
+    ``pythons`` run the recipe's scripts: one ``with`` all that its page tells a person to install, one ``without``
+    pyOpenSSL, which botocore imports when it is there.
     """
     started = lifecycle.start(Addresses.from_environment(), KMS, print)
     zymkey = SimulatedZymkey(folder / "zymkey")
@@ -69,7 +69,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
     documented.prepare_own_ca()
 
     def ours() -> Cost:
-        zymkey.swap()  # another device: its name is new, so its key has to be
+        zymkey.swap()  # another device: with a new name it needs a new key
         name = new_name()
         invited = subprocess.run(
             [REPOSITORY / "bin" / "zymkey-fleet", "invite", name, "--json"],
@@ -89,7 +89,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
         "A bootstrap, from request to accepted publish",
         {
             "zymkey-iot bootstrap": ours,
-            # First, for this issuer is a CA of one's own, too.
+            # First: the issuer here is an own CA, too.
             "recipe, own CA": lambda: documented.with_own_ca(new_name()),
             "recipe, Amazon's CA": lambda: documented.with_amazons_ca(new_name()),
             "the same without pyOpenSSL": lambda: leanest.with_amazons_ca(new_name()),
@@ -100,7 +100,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
 
 
 def compare_help(device: Path, *, rounds: int) -> Comparison:
-    """`zymkey-iot --help` against a Python that does nothing."""
+    """Compare ``zymkey-iot --help`` with a Python that does nothing."""
     environment = clean_environment({})
 
     def run(*command: str | Path) -> Cost:
@@ -118,7 +118,7 @@ def compare_help(device: Path, *, rounds: int) -> Comparison:
 
 
 def with_the_worlds_roots(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Let both sides load as many roots as they do on AWS: some 140, which botocore and certifi bring."""
+    """Let both sides load as many roots as on AWS: about 140, which botocore and certifi bring."""
     variables = {}
     for variable in ("CA_BUNDLE", "AWS_CA_BUNDLE"):
         roots = folder / f"{variable}.pem"

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.cloud`: what our code adds to the start of a function and to a synth.
+"""``python -m benchmarks.cloud``: measure what this code adds to the start of a function and to ``cdk synth``.
 
-A function's cold start imports its handler; it is compared with importing boto3 and making one client, which no
-function that talks to AWS gets around. `cdk synth` is compared with that of an app whose one stack is empty.
+A function's cold start imports its handler. That is compared with the import of boto3 and one client, which every
+function that calls AWS needs. ``cdk synth`` is compared with that of an app with one empty stack.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def main() -> int:
 
 
 def compare_imports(functions: Path, *, rounds: int) -> Comparison:
-    """The handler, as a function imports it, against boto3 with one client."""
+    """Compare the import of the handler with that of boto3 and one client."""
     environment = clean_environment(os.environ) | {
         "PYTHONPATH": str(REPOSITORY),
-        # Bytecode of the checkout is kept, and kept apart from it.
+        # The bytecode of the checkout is kept in another folder.
         "PYTHONPYCACHEPREFIX": str(INSTALLATIONS / "bytecode"),
     }
 
@@ -60,7 +60,7 @@ def compare_imports(functions: Path, *, rounds: int) -> Comparison:
 
 
 def compare_synths(folder: Path, *, rounds: int) -> Comparison:
-    """`cdk synth` of the whole app against that of an empty stack, with the same Python and CDK."""
+    """Compare ``cdk synth`` of this app with that of an empty stack, with the same Python and CDK."""
     (folder / "empty.py").write_text(EMPTY_APP)
     environment = clean_environment(os.environ) | {
         "CDK_DISABLE_CLI_TELEMETRY": "true",

@@ -1,4 +1,4 @@
-"""Alternate between contestants, take medians, hold the ratios against targets, show and write them."""
+"""Alternate between contestants, take medians, compare the ratios with targets, print and write them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parents[1] / "build" / "benchmarks"
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`ours` against the others, by name. Targets are ratios to the first of the others: cpu, memory, wall."""
+    """``ours`` compared with the others, by name. Targets are ratios to the first of the others: cpu, memory, wall."""
 
     title: str
     ours: str
@@ -34,7 +34,7 @@ class Comparison:
         )
 
     def ratios(self, other: str) -> dict[str, float]:
-        """Ours over the other's, of the medians."""
+        """The medians of ours, divided by those of the other."""
         mine, its = self.median(self.ours), self.median(other)
         return {"cpu": mine.cpu / its.cpu, "memory": mine.memory / its.memory, "wall": mine.wall / its.wall}
 
@@ -98,12 +98,12 @@ def compare(
     rounds: int,
     targets: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Let every contestant run once unmeasured, then `rounds` times in turns. The first is ours."""
+    """Run every contestant once unmeasured, then ``rounds`` times in turns. The first contestant is ours."""
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     for run in contestants.values():
         run()
     for round_number in range(rounds):
-        # Each starts as often as any other, so that what a round warms up favours none.
+        # Each contestant is first equally often, so that warm caches favour none of them.
         order = list(contestants)
         order = order[round_number % len(order) :] + order[: round_number % len(order)]
         for name in order:

@@ -1,6 +1,6 @@
-"""Virtual environments as a user makes them: `python -m venv`, then pip, which compiles what it installs.
+"""Virtual environments as a user makes them: ``python -m venv``, then pip, which compiles what it installs.
 
-Running from a checkout would measure something else: modules without bytecode, and a shell script in front.
+To run from a checkout would measure something else: modules without bytecode, and a shell script first.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ INSTALLATIONS = REPOSITORY / "build" / "benchmarks" / "installed"
 
 
 def device_installation() -> Path:
-    """Python's folder `bin` where zymkey-iot is installed from this checkout, with its locked packages."""
+    """The folder ``bin`` of a Python with zymkey-iot from this checkout and its locked packages."""
     environment = _installed("device", REPOSITORY / "requirements" / "device.txt", "--no-binary", "cmdline")
     _pip(environment, "--no-deps", "--force-reinstall", build_wheel(INSTALLATIONS))
     return environment / "bin"
 
 
 def functions_installation() -> Path:
-    """Python's folder `bin` with what Lambda has, boto3 among it."""
+    """The folder ``bin`` of a Python with the packages of the functions, and boto3."""
     return _installed("functions", REPOSITORY / "requirements" / "functions.txt") / "bin"
 
 
 def recipe_installation() -> Path:
-    """Python's folder `bin` with what the vendor's scripts import."""
+    """The folder ``bin`` of a Python with the packages that the vendor's scripts import."""
     return _installed("recipe", REPOSITORY / "requirements" / "recipe.txt") / "bin"
 
 
 def install_simulated_zymkey(binaries: Path, library: Path) -> None:
-    """Put the library where the vendor's module looks for it: under that Python's site-packages."""
+    """Copy the library to where the vendor's module looks for it: under that Python's site-packages."""
     (site_packages,) = (binaries.parent / "lib").glob("python*/site-packages")
     target = site_packages / "usr" / "lib" / library.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def install_simulated_zymkey(binaries: Path, library: Path) -> None:
 
 
 def _installed(name: str, requirements: Path, *options: str) -> Path:
-    """A virtual environment of `requirements`, made anew when they have changed."""
+    """A virtual environment of ``requirements``, made again when they have changed."""
     environment = INSTALLATIONS / name
     digest = hashlib.sha256(f"{sys.version} {options}".encode() + requirements.read_bytes()).hexdigest()
     stamp = environment / "requirements.sha256"

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.installed`: write the README's list of what `pip install .` puts on a Pi."""
+"""``python -m benchmarks.installed``: write the README's list of the packages that ``pip install .`` installs."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from .wheel import REPOSITORY, UV, build_wheel
 README = REPOSITORY / "README.md"
 _MARKS = "<!-- installed: written by python -m benchmarks.installed -->\n", "<!-- /installed -->\n"
 
-# Why each is there; a package without a reason does not get onto the Pi.
+# Why each package is there; a package without a reason is not installed on the Pi.
 REASONS = {
     "zymkey-iot": "this command",
     "certifi": "the roots that verify AWS's servers",
@@ -32,7 +32,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Package:
-    """One installed distribution: its name, and the bytes of its files, without bytecode."""
+    """One installed distribution: its name, and the size of its files in bytes, without bytecode."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ class Package:
 
 
 def installed_packages(site_packages: Path) -> Iterator[Package]:
-    """What is installed there, by each distribution's own record of its files."""
+    """The distributions in a folder, by their own records of their files."""
     for record in sorted(site_packages.glob("*.dist-info/RECORD")):
         name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
         with record.open(newline="") as rows:
@@ -55,7 +55,11 @@ def normalized(name: str) -> str:
 
 
 def table(packages: list[Package]) -> str:
-    """The list, in Markdown. Raises KeyError for a package that `REASONS` does not explain."""
+    """The list, in Markdown.
+
+    Raises:
+        KeyError: ``REASONS`` has no reason for a package.
+    """
     lines = ["| package | version | what for | kB |", "|---|---|---|---:|"]
     lines += [f"| {each.name} | {each.version} | {REASONS[each.name]} | {each.size // 1000} |" for each in packages]
     total = sum(each.size for each in packages)
@@ -64,14 +68,14 @@ def table(packages: list[Package]) -> str:
 
 
 def with_table(readme: str, packages: list[Package]) -> str:
-    """The README with the list put between its marks."""
+    """The README with the list between its marks."""
     before, _, rest = readme.partition(_MARKS[0])
     _, _, after = rest.partition(_MARKS[1])
     return before + _MARKS[0] + table(packages) + _MARKS[1] + after
 
 
 def documented_names(text: str) -> set[str]:
-    """The packages that the README lists."""
+    """The names of the packages that the README lists."""
     return set(re.findall(r"^\| ([a-z0-9-]+) \| [0-9]", text, re.MULTILINE))
 
 

@@ -1,11 +1,10 @@
-"""Run one command and write what it cost, as three numbers, to a descriptor: CPU s, peak bytes, wall s.
+"""Run one command and write its cost, as three numbers, to a descriptor: CPU s, peak bytes, wall s.
 
     python -I -S launch.py DESCRIPTOR COMMAND...
 
-A process of its own, and a small one: on Linux a started program's peak memory begins with that of whoever
-started it (`ru_maxrss` survives exec), so a benchmark that has imported half of Python must not start it itself.
-`wait4` counts the command and all its descendants that were waited for: CPU is their sum, the peak is that of the
-largest single process among them.
+This is a process of its own, and a small one: on Linux the peak memory of a program begins with that of the process
+that started it (``ru_maxrss`` survives exec), so a large benchmark must not start the command itself. ``wait4`` counts
+the command and all its descendants that were waited for: CPU is their sum, the peak is that of the largest process.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Processes and what they cost."""
+"""Processes and their cost."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds of all processes, bytes of the largest one at its peak, seconds that passed."""
+    """Processor seconds of all processes, peak bytes of the largest one, seconds that passed."""
 
     cpu: float
     memory: int
@@ -24,11 +24,15 @@ class Cost:
 
 
 class CommandFailed(Exception):
-    """A command that is to be measured did not succeed; the message has what it said."""
+    """A measured command failed; the message has what it printed."""
 
 
 def measure(*command: str | Path, folder: Path, environment: Mapping[str, str]) -> Cost:
-    """Run a command to its end and return what it cost. Raises CommandFailed."""
+    """Run a command to its end and return its cost.
+
+    Raises:
+        CommandFailed: it ended with another exit code than 0.
+    """
     readable, writable = os.pipe()
     with os.fdopen(readable) as result:
         try:
@@ -51,5 +55,5 @@ def measure(*command: str | Path, folder: Path, environment: Mapping[str, str]) 
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what makes Python start otherwise here than on a user's machine."""
+    """The environment without the variables that change how Python starts."""
     return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}

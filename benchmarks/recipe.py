@@ -1,8 +1,8 @@
-"""The vendor's recipe, as commands to measure: what its document has a person run on the Pi for each device.
+"""The vendor's recipe, as commands to measure: those that its document tells a person to run on the Pi for each device.
 
-Left out, because they are not the device's or are done once: making and registering a CA, and attaching a policy,
-which the recipe does in AWS's console. What its last command gets wrong is put right: the CA that is to verify
-AWS's server is not the device's own.
+Left out is what is done once or not by the device: to make and register a CA, and to attach a policy, which the recipe
+does in AWS's console. One mistake of its last command is corrected: AWS's server is verified with AWS's CA, and not
+with the device's own.
 """
 
 import os
@@ -35,7 +35,7 @@ with open('zymkey.crt', 'w') as zymkey_cert_file:
 	zymkey_cert_file.write(zymkey_cert['certificatePem'])
 """
 
-# activate_aws_cert.py, its indentation repaired, and `status` for `setAsActive`, which AWS has deprecated.
+# activate_aws_cert.py with its indentation repaired, and `status` instead of `setAsActive`, which is deprecated.
 ACTIVATE = """\
 import boto3
 import OpenSSL
@@ -67,7 +67,7 @@ _MAKE_CA = [
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The recipe in a folder of its own. `iot` is the operator's boto3 client, `python` what runs the scripts."""
+    """The recipe in a folder of its own. ``iot`` is the operator's boto3 client; ``python`` runs the scripts."""
 
     folder: Path
     python: Path
@@ -83,7 +83,7 @@ class Recipe:
         return cost.then(self._publish(name))
 
     def with_own_ca(self, name: str) -> Cost:
-        """Request, certificate by a CA in a file, registration, publish. `prepare_own_ca` comes first."""
+        """Request, certificate by a CA in a file, registration, publish. ``prepare_own_ca`` comes first."""
         (self.folder / "activate_aws_cert.py").write_text(ACTIVATE)
         cost = self._request(name)
         cost = cost.then(
@@ -97,7 +97,7 @@ class Recipe:
         return cost.then(self._publish(name))
 
     def prepare_own_ca(self) -> None:
-        """Make a CA and register it; once, and on the operator's machine. Not measured."""
+        """Make a CA and register it: once, on the operator's machine. Not measured."""
         place = self.folder / "CA_files"
         place.mkdir(parents=True)
         for command in _MAKE_CA:
@@ -112,7 +112,7 @@ class Recipe:
         )
 
     def _attach_policy(self) -> None:
-        """What the recipe does in the console. Not measured."""
+        """Attach the policy, which the recipe does in the console. Not measured."""
         pem = (self.folder / "zymkey.crt").read_text()
         identifier = certificate_id(x509.load_pem_x509_certificate(pem.encode()))
         certificate = self.iot.describe_certificate(certificateId=identifier)

@@ -1,4 +1,4 @@
-"""Security findings that are accepted, each beside the construct that it is about."""
+"""Accepts security findings, each beside the construct that it is about."""
 
 from collections.abc import Mapping
 
@@ -7,5 +7,5 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accept findings on ``construct`` and what is below it: rule (with its ``[finding]``) to reason."""
+    """Accept findings on ``construct`` and the constructs below it; ``reasons`` maps a rule, with its ``[finding]``."""
     Validations.of(construct).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items()))

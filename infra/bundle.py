@@ -1,11 +1,11 @@
-"""Builds the functions' code asset: our modules and their packages in one folder, without containers.
+"""Builds the code asset of the functions: their modules and packages in one folder, without containers.
 
-The packages are wheels for Lambda's platform, whatever this machine is, from the hashed requirements file.
-The folder's name is a hash of everything that goes in, so it is the same on every machine, built once, and
-never half there: it is built beside its place and renamed into it.
+The packages are wheels for Lambda's platform, on any machine, from the hashed requirements file. The folder's name is
+a hash of all its content, so it is the same on every machine and built once. It is never incomplete: it is built in
+another folder and renamed.
 
-``python -m infra.bundle`` builds what cdk.json asks for and what runs here, and so warms the package cache:
-after it, a change of the code alone needs no network.
+``python -m infra.bundle`` builds what cdk.json asks for and what runs on this machine. It also fills the package cache:
+afterwards a change of the code alone needs no network.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _SOURCES = ("functions", "ledger", "pki")
 
 # botocore knows every AWS service (30 MB); the functions call these.
 _SERVICES = ("dynamodb", "iot", "kms")
-# For this machine and both of Lambda's, now and before the last changes.
+# For this machine and both architectures of Lambda, for some versions of the code.
 _KEPT = 12
 
 # The runtimes are Amazon Linux 2023: glibc 2.34.
@@ -39,18 +39,18 @@ _LAMBDA_PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manyli
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A folder that is a function's whole code, and the hash of all that went into it."""
+    """A folder with a function's whole code, and the hash of its inputs."""
 
     directory: Path
     digest: str
 
 
 class BundleError(Exception):
-    """The packages cannot be had; the message says why and what to do."""
+    """The packages cannot be installed; the message says why and what to do."""
 
 
 def bundle(*, bundle_for: str, architecture: str) -> Bundle:
-    """The bundle for ``lambda`` (on ``architecture``) or for this ``host``, built now if it is not there yet.
+    """The bundle for ``lambda`` (on ``architecture``) or for this ``host``; built now if it does not exist.
 
     Raises:
         BundleError: the package installer failed.
@@ -66,14 +66,14 @@ def bundle(*, bundle_for: str, architecture: str) -> Bundle:
 
 
 def _target(*, bundle_for: str, architecture: str) -> tuple[str, ...]:
-    """The Python version and platform to install for, as the installer's options take them."""
+    """The Python version and platform to install for, as the installer's options name them."""
     if bundle_for == "host":
         return (f"{sys.version_info.major}.{sys.version_info.minor}", sysconfig.get_platform())
     return (PYTHON_VERSION, _LAMBDA_PLATFORMS[architecture])
 
 
 def _digest(target: tuple[str, ...]) -> str:
-    """SHA-256 over all inputs: names and contents, never times or this machine's paths."""
+    """SHA-256 over the names and contents of all inputs, without times and without this machine's paths."""
     digest = hashlib.sha256("\0".join(target).encode())
     for path in sorted([Path(__file__).resolve(), _REQUIREMENTS, *_source_files()]):
         content = path.read_bytes()
@@ -101,19 +101,19 @@ def _build(directory: Path, target: tuple[str, ...]) -> None:
         try:
             place.rename(directory)
         except OSError:
-            if not directory.is_dir():  # else another process was first, with the same content
+            if not directory.is_dir():  # otherwise another process was first, with the same content
                 raise
 
 
 def _forget_old() -> None:
-    """Keep the bundles that were built last; each change of the functions' code makes another 20 MB."""
+    """Keep the newest bundles; each change of the functions' code makes another of 20 MB."""
     bundles = sorted(_BUNDLES.glob("[0-9a-f]*"), key=lambda path: path.stat().st_ctime, reverse=True)
     for old in bundles[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _install_packages(place: Path, target: tuple[str, ...]) -> None:
-    """Install without the network if the cache has everything, else with it."""
+    """Install without the network if the cache has every package, else with it."""
     python_version, platform = target
     foreign = [] if platform == sysconfig.get_platform() else ["--python-platform", platform]
     command = [
@@ -137,7 +137,7 @@ def _install_packages(place: Path, target: tuple[str, ...]) -> None:
 
 
 def _prune(place: Path) -> None:
-    """Leave out what the functions never read: it only makes them slower to upload and to start."""
+    """Remove what the functions never read: it only makes the upload and the start slower."""
     for name in ("bin", ".lock"):
         _remove(place / name)
     for data, kept in ((place / "botocore/data", _SERVICES), (place / "boto3/data", ("dynamodb",))):
@@ -151,20 +151,20 @@ def _prune(place: Path) -> None:
 
 
 def _compile(place: Path, *, python_version: str) -> None:
-    """Add bytecode, if a Python of the target's version is here to make it.
+    """Add bytecode, if this machine has a Python of the target's version.
 
-    A function's folder is read-only in Lambda, so without it every cold start compiles every module anew: 0.8 s of
-    processor time in place of 0.3 s. It is an addition only: the bundle is the same with and without, and so is its
-    digest. Bytecode is bound to its source's time stamp by default, which an upload does not keep; hence unchecked.
+    A function's folder is read-only in Lambda, so without bytecode every cold start compiles every module again: 0.8 s
+    of processor time instead of 0.3 s. Bytecode is no part of the digest: the bundle does the same without it. It is
+    "unchecked", because by default Python compares it with the source's time stamp, which an upload does not keep.
     """
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = sys.executable if python_version == running else shutil.which(f"python{python_version}")
     if python is not None:
         compiling = [python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
-        # Where the paths in tracebacks begin in Lambda; a file of some package that does not compile is its own affair.
+        # With the paths that tracebacks have in Lambda. A package may hold files that do not compile.
         subprocess.run([*compiling, "-s", str(place), "-p", "/var/task", str(place)], capture_output=True, check=False)
     if next(place.rglob("*.pyc"), None) is None:
-        sys.stderr.write(f"There is no Python {python_version} here to compile it: cold starts will be slower.\n")
+        sys.stderr.write(f"No Python {python_version} on this machine to compile the code: cold starts are slower.\n")
 
 
 def _remove(path: Path) -> None:

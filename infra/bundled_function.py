@@ -1,7 +1,7 @@
 """Lambda functions that run the bundle, each with a role and a log group of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
@@ -17,16 +17,17 @@ _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Archit
 
 
 @dataclass(frozen=True, kw_only=True)
-class FunctionCode:
-    """What all functions of a deployment share: the bundle, where it runs, how long its logs are kept."""
+class FunctionDefaults:
+    """What the functions of a stack have in common: the bundle, where it runs, its logs, its environment."""
 
     bundle: Bundle
     architecture: str
     log_retention_days: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class LogGroup(Construct):
-    """A log group that goes with the stack: logs are no state."""
+    """A log group that is deleted with its stack: logs are no state."""
 
     def __init__(self, scope: Construct, construct_id: str, *, retention_days: int) -> None:
         super().__init__(scope, construct_id)
@@ -47,39 +48,40 @@ class FunctionRole(Construct):
 
 
 class BundledFunction(Construct):
-    """A handler of the bundle."""
+    """One handler of the bundle; ``service`` is its name in the logs."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        code: FunctionCode,
+        defaults: FunctionDefaults,
         handler: str,
+        service: str,
         description: str,
-        environment: Mapping[str, str],
         timeout: Duration,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
 
-        log_group = LogGroup(self, "Logs", retention_days=code.log_retention_days).group
+        log_group = LogGroup(self, "Logs", retention_days=defaults.log_retention_days).group
         self.role = FunctionRole(self, "Execution", log_group=log_group).role
         self.function = lambda_.Function(
             self,
             "Function",
             description=description,
-            code=lambda_.Code.from_asset(str(code.bundle.directory), asset_hash=code.bundle.digest),
+            code=lambda_.Code.from_asset(str(defaults.bundle.directory), asset_hash=defaults.bundle.digest),
             handler=handler,
             runtime=lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHON),
-            architecture=_ARCHITECTURES[code.architecture],
+            architecture=_ARCHITECTURES[defaults.architecture],
             # Memory buys processor time: at 512 MB imports take a third of what they take at 128 MB.
             memory_size=512,
             timeout=timeout,
-            environment=dict(environment),
+            environment={**defaults.environment, "POWERTOOLS_SERVICE_NAME": service, **(environment or {})},
             role=self.role,
             log_group=log_group,
         )
         acknowledge(
             self.function,
-            {"AwsSolutions-L1": f"Python {PYTHON_VERSION} is what the locked packages are installed and tried for."},
+            {"AwsSolutions-L1": f"Python {PYTHON_VERSION} is what the locked packages are installed and tested for."},
         )

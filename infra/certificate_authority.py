@@ -1,5 +1,6 @@
 """A CA of the fleet's own, whose key lives in AWS KMS and never leaves it."""
 
+from dataclasses import replace
 from typing import cast
 
 from aws_cdk import CfnElement, CustomResource, Duration, RemovalPolicy, Stack, custom_resources
@@ -9,32 +10,29 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.bundled_function import BundledFunction, FunctionCode, FunctionRole, LogGroup
+from infra.bundled_function import BundledFunction, FunctionDefaults, FunctionRole, LogGroup
 from infra.ledger_table import LedgerTable
 from infra.settings import CertificateAuthority as CertificateAuthoritySettings
 
 
 class CertificateAuthorityMaker(Construct):
-    """The custom resource's provider: makes CA certificates, signed in KMS, each once and for ever.
+    """The custom resource's provider: makes CA certificates, signed in KMS. Each is made once and never changed.
 
-    The provider framework answers CloudFormation even when the handler cannot be imported or times out, so
-    that a deployment fails at once and with the reason.
+    The provider framework answers CloudFormation even when the handler cannot be imported or times out: a deployment
+    fails at once and says why.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, code: FunctionCode, ledger: LedgerTable) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, defaults: FunctionDefaults, ledger: LedgerTable) -> None:
         super().__init__(scope, construct_id)
 
         maker = BundledFunction(
             self,
             "Handler",
-            code=code,
+            defaults=replace(defaults, environment={"LEDGER_TABLE": ledger.table.table_name}),
             handler="functions.handlers.certificate_authority.handler",
+            service="certificate-authority",
             description="Makes a CA certificate and its verification certificate, signed in KMS",
-            environment={
-                "LEDGER_TABLE": ledger.table.table_name,
-                "POWERTOOLS_SERVICE_NAME": "certificate-authority",
-                "POWERTOOLS_LOG_LEVEL": "INFO",
-            },
+            environment={"POWERTOOLS_LOG_LEVEL": "INFO"},
             timeout=Duration.minutes(2),
         )
         ledger.grant(maker.role, "GetItem", "PutItem")
@@ -49,7 +47,7 @@ class CertificateAuthorityMaker(Construct):
             {"AwsSolutions-IAM5[Resource::*]": "iot:GetRegistrationCode has no resource type."},
         )
 
-        framework_logs = LogGroup(self, "FrameworkLogs", retention_days=code.log_retention_days).group
+        framework_logs = LogGroup(self, "FrameworkLogs", retention_days=defaults.log_retention_days).group
         framework_role = FunctionRole(self, "FrameworkExecution", log_group=framework_logs).role
         handler_id = Stack.of(self).get_logical_id(cast(CfnElement, maker.function.node.default_child))
         acknowledge(
@@ -69,8 +67,8 @@ class CertificateAuthorityMaker(Construct):
 class CertificateAuthority(Construct):
     """KMS key, CA certificate, and its registration with AWS IoT.
 
-    All are retained: certificates that the CA signed are checked against the registration for as long as they
-    live, whatever becomes of the stack. A deployment that fails while making them leaves nothing behind.
+    All are retained: AWS IoT checks the CA's certificates against the registration as long as they are valid, also
+    when the stack is deleted. A deployment that fails while making them leaves nothing behind.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""The two stacks of one deployment, and the order between them."""
+"""The two stacks of one deployment."""
 
 from constructs import Construct
 
 from infra.bundle import Bundle
-from infra.bundled_function import FunctionCode
+from infra.bundled_function import FunctionDefaults
 from infra.enrollment_stack import EnrollmentStack
 from infra.external_authority_files import read_authority_files
 from infra.settings import Settings
@@ -17,7 +17,7 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
         SettingsError: the files of an external CA cannot be used.
     """
     external = settings.external_certificate_authority
-    code = FunctionCode(
+    defaults = FunctionDefaults(
         bundle=bundle, architecture=settings.architecture, log_retention_days=settings.log_retention_days
     )
     trust = TrustStack(
@@ -26,7 +26,9 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
         settings=settings,
         enrollment_stack=f"{settings.fleet}-Enrollment",
         external_authority=read_authority_files(external) if external else None,
-        code=code,
+        defaults=defaults,
     )
-    enrollment = EnrollmentStack(scope, f"{settings.fleet}-Enrollment", settings=settings, trust=trust, code=code)
+    enrollment = EnrollmentStack(
+        scope, f"{settings.fleet}-Enrollment", settings=settings, trust=trust, defaults=defaults
+    )
     return trust, enrollment

@@ -9,7 +9,7 @@ from infra.topics import Topics
 
 
 class DevicePolicy(Construct):
-    """An ``AWS::IoT::Policy``; a change of topics makes a new version of it, for all devices at once."""
+    """An ``AWS::IoT::Policy``. A change of topics makes a new version, for all devices at once."""
 
     def __init__(self, scope: Construct, construct_id: str, *, topics: Topics) -> None:
         super().__init__(scope, construct_id)
@@ -18,9 +18,9 @@ class DevicePolicy(Construct):
         policy = iot.CfnPolicy(
             self,
             "Policy",
-            # No name of ours: a retained policy would collide with the next deployment's.
+            # Without a fixed name: a retained policy would collide with that of the next deployment.
             policy_document=policy_document(topics, prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"),
         )
-        # Deleting would fail while a certificate holds it, and would cut off the fleet if it succeeded.
+        # A deletion would fail while the policy is attached, and would cut the fleet off if it succeeded.
         policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.policy_name = policy.ref

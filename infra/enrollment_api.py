@@ -1,7 +1,7 @@
-"""The HTTP API that devices enroll at: EST (RFC 7030) and the configuration document.
+"""The HTTP API where devices enroll: EST (RFC 7030) and the configuration document.
 
-No authorizer: devices come with a one-time token, with a known key or with neither, and only the function can
-tell. API Gateway bounds how fast they may come.
+It has no authorizer: a device shows a one-time token, a known key or neither, and only the function can tell which.
+API Gateway limits the rate of requests.
 """
 
 import json
@@ -15,8 +15,8 @@ from constructs import Construct
 from infra.acknowledge import acknowledge
 from infra.bundled_function import LogGroup
 
-# AWS IoT registers 10 certificates a second (RegisterCertificate's quota): more requests would only be told
-# to wait. A bootstrap makes two requests, and those that wait ask again.
+# AWS IoT registers 10 certificates a second (RegisterCertificate's quota); further requests would only be answered with
+# "wait". A bootstrap makes two requests, and a device that waits asks again.
 REQUESTS_PER_SECOND = 50
 BURST = 100
 
@@ -31,7 +31,7 @@ EST_ROUTES = tuple(
 CONFIGURATION_ROUTE = (_GET, "/configuration")
 UPLOAD_ROUTE = (_POST, "/certificates")
 
-# What an operator needs to follow one request. No header: Authorization holds the token.
+# What an operator needs to follow one request. No headers: Authorization has the token.
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -47,7 +47,7 @@ _ACCESS_LOG = {
 
 
 class EnrollmentApi(Construct):
-    """Routes to one function; ``url`` is what a device is given."""
+    """Routes to one function; ``url`` is the address for devices."""
 
     def __init__(
         self,

@@ -1,11 +1,12 @@
-"""The stack that can be replaced: what devices enroll through. Nothing in it is needed once they have."""
+"""The stack that can be replaced: what devices enroll through. An enrolled device needs it only to renew."""
 
 import json
+from dataclasses import replace
 
 from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
-from infra.bundled_function import BundledFunction, FunctionCode
+from infra.bundled_function import BundledFunction, FunctionDefaults
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
 from infra.first_connection import FirstConnection
 from infra.monitoring import Monitoring
@@ -17,22 +18,22 @@ from pki.issuers import EXTERNAL
 
 
 class EnrollmentStack(Stack):
-    """HTTP API and enroll function, daily sweep, monitoring; with a CA elsewhere, just-in-time registration."""
+    """HTTP API and enroll function, daily sweep, monitoring; with an external CA, just-in-time registration."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, code: FunctionCode
+        self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, defaults: FunctionDefaults
     ) -> None:
         super().__init__(scope, construct_id, description=f"{settings.fleet}: where devices get their certificates")
         self.add_stack_dependency(trust)
 
-        environment = _environment(settings, trust)
+        defaults = replace(defaults, environment=_environment(settings, trust))
         enroll = BundledFunction(
             self,
             "Enroll",
-            code=code,
+            defaults=defaults,
             handler="functions.handlers.http_api.handler",
+            service="enrollment",
             description="Enrolls devices: EST and the configuration document",
-            environment={**environment, "POWERTOOLS_SERVICE_NAME": "enrollment"},
             timeout=Duration.seconds(20),
         )
         api = EnrollmentApi(
@@ -40,11 +41,9 @@ class EnrollmentStack(Stack):
             "Api",
             function=enroll.function,
             routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == EXTERNAL else [])),
-            log_retention_days=code.log_retention_days,
+            log_retention_days=defaults.log_retention_days,
         )
-        superseded = SupersededSweep(
-            self, "Superseded", code=code, environment=environment, grace_days=settings.renewal_grace_days
-        )
+        superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
         functions = {"Enroll": enroll.function, "Superseded": superseded.sweep.function}
 
         trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
@@ -61,8 +60,7 @@ class EnrollmentStack(Stack):
             first = FirstConnection(
                 self,
                 "FirstConnection",
-                code=code,
-                environment=environment,
+                defaults=defaults,
                 certificate_authority_id=trust.external_ca_id,
                 admission=settings.first_connection,
             )

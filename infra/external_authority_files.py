@@ -1,7 +1,7 @@
-"""The files of a CA whose key is elsewhere, read and checked while the app is synthesized.
+"""The files of the external CA, read and checked while the app is synthesized.
 
-A CA that AWS IoT would refuse ends synth with the reason, before anything is deployed. What cannot be known here
-is the account's registration code; `zymkey-fleet ca verification-csr` makes the request that has it.
+A CA that AWS IoT would refuse ends synth with the reason, before anything is deployed. Only the account knows its
+registration code, so that is not checked here; ``zymkey-fleet ca check`` does it.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from pki.issued_certificate_checks import CertificateError
 
 _WHERE = f"{CONTEXT_KEY}.externalCertificateAuthority"
 
-# The functions are given the CA in their environment, which holds 4,096 bytes in all (Lambda quotas). RSA-4096
-# with a long subject takes 2,400.
+# The functions get the CA in their environment, which holds 4,096 bytes in all (Lambda quotas). A CA with an RSA-4096
+# key and a long subject takes 2,400.
 _MAX_CHARACTERS = 2700
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorityFiles:
-    """A CA that AWS IoT will take, as PEM without anything around it."""
+    """A CA that AWS IoT takes, as PEM without any text around it."""
 
     certificate_pem: str
     verification_pem: str | None

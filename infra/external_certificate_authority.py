@@ -1,4 +1,4 @@
-"""A CA that the operator has, registered with AWS IoT; its key stays where it is."""
+"""The registration of the external CA with AWS IoT; the CA's key stays where it is."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iot as iot
@@ -8,10 +8,10 @@ from infra.external_authority_files import AuthorityFiles
 
 
 class ExternalCertificateAuthority(Construct):
-    """The registration. Retained: certificates that the CA signed live on, also when another CA takes its place.
+    """The registration. Retained: the CA's certificates stay in use, also when another CA replaces it.
 
-    Without a verification certificate the mode is SNI_ONLY. CloudFormation's handler was seen not to pass the mode
-    on to AWS IoT, which then asks for the verification certificate and fails the deployment: prefer DEFAULT.
+    Without a verification certificate the mode is SNI_ONLY. CloudFormation's published handler does not pass the mode
+    on to AWS IoT, which then requires the verification certificate, and the deployment fails: prefer DEFAULT.
     """
 
     def __init__(

@@ -1,17 +1,15 @@
-"""Just-in-time registration: a certificate signed in the factory meets AWS IoT for the first time.
+"""Just-in-time registration: AWS IoT sees a certificate that was signed in the factory for the first time.
 
 AWS IoT keeps the certificate as PENDING_ACTIVATION, publishes an event and closes the connection; the function
-decides whether the device that comes back is let in (AWS IoT developer guide, "Just-in-time registration").
+decides whether the device is let in when it connects again (AWS IoT developer guide, "Just-in-time registration").
 """
-
-from collections.abc import Mapping
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
-from infra.bundled_function import BundledFunction, FunctionCode
+from infra.bundled_function import BundledFunction, FunctionDefaults
 
 
 class FirstConnection(Construct):
@@ -22,8 +20,7 @@ class FirstConnection(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        code: FunctionCode,
-        environment: Mapping[str, str],
+        defaults: FunctionDefaults,
         certificate_authority_id: str,
         admission: str,
     ) -> None:
@@ -32,17 +29,18 @@ class FirstConnection(Construct):
         self.activate = BundledFunction(
             self,
             "Activate",
-            code=code,
+            defaults=defaults,
             handler="functions.handlers.first_connection.handler",
+            service="first-connection",
             description="Lets in a device whose certificate AWS IoT sees for the first time",
-            environment={**environment, "POWERTOOLS_SERVICE_NAME": "first-connection", "FIRST_CONNECTION": admission},
+            environment={"FIRST_CONNECTION": admission},
             timeout=Duration.seconds(20),
         )
         rule = iot.CfnTopicRule(
             self,
             "Rule",
             topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
-                description="Certificates that the fleet's CA signed and AWS IoT has just met",
+                description="Certificates of the fleet's CA that AWS IoT sees for the first time",
                 sql=f"SELECT * FROM '$aws/events/certificates/registered/{certificate_authority_id}'",  # noqa: S608
                 aws_iot_sql_version="2016-03-23",
                 actions=[

@@ -1,4 +1,4 @@
-"""The fleet's only memory: devices, keys, invitations, certificates. The package ``ledger`` knows its items."""
+"""The table of the ledger: devices, keys, invitations, certificates. The package ``ledger`` knows its items."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,7 +11,7 @@ LISTING_INDEX = "listing"
 
 
 class LedgerTable(Construct):
-    """Items by ``pk`` and ``sk``; the sparse index ``listing`` has those that an operator lists."""
+    """Items by ``pk`` and ``sk``; the sparse index ``listing`` has the items that an operator lists."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -26,12 +26,12 @@ class LedgerTable(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute="expires_at",
-            # Retained from its first second: CloudFormation could not delete a protected table in a
-            # rollback anyway, and a generated name never collides with one that was left behind.
+            # Retained also by a rollback, which could not delete a protected table anyway. The name is generated,
+            # so it never collides with that of an older table.
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        # DynamoDB cannot change what an index has: other attributes need an index of another name.
+        # DynamoDB cannot change the attributes of an index: other attributes need an index of another name.
         self.table.add_global_secondary_index(
             index_name=LISTING_INDEX,
             partition_key=_string("listing"),
@@ -41,13 +41,13 @@ class LedgerTable(Construct):
         )
 
     def grant(self, grantee: iam.IGrantable, *actions: str) -> None:
-        """Allow these actions on the table's items, and nothing on the index."""
+        """Allow these actions on the table, and none on the index."""
         grantee.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[self.table.table_arn])
         )
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:
-        """Allow reading the index."""
+        """Allow to read the index."""
         grantee.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{self.table.table_arn}/index/{LISTING_INDEX}"])
         )

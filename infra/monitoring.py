@@ -1,4 +1,4 @@
-"""Alarms and a dashboard: whether devices can enroll, and how long it takes them."""
+"""Alarms and a dashboard: whether devices can enroll, and how long it takes."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 _PERIOD = Duration.minutes(5)
-# A device waits for its reply: half of the function's timeout is far from normal (about one second).
+# A device waits for its reply. Normal is about one second; this is half of the function's timeout.
 _SLOW = Duration.seconds(10)
 
 
 class Monitoring(Construct):
-    """Alarms raise no action by themselves: whom to wake is for the account to say."""
+    """The alarms have no actions: the account decides who is notified."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
 
-        # A label would turn an alarm into metric math; the dashboard shows the metrics' own names.
+        # No labels: a label turns an alarm into metric math. The dashboard shows the metrics' own names.
         server_errors = api.metric_server_error(period=_PERIOD, statistic="sum")
         client_errors = api.metric_client_error(period=_PERIOD, statistic="sum")
         requests = api.metric_count(period=_PERIOD, statistic="sum")

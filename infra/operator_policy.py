@@ -1,4 +1,4 @@
-"""What `zymkey-fleet` needs, for operators who are no administrators."""
+"""The permissions of ``zymkey-fleet``, for operators who are not administrators."""
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -8,7 +8,7 @@ from infra.acknowledge import acknowledge
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
 
-# What `zymkey-fleet verify` calls its throw-away devices.
+# The names of the throw-away devices of `zymkey-fleet verify`.
 _VERIFY_THINGS = "thing/zymkey-fleet-verify-*"
 
 
@@ -39,7 +39,7 @@ class OperatorPolicy(Construct):
             (["iot:UpdateCACertificate"], [f"{iot}:cacert/*"]),
             (["iot:DetachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:{_VERIFY_THINGS}"]),
             (["iot:DeleteThing"], [f"{iot}:{_VERIFY_THINGS}"]),
-            # No resource types: nothing else than * is possible.
+            # These actions have no resource type: only * is possible.
             (["iot:GetRegistrationCode", "iot:ListAttachedPolicies", "iot:ListCertificates"], ["*"]),
         ):
             policy.add_statements(iam.PolicyStatement(actions=actions, resources=resources))
@@ -50,10 +50,10 @@ class OperatorPolicy(Construct):
         acknowledge(
             policy,
             {
-                f"AwsSolutions-IAM5[Resource::{shown_stack}]": "A stack that is made again has another id.",
-                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cert/*]": "Certificates get their ids when they are made.",
-                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cacert/*]": "A CA that is retired has left the settings.",
-                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{_VERIFY_THINGS}]": "Each verification names its own thing.",
+                f"AwsSolutions-IAM5[Resource::{shown_stack}]": "A stack that is created again has another id.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cert/*]": "Certificates get their ids when they are created.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cacert/*]": "The settings do not name a retired CA.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{_VERIFY_THINGS}]": "Each smoke test names its own thing.",
                 "AwsSolutions-IAM5[Resource::*]": (
                     "GetRegistrationCode, ListAttachedPolicies and ListCertificates have no resource type."
                 ),

@@ -1,9 +1,9 @@
-"""The AWS IoT policy that every device of a fleet shares: least privilege by policy variables.
+"""The AWS IoT policy that all devices of a fleet share: least privilege by policy variables.
 
-MQTT connections know the attached thing, so their statement uses the thing's name and insists that the
-certificate is attached to it (Device Defender calls ``client/${iot:ClientId}`` alone a wildcard). HTTPS requests
-have no thing variables; theirs uses the certificate's subject common name, and the certificate's id for a
-certificate without one (AWS IoT developer guide, "Certificate policy variables", "Thing policy variables").
+MQTT connections have thing variables: their statements use the thing's name, and require that the certificate is
+attached to the thing (Device Defender calls ``client/${iot:ClientId}`` alone a wildcard). HTTPS requests have none:
+their statement uses the certificate's common name, and the certificate's id for a certificate without a common name
+(AWS IoT developer guide, "Certificate policy variables", "Thing policy variables").
 """
 
 import json
@@ -18,7 +18,7 @@ THING = "${iot:Connection.Thing.ThingName}"
 COMMON_NAME = "${iot:Certificate.Subject.CommonName}"
 CERTIFICATE_ID = "${iot:CertificateId}"
 
-# The longest values that the tokens of a template can take.
+# The longest prefix of an ARN: its partition and Region have the longest names.
 _LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
 
 

@@ -1,4 +1,4 @@
-"""What a deployment chooses: the object ``zymkey-fleet`` in cdk.json's context, typed and checked.
+"""The settings of a deployment: the object ``zymkey-fleet`` in cdk.json's context, typed and checked.
 
 Each setting can be overridden for one run: ``cdk deploy -c zymkey-fleet.issuer=aws``, also inside an object:
 ``-c zymkey-fleet.topics.publish='["devices/{device}/*"]'``. The value is JSON if it parses as JSON, else a string.
@@ -29,12 +29,12 @@ LOG_RETENTION_DAYS = (
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the message is one sentence that names it, its value and what is allowed."""
+    """A setting cannot be used. The message is one sentence with its name, its value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateAuthority:
-    """A CA whose key lives in KMS. ``name`` tells it from its successors; it is never shown to devices."""
+    """A CA whose key is in KMS. ``name`` distinguishes it from its successors; devices never see it."""
 
     name: str
     common_name: str
@@ -44,7 +44,7 @@ class CertificateAuthority:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalCertificateAuthority:
-    """A CA whose key is elsewhere, as paths of PEM files.
+    """A CA whose key is outside AWS, as paths of PEM files.
 
     With ``verification_certificate`` AWS IoT registers it in DEFAULT mode, without it in SNI_ONLY mode.
     """
@@ -55,7 +55,7 @@ class ExternalCertificateAuthority:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every choice of one deployment. The defaults are those of a new fleet."""
+    """All settings of one deployment. The defaults are those of a new fleet."""
 
     fleet: str = "zymkey"
     issuer: str = KMS
@@ -77,7 +77,7 @@ class Settings:
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
-        """Read the settings out of all of an app's context (``node.get_all_context()``).
+        """Read the settings from an app's whole context (``node.get_all_context()``).
 
         Raises:
             SettingsError: a name is unknown or a value is not allowed.
@@ -86,7 +86,7 @@ class Settings:
 
 
 def _overridden(context: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings' object with the command line's dotted overrides put in."""
+    """The object of settings, with the overrides of the command line (dotted names) put in."""
     values = context.get(CONTEXT_KEY, {})
     if not isinstance(values, dict):
         raise SettingsError(f"{CONTEXT_KEY} is {_shown(values)}, but must be an object of settings.")
@@ -105,7 +105,7 @@ def _overridden(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(value: Any) -> Any:
-    """A command-line value as JSON if it is JSON, else as the string that it is."""
+    """A value of the command line: what its JSON says if it is JSON, else the string."""
     if not isinstance(value, str):
         return value
     try:
@@ -148,17 +148,17 @@ def _read(values: dict[str, Any]) -> Settings:
 
 
 Reader = Callable[[str, Any], Any]
-"""Checks the value of the setting with that full name and returns it as the code wants it, or raises."""
+"""Takes a setting's full name and its value; checks the value and returns it as Python has it, or raises."""
 
 
 def _object(where: str, value: Any, readers: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
-    """The present members of an object, checked, under their Python names."""
+    """The members that an object has, checked, under their Python names."""
     if not isinstance(value, dict):
         raise _wrong(where, value, f"an object with {', '.join(readers)}")
     for name in value:
         if name not in readers:
             close = difflib.get_close_matches(name, readers, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(readers)}."
+            hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(readers)}."
             raise SettingsError(f"{where}.{name} is not a setting; {hint}")
     return {
         python_name: reader(f"{where}.{name}", value[name])
@@ -185,7 +185,7 @@ def _text(pattern: str, allowed: str) -> Reader:
     return read
 
 
-# X.520 ub-common-name, ub-organization-name and their like: at most 64 characters (RFC 5280 appendix A).
+# X.520 ub-common-name, ub-organization-name and others: at most 64 characters (RFC 5280 appendix A).
 _name = _text(r"[^\x00-\x1f\x7f]{1,64}", "a string of 1 to 64 characters")
 
 
@@ -212,11 +212,11 @@ def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthori
         fields = {"organization": ""} | _object(f"{where}[{position}]", member, readers)
         for name, (python_name, _) in readers.items():
             if python_name not in fields:
-                raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have one.")
+                raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have it.")
         authorities.append(CertificateAuthority(**fields))
     names = [authority.name for authority in authorities]
     if len(set(names)) < len(names):
-        raise SettingsError(f"{where} names its CAs {', '.join(names)}, but each name must be there only once.")
+        raise SettingsError(f"{where} has the names {', '.join(names)}, but each CA must have a name of its own.")
     return tuple(authorities)
 
 
@@ -252,7 +252,7 @@ def _subject(where: str, value: Any) -> dict[str, str]:
 def _topics(where: str, value: Any) -> Topics:
     topics = Topics(**_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
     if not topics.publish:
-        raise SettingsError(f"{where}.publish is [], but must have at least one topic: the bootstrap tries a publish.")
+        raise SettingsError(f"{where}.publish is [], but must have at least one topic: a bootstrap publishes.")
     if (length := longest_length(topics)) > MAX_LENGTH:
         raise SettingsError(
             f"{where} makes an IoT policy of up to {length} characters, but it must be at most {MAX_LENGTH}: "
@@ -275,6 +275,6 @@ def _wrong(where: str, value: Any, allowed: str) -> SettingsError:
 
 
 def _shown(value: Any) -> str:
-    """A value as the user wrote it, cut to keep the sentence readable."""
+    """A value as the user wrote it, shortened so that the sentence stays readable."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

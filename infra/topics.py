@@ -1,8 +1,8 @@
-"""Topic templates: which MQTT topics a device may use, written once for the whole fleet.
+"""Topic templates: the topics that a device may use, written once for the whole fleet.
 
-A template is a topic in which ``{device}`` stands for the device: its thing name over MQTT, its certificate's
-common name or id over HTTPS. ``*`` as the last level means everything below, as in a policy document
-(MQTT's own ``+`` and ``#`` are plain characters there, so they are refused rather than misunderstood).
+In a template ``{device}`` stands for the device: its thing name over MQTT, its certificate's common name or id over
+HTTPS. ``*`` as the last level means everything below, as in a policy document. MQTT's wildcards ``+`` and ``#`` are
+refused: a policy document takes them as plain characters.
 """
 
 import re
@@ -23,16 +23,16 @@ class Topics:
 
 
 def template_problem(template: str) -> str | None:
-    """What is wrong with ``template``, as the end of a sentence, or None.
+    """What is wrong with ``template``, as the end of a sentence; None if nothing is.
 
-    The rule that matters: a wildcard may only stand below ``{device}``, as a whole level. Anywhere else it
-    would reach other devices' topics (``*`` in a policy also matches slashes).
+    A wildcard is only allowed below ``{device}``, as a whole level. Elsewhere it would match topics of other devices:
+    ``*`` in a policy also matches slashes.
     """
     levels = template.split("/")
     if len(levels) - 1 > _MAX_SLASHES:
         return f"must have at most {_MAX_SLASHES} slashes"
     if "*" in levels[:-1] or (levels[-1] == "*" and DEVICE not in levels):
-        return f"may have * only as its last level, below a level that is {DEVICE}"
+        return f"may have * only as its last level, below a level {DEVICE}"
     if not all(level in (DEVICE, "*") or _LEVEL.fullmatch(level) for level in levels):
-        return f"must consist of levels of letters, digits and _.:=@~- or {DEVICE}, and * as the last one"
+        return f"must consist of levels of letters, digits and _.:=@~-, of {DEVICE}, and of * as the last level"
     return None

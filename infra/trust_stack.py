@@ -1,10 +1,10 @@
-"""The stack that lasts: whatever a device in the field depends on. All of it outlives the stack."""
+"""The stack with all that devices in the field depend on. All of it is retained when the stack is deleted."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.bundled_function import FunctionCode
+from infra.bundled_function import FunctionDefaults
 from infra.certificate_authority import CertificateAuthority, CertificateAuthorityMaker
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
@@ -16,12 +16,12 @@ from pki.issuers import EXTERNAL, KMS
 
 
 class TrustStack(Stack):
-    """Ledger, policies, and the CAs of the fleet's own: none with Amazon's issuer.
+    """Ledger, policies, and the fleet's own CAs; with Amazon's issuer there are none.
 
     Attributes:
         ca_certificates: PEM of each CA, oldest first; the last one issues.
-        signing_key: of the CA that issues, if it is in KMS.
-        external_ca_id: the AWS IoT id of the CA whose key is elsewhere, if it issues.
+        signing_key: the key of the CA that issues, if it is in KMS.
+        external_ca_id: the AWS IoT id of the external CA, if it issues.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class TrustStack(Stack):
         settings: Settings,
         enrollment_stack: str,
         external_authority: AuthorityFiles | None,
-        code: FunctionCode,
+        defaults: FunctionDefaults,
     ) -> None:
         super().__init__(
             scope, construct_id, description=f"{settings.fleet}: ledger, policies and CAs of the device fleet"
@@ -52,7 +52,7 @@ class TrustStack(Stack):
         self.external_ca_id: str | None = None
 
         if settings.issuer == KMS:
-            maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", code=code, ledger=self.ledger)
+            maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger)
             for authority in settings.certificate_authorities:
                 ca = CertificateAuthority(
                     self, f"CertificateAuthority{authority.name}", settings=authority, maker=maker
@@ -60,8 +60,8 @@ class TrustStack(Stack):
                 self.ca_certificates.append(ca.certificate_pem)
                 self.signing_key = ca.key
 
-        # Registered while the settings name it, also when another issuer has taken over: AWS IoT takes a CA once,
-        # so a registration that was left behind would stand in the way of coming back.
+        # Registered while the settings name it, also with another issuer: AWS IoT registers a CA only once, so
+        # CloudFormation could not register it again later.
         if external_authority is not None:
             issues = settings.issuer == EXTERNAL
             external_ca = ExternalCertificateAuthority(

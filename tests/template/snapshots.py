@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.template.synthesis import ISSUERS, Template, synthesize
+from pki.issuers import ISSUERS
+from tests.template.synthesis import Template, synthesize
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

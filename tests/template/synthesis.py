@@ -14,9 +14,9 @@ from aws_cdk.cx_api import CloudAssembly
 from infra.bundle import Bundle
 from infra.deployment import add_stacks
 from infra.settings import CONTEXT_KEY, Settings
+from pki.issuers import EXTERNAL
 
 ROOT = Path(__file__).parents[2]
-ISSUERS = ("kms", "aws", "external")
 
 EXTERNAL_CA = {
     "certificate": str(ROOT / "tests/template/external_ca/ca.pem"),
@@ -69,7 +69,7 @@ class Templates:
 def context(**overrides: Any) -> dict[str, Any]:
     """cdk.json's context with settings replaced, with the test's CA for the issuer ``external``."""
     whole: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-    if overrides.get("issuer") == "external":
+    if overrides.get("issuer") == EXTERNAL:
         overrides = {"externalCertificateAuthority": EXTERNAL_CA} | overrides
     return whole | {CONTEXT_KEY: whole[CONTEXT_KEY] | overrides}
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from infra.bundle import Bundle, bundle
-from tests.template.synthesis import ISSUERS, ROOT, synthesize
+from pki.issuers import ISSUERS
+from tests.template.synthesis import ROOT, synthesize
 
 # Imports one handler where nothing is to be found but the bundle and Python itself, and says what it loaded.
 IMPORT = """

@@ -1,4 +1,4 @@
-"""The stack that can be replaced: its doors, who may knock, and what the functions are told."""
+"""The stack that can be replaced: its routes, who may call them, and the environment of its functions."""
 
 import json
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from functions.deployment import Choices
-from tests.template.synthesis import ISSUERS, Template, synthesize
+from pki.issuers import ISSUERS
+from tests.template.synthesis import Template, synthesize
 
 HTTP_API = "functions.handlers.http_api.handler"
 SUPERSEDED = "functions.handlers.superseded.handler"

@@ -1,4 +1,4 @@
-"""What the checkers say of the templates: nothing that has not been answered, beside the construct it is about."""
+"""What the checkers say about the templates: each finding is accepted, with its reason, beside its construct."""
 
 import json
 import subprocess
@@ -14,7 +14,8 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from tests.template.synthesis import ISSUERS, add_app_stacks, context
+from pki.issuers import ISSUERS
+from tests.template.synthesis import add_app_stacks, context
 
 
 @dataclass(frozen=True, kw_only=True)

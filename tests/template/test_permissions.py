@@ -1,4 +1,4 @@
-"""What each role may do, word for word: the emulator runs with IAM enforced, so nothing here can be missing either."""
+"""What each role may do, action by action. The emulator enforces IAM, so no permission can be missing either."""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from pki.issuers import ISSUERS
 from tests.template.service_authorization import fits, resource_types
-from tests.template.synthesis import ISSUERS, Template, synthesize
+from tests.template.synthesis import Template, synthesize
 
 IOT = "arn:<Partition>:iot:<Region>:<AccountId>"
 WRITE_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}

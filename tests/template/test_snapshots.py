@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from pki.issuers import ISSUERS
 from tests.template.snapshots import SNAPSHOTS, current
-from tests.template.synthesis import ISSUERS
 
 
 @pytest.mark.parametrize("name", [f"{issuer}-{stack}.json" for issuer in ISSUERS for stack in ("trust", "enrollment")])

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from pki.issuers import ISSUERS
 from tests.template.replacement import replacing_properties
-from tests.template.synthesis import EXTERNAL_CA, ISSUERS, Template, synthesize
+from tests.template.synthesis import EXTERNAL_CA, Template, synthesize
 
 MAKES_CAS = {
     *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
@@ -51,7 +52,7 @@ def test_another_issuer_keeps_the_apis_address(before: str, after: str) -> None:
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_nothing_is_exported_that_could_hold_an_update_up(issuer: str) -> None:
-    """CloudFormation refuses to change an export in use, which would make Trust wait for Enrollment for ever."""
+    """CloudFormation refuses to change an export in use, which would make Trust wait for Enrollment without end."""
     templates = synthesize(issuer=issuer)
     assert all("Export" not in output for output in templates.trust.body["Outputs"].values())
     assert "Fn::ImportValue" not in str(templates.enrollment.body)
@@ -81,7 +82,7 @@ def test_no_setting_but_the_issuer_and_the_ca_replaces_what_devices_use(issuer: 
 
 @pytest.mark.parametrize("after", ["kms", "aws"])
 def test_a_ca_elsewhere_that_the_settings_still_name_stays_registered_for_coming_back(after: str) -> None:
-    """AWS IoT refuses to register a CA twice, so it must not be registered anew on the way back."""
+    """AWS IoT registers a CA only once, so the way back must not register it again."""
     old = synthesize(issuer="external").trust
     new = synthesize(issuer=after, externalCertificateAuthority=EXTERNAL_CA).trust
     ((name, registration),) = old.resources("AWS::IoT::CACertificate").items()

@@ -1,4 +1,4 @@
-"""The stack that lasts: nothing in it that a device depends on can be lost with it."""
+"""The retained stack: what devices depend on outlives it."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ledger import LISTED_ATTRIBUTES
-from tests.template.synthesis import EXTERNAL_CA, ISSUERS, Template, synthesize
+from pki.issuers import ISSUERS
+from tests.template.synthesis import EXTERNAL_CA, Template, synthesize
 
 KEPT = {
     "AWS::DynamoDB::Table",

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from pki.issuers import ISSUERS
 from tests.support.release import FIRST_RELEASE, file_of
 from tests.template.replacement import replacing_properties
 from tests.template.snapshots import normalized
-from tests.template.synthesis import ISSUERS, Template, synthesize
+from tests.template.synthesis import Template, synthesize
 
 # CloudFormation would replace these, and nothing is lost: a version of the API's deployment, a permission to invoke.
 REPLACEABLE = {"AWS::ApiGatewayV2::Deployment", "AWS::Lambda::Permission"}

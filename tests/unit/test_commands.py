@@ -67,6 +67,12 @@ def test_help_lists_every_command_and_every_exit_code(run, program):
     assert exit_codes == [f"  {code:>3}  {meaning}" for code, meaning in ERRORS[program][0].EXIT_CODES]
 
 
+def test_the_operator_s_guide_has_the_same_exit_codes():
+    guide = (ROOT / "docs" / "operator.md").read_text()
+    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in fleet.errors.EXIT_CODES)
+    assert f"| exit code | meaning |\n|---:|---|\n{table}\n" in guide
+
+
 @EACH
 def test_every_error_has_a_documented_exit_code_and_a_name_of_its_own(program):
     module, base = ERRORS[program]

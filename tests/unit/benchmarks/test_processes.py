@@ -1,4 +1,4 @@
-"""What a benchmark says of a process must be so: all of its processor time, the largest process's memory."""
+"""What a benchmark says about a process is true: all of its processor time, the largest process's memory."""
 
 import os
 import sys

@@ -16,7 +16,7 @@ from tests.support.fleet.deployment import deploy
 
 @pytest.fixture(scope="session", autouse=True)
 def sdk_models_are_read_once():
-    """Each command makes its own session, which reads the services' models anew: a tenth of a second each time."""
+    """Each command makes a session of its own, which would read the services' models again: 0.1 s each time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
@@ -24,7 +24,7 @@ def sdk_models_are_read_once():
 
 @pytest.fixture
 def operator_environment(aws_address, monkeypatch, tmp_path):
-    """An operator who is logged in, and whose machine has no AWS configuration of its own."""
+    """An operator with credentials, on a machine without AWS configuration."""
     for name in ("AWS_PROFILE", "ENROLLMENT_URL", "ZYMKEY_FLEET", "CA_BUNDLE", "AWS_CA_BUNDLE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     values = {

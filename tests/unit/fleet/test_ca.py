@@ -1,13 +1,16 @@
-"""The CA of your own: made for trying things out, proved to AWS IoT, checked before it is deployed."""
+"""An own CA: created to try things out, proved to AWS IoT, checked before it is deployed."""
 
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from pki.certificates import verification_certificate
+from pki.certificates import ca_certificate, verification_certificate
+from pki.names import common_name_only
 from tests.support.fleet.authority import CA, CA_KEY, issue, new_key
 
 
@@ -34,7 +37,7 @@ def test_ca_create_never_overwrites_a_ca(run, tmp_path, monkeypatch):
     assert (tmp_path / "ca.key").read_bytes() == before
 
 
-def test_ca_create_wants_a_passphrase(run, tmp_path, monkeypatch):
+def test_ca_create_needs_a_passphrase(run, tmp_path, monkeypatch):
     monkeypatch.setenv("ZYMKEY_FLEET_PASSPHRASE", "")
     assert "is empty" in run("ca", "create", tmp_path).err
     assert list(tmp_path.iterdir()) == []
@@ -66,8 +69,54 @@ def test_ca_check_refuses_a_verification_certificate_for_another_account(run, ca
     assert "common name is 'another', but the registration code of this account" in answer.err
 
 
-def test_ca_check_refuses_a_certificate_that_is_no_ca_s(run, tmp_path):
+def test_ca_check_refuses_a_certificate_that_is_not_a_ca_s(run, tmp_path):
     (tmp_path / "device.crt").write_bytes(issue(new_key()).public_bytes(Encoding.PEM))
     answer = run("ca", "check", "--ca-cert", tmp_path / "device.crt")
     assert answer.code == 1
     assert "basicConstraints CA:TRUE is missing" in answer.err
+
+
+@pytest.mark.parametrize("command", [["ca", "verification-csr"], ["verify"]])
+@pytest.mark.parametrize("half", [slice(0, 2), slice(2, 4)], ids=["certificate", "key"])
+def test_half_a_ca_is_refused_before_anything_is_asked_of_aws(run, ca_files, monkeypatch, command, half):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    answer = run(*command, *ca_files[half])
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "zymkey-fleet: --ca-cert and --ca-key belong together.\nTry: give both, or neither\n"
+
+
+def test_a_ca_whose_key_is_neither_ec_nor_rsa_signs_nothing(run, tmp_path):
+    key = ed25519.Ed25519PrivateKey.generate()
+    now = datetime.now(UTC)
+    ca = (
+        x509.CertificateBuilder()
+        .subject_name(common_name_only("Ed25519 CA"))
+        .issuer_name(common_name_only("Ed25519 CA"))
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, None)
+    )
+    (tmp_path / "ca.crt").write_bytes(ca.public_bytes(Encoding.PEM))
+    (tmp_path / "ca.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    answer = run("ca", "verification-csr", "--ca-cert", tmp_path / "ca.crt", "--ca-key", tmp_path / "ca.key")
+    assert (answer.code, answer.out) == (1, "")
+    assert "is neither an EC nor an RSA key.\nTry: use a CA with an EC or an RSA key" in answer.err
+
+
+def test_an_expired_ca_signs_nothing(run, tmp_path):
+    ca = ca_certificate(
+        signer=CA_KEY,
+        common_name="old CA",
+        organization="",
+        validity_years=1,
+        now=datetime.now(UTC) - timedelta(days=800),
+    )
+    (tmp_path / "ca.crt").write_bytes(ca.public_bytes(Encoding.PEM))
+    (tmp_path / "ca.key").write_bytes(CA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    answer = run("ca", "verification-csr", "--ca-cert", tmp_path / "ca.crt", "--ca-key", tmp_path / "ca.key")
+    assert (answer.code, answer.out) == (1, "")
+    assert "The CA certificate expired at " in answer.err
+    assert "Try: use a CA that zymkey-fleet ca check accepts" in answer.err

@@ -1,4 +1,4 @@
-"""A CA that is not in AWS: CSRs wait, are signed here or elsewhere, and each certificate is checked before its use."""
+"""An external CA: CSRs wait, are signed here or with other tools, and each certificate is checked before its use."""
 
 import subprocess
 import time
@@ -60,7 +60,7 @@ def in_aws_iot(cloud):
     return {each["certificateId"] for each in cloud.iot.list_certificates(pageSize=250)["certificates"]}
 
 
-def test_pending_lists_who_waits_for_what(run, cloud):
+def test_pending_lists_what_waits_for_a_signature_and_for_approval(run, cloud):
     key, stranger = wait_for_signature(cloud), new_key()
     cloud.ledger.hold_for_approval(fingerprint=fingerprint(stranger), suggested_name="pi-9", now=int(time.time()))
     assert [(each["waitsFor"], each["fingerprint"], each["name"]) for each in run("pending", "--json").json] == [
@@ -173,7 +173,7 @@ def test_sign_refuses_a_ca_that_the_deployment_does_not_have(run, cloud, tmp_pat
     assert cloud.ledger.device("pi-1").state is State.PENDING
 
 
-def test_sign_and_import_are_for_a_ca_elsewhere(run, aws, monkeypatch, operator_environment, ca_files, tmp_path):
+def test_sign_and_import_are_for_an_external_ca(run, aws, monkeypatch, operator_environment, ca_files, tmp_path):
     deploy(aws, monkeypatch, "kms")
     for command in (["sign", *ca_files], ["import", tmp_path]):
         answer = run(*command)
@@ -220,7 +220,7 @@ def other_ca(key, name):
     ],
     ids=["another key", "another name", "another CA", "expired", "another fleet's", "a CA's own"],
 )
-def test_import_refuses_a_certificate_that_is_not_right_with_the_reason_and_registers_the_others(
+def test_import_refuses_a_wrong_certificate_with_the_reason_and_registers_the_others(
     run, cloud, tmp_path, make, reason
 ):
     key, good_key = wait_for_signature(cloud), wait_for_signature(cloud, "pi-3")
@@ -267,14 +267,14 @@ def test_import_says_when_a_folder_has_nothing_to_import(run, cloud, tmp_path):
     assert "cannot be read: No such file" in run("import", tmp_path / "none").err
 
 
-def test_an_endpoint_that_does_not_answer_is_said_to_be_silent(run, cloud, ca_files, monkeypatch):
+def test_an_endpoint_that_does_not_answer_is_named(run, cloud, ca_files, monkeypatch):
     monkeypatch.setenv("ENROLLMENT_URL", "http://127.0.0.1:9")
     answer = run("sign", *ca_files)
     assert answer.code == 6
     assert answer.err.startswith("zymkey-fleet: No answer from http://127.0.0.1:9: ")
 
 
-def test_a_ca_elsewhere_is_retired_by_its_common_name_and_only_by_force_for_it_is_the_one_that_issues(run, cloud):
+def test_an_external_ca_is_retired_by_its_common_name_and_only_by_force_since_it_issues(run, cloud):
     assert "is the newest, which issues" in run("ca", "retire", "fleet CA").err
     assert run("ca", "retire", "fleet CA", "--force").code == 0
     (ca,) = cloud.iot.list_ca_certificates()["certificates"]

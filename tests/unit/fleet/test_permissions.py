@@ -1,4 +1,4 @@
-"""The operators' managed policy holds what the commands say that they call, and nothing else."""
+"""The operators' managed policy permits what the commands document that they call, and nothing else."""
 
 import json
 import re
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = sorted(
     path for path in (ROOT / "fleet" / "commands").glob("*.py") if path.name not in ("__init__.py", "ca.py")
 )
-# Anybody may ask who he is (AWS STS API reference, GetCallerIdentity).
+# It needs no permission (AWS STS API reference, GetCallerIdentity).
 NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 
 
@@ -40,9 +40,9 @@ def granted():
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
-def test_an_operator_may_do_what_each_command_says_that_it_does(path):
+def test_the_policy_permits_what_each_command_documents(path):
     assert documented(path) - NEEDS_NO_PERMISSION <= granted()
 
 
-def test_an_operator_may_do_nothing_that_no_command_does():
+def test_the_policy_permits_nothing_that_no_command_documents():
     assert granted() == {action for path in COMMANDS for action in documented(path)} - NEEDS_NO_PERMISSION

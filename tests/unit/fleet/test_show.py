@@ -1,4 +1,4 @@
-"""What the ledger tells of one device, and the retirement of a CA."""
+"""What the ledger tells about one device, and the retirement of a CA."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def test_show_and_history_remember_a_removed_device(run, cloud):
 
 
 @pytest.mark.parametrize("command", ["show", "history"])
-def test_a_name_that_was_never_used_is_said_to_be_unknown(run, cloud, command):
+def test_a_name_that_was_never_used_is_refused(run, cloud, command):
     answer = run(command, "pi-7")
     assert (answer.code, answer.out) == (1, "")
     assert "There is no device 'pi-7'" in answer.err
@@ -86,7 +86,7 @@ def ca_status(cloud):
     return description["status"]
 
 
-def test_an_older_ca_is_retired_when_nobody_holds_its_certificates(run, rotated):
+def test_an_older_ca_is_retired_when_no_device_holds_its_certificates(run, rotated):
     answer = run("ca", "retire", "2026", "--json")
     assert answer.json == {"name": "2026", "certificateIds": [certificate_id(CA)], "retired": True}
     assert ca_status(rotated) == "INACTIVE"
@@ -125,7 +125,7 @@ def test_the_ca_that_issues_is_never_retired(run, rotated):
     assert "is the newest, which issues" in answer.err
 
 
-def test_a_ca_that_does_not_exist_is_said_to_be_unknown_with_those_that_do(run, rotated):
+def test_an_unknown_ca_is_refused_with_the_names_that_exist(run, rotated):
     answer = run("ca", "retire", "1999")
     assert answer.code == 1
     assert "There is no CA '1999'; there are: 2026, 2027." in answer.err
