@@ -45,7 +45,7 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
     if settings.url is None:
         raise UsageError(
             "the enrollment URL is missing.",
-            cure="zymkey-iot bootstrap https://…, as zymkey-fleet invite prints it",
+            cure="run the command that zymkey-fleet invite has printed: zymkey-iot bootstrap https://…",
         )
     state = StateFolder(settings.state)
     with state.locked():

@@ -1,4 +1,4 @@
-"""The device's certificate: whose it is, until when, and when a new one is due."""
+"""The device's certificate: which name and key it is for, how long it is valid, and when a new one is due."""
 
 import datetime
 import hashlib
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from .errors import CertificateUnusable
 
-# A renewal is due when this much of the life is over, as in AWS's and smallstep's practice.
+# A renewal is due after this part of the life, as AWS and smallstep recommend.
 DUE_NUMERATOR, DUE_DENOMINATOR = 2, 3
 
 
@@ -24,13 +24,17 @@ class DeviceCertificate:
 
     @classmethod
     def from_pem(cls, pem: bytes, *, source: str) -> "DeviceCertificate":
-        """Raises CertificateUnusable, naming `source`."""
+        """Read one certificate. ``source`` is the file's name, for the error.
+
+        Raises:
+            CertificateUnusable: ``pem`` is no certificate.
+        """
         try:
             return cls(x509.load_pem_x509_certificate(pem))
         except ValueError:
             raise CertificateUnusable(
                 f"{source} does not hold a certificate in PEM.",
-                cure=f"remove it and bootstrap again, which gets the same certificate: rm {source}",
+                cure=f"remove the file (rm {source}) and bootstrap again, which gets the same certificate",
             ) from None
 
     @cached_property
@@ -43,7 +47,7 @@ class DeviceCertificate:
 
     @property
     def certificate_id(self) -> str:
-        """AWS IoT's name for it: the SHA-256 of the DER, in hex."""
+        """AWS IoT's name for the certificate: the SHA-256 of the DER, in hex."""
         return hashlib.sha256(self.der).hexdigest()
 
     @property
@@ -62,25 +66,25 @@ class DeviceCertificate:
 
     @property
     def due_at(self) -> datetime.datetime:
-        """From here on a new one may be had: at two thirds of the life."""
+        """When a renewal becomes due: at two thirds of the life. From then on the cloud issues a new certificate."""
         return self.not_before + (self.not_after - self.not_before) * DUE_NUMERATOR / DUE_DENOMINATOR
 
     def is_due(self, now: datetime.datetime) -> bool:
         return now >= self.due_at
 
     def is_for(self, public_key: ec.EllipticCurvePublicKey) -> bool:
-        """Whether this certifies that key. Another key means a swapped HSM, or another slot."""
+        """Whether the certificate is for that key. If not, the HSM was swapped, or the slot is another."""
         return self.x509.public_key() == public_key
 
     def topic_name(self, name: str) -> str:
-        """What stands for `{device}` in this device's topics over HTTPS.
+        """What replaces ``{device}`` in this device's topics over HTTPS: its name, or the certificate's id.
 
-        HTTPS connections have no thing, so the policy scopes them by the certificate's common name and by its
-        id. Whether Amazon's issuer keeps a CSR's subject is not documented, so the certificate decides.
+        HTTPS connections have no thing, so the policy allows topics by the certificate's common name and by its id.
+        Whether Amazon's CA keeps a CSR's subject is not documented, so the certificate decides.
         """
         return name if self.common_name == name else self.certificate_id
 
 
 def now() -> datetime.datetime:
-    """The time, aware and in UTC, as certificates have it."""
+    """The time by this machine's clock, as an aware datetime in UTC."""
     return datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""What the cloud tells a device about itself: where the data endpoint is, and which topics are allowed."""
+"""What the cloud tells a device: where the data endpoint is, and which topics are allowed."""
 
 import json
 import ssl
@@ -27,7 +27,11 @@ class Configuration:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Configuration":
-        """Raises ValueError when a member is missing or of the wrong type."""
+        """Read the document.
+
+        Raises:
+            ValueError: a member is missing or of the wrong type.
+        """
         try:
             data = json.loads(document)
             topics = data["topics"]
@@ -41,10 +45,10 @@ class Configuration:
                 subscribe=tuple(_text(topic) for topic in topics["subscribe"]),
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"no configuration: {error}") from None
+            raise ValueError(f"something that is no configuration: {error}") from None
 
     def as_set(self, settings: Settings) -> "Configuration":
-        """The same with the endpoint and ports that the user set instead."""
+        """The configuration with the endpoint and ports that the user has set instead of the cloud's."""
         return replace(
             self,
             data_endpoint=settings.endpoint or self.data_endpoint,
@@ -53,9 +57,9 @@ class Configuration:
         )
 
     def test_topic(self, device: str, *, last: str = "bootstrap") -> str | None:
-        """A topic that the device may publish to: the first template, its wildcards filled in.
+        """A topic that the device may publish to: the first template with its wildcards filled in.
 
-        `devices/{device}/*` gives `devices/pi-7/bootstrap`. None when the fleet's devices may not publish.
+        ``devices/{device}/*`` gives ``devices/pi-7/bootstrap``. None when the fleet's devices may not publish.
         """
         if not self.publish:
             return None
@@ -63,17 +67,23 @@ class Configuration:
 
 
 def fetch(url: str, *, context: ssl.SSLContext) -> tuple[Configuration, bytes]:
-    """The configuration and the document as it came. Raises Busy, UnexpectedReply, and as `https.request`."""
+    """Ask for the configuration; return it, and the document as it was received.
+
+    Raises:
+        Busy: the cloud cannot answer now.
+        UnexpectedReply: there is no configuration at this URL.
+        NetworkError, ServerNotTrusted: as ``https.request`` raises them.
+    """
     reply = https.request("GET", url + PATH, context=context, headers={"Accept": "application/json"})
     if reply.status == 429 or reply.status >= 500:
-        raise Busy(f"the configuration cannot be had now ({reply.status}).", retry_after=reply.retry_after)
-    cure = "check that the URL is the fleet's enrollment URL: the output EnrollmentUrl of the stack"
+        raise Busy(f"the cloud cannot send the configuration now ({reply.status}).", retry_after=reply.retry_after)
+    cure = "check the enrollment URL: it is the output EnrollmentUrl of the stack"
     if reply.status != 200:
         raise UnexpectedReply(f"there is no configuration at {url}{PATH} ({reply.status}).", cure=cure)
     try:
         return Configuration.from_json(reply.body), reply.body
     except ValueError as error:
-        raise UnexpectedReply(f"{url}{PATH} answers with {error}.", cure=cure) from None
+        raise UnexpectedReply(f"{url}{PATH} sent {error}.", cure=cure) from None
 
 
 def _text(value: object) -> str:

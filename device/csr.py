@@ -1,4 +1,4 @@
-"""The certificate signing request: one signature by the key, and a check that it is one."""
+"""The certificate signing request: one signature by the key, and a check of that signature."""
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -11,9 +11,10 @@ from .keys import DeviceKey
 
 
 def make_csr(key: DeviceKey, name: str) -> bytes:
-    """A PKCS#10 request (RFC 2986) in DER with subject CN=`name`, signed by `key`.
+    """A PKCS#10 request (RFC 2986) in DER with the subject CN=``name``, signed by ``key``.
 
-    Raises KeyUnavailable when the key does not sign, or signs something that its public key does not verify.
+    Raises:
+        KeyUnavailable: the key does not sign, or its public key does not verify the signature.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     csr = key.request(subject)
@@ -22,7 +23,7 @@ def make_csr(key: DeviceKey, name: str) -> bytes:
     except InvalidSignature:
         # A request with a wrong signature builds without complaint, and only the server would notice.
         raise KeyUnavailable(
-            f"the {key.title()} signed, and its public key does not verify the signature.",
-            cure="power the Pi off and on; if it stays so, the HSM is defective or its library does not fit",
+            f"the {key.title()} made a signature that its public key does not verify.",
+            cure="power the Pi off and on; if that does not help, the HSM is defective or its library does not fit",
         ) from None
     return csr.public_bytes(serialization.Encoding.DER)

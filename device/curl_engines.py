@@ -44,13 +44,13 @@ def engine_fault(version: str) -> EngineFault | None:
         revision = int(match.group(1) or 0)
         if revision < 5:
             return EngineFault(
-                f"is Debian 13's, which finds no engine from {_BROKEN_IN_DEBIAN_13}",
+                f"is known to fail with engines (Debian 13's curl {_BROKEN_IN_DEBIAN_13})",
                 f"{_UPGRADE}, which brings 8.14.1-2+deb13u5 or later",
             )
     if re.match(r"7\.74\.0(?!\d)", version):
         return EngineFault(
-            "is Debian 11's, of which Zymbit warns that engines do not work",
-            "Raspberry Pi OS bookworm or trixie, which have a newer curl",
+            "is known to fail with engines (Zymbit warns of Debian 11's curl 7.74.0)",
+            "use Raspberry Pi OS bookworm or trixie, which have a newer curl",
         )
     return None
 

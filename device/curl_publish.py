@@ -1,8 +1,8 @@
-"""Publish over HTTPS with the `curl` command and an OpenSSL engine: the vendor's documented way.
+"""Publish over HTTPS with the ``curl`` command and an OpenSSL engine: the vendor's documented way.
 
     curl --cert certificate.pem --engine zymkey_ssl --key-type ENG --key nonzymkey.key --data-binary @- URL
 
-The fallback when this Python's OpenSSL cannot ask for signatures, and the way of `engine:` keys.
+The fallback when this Python's OpenSSL cannot ask for signatures, and the way for ``engine:`` keys.
 """
 
 import os
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .certificate import DeviceCertificate
+from .cures import ANOTHER_NETWORK, CHECK_CA_FILE, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .curl_engines import cure_for_no_engine
 from .errors import (
     ClockWrong,
@@ -26,7 +27,7 @@ from .errors import (
     ServerNotTrusted,
     UsageError,
 )
-from .https import MIDDLE_BOX, TIMEOUT, Reply
+from .https import TIMEOUT, Reply
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .keys.command_line import CommandLineKey
@@ -45,7 +46,7 @@ class CurlPublisher:
         self.how = f"curl, {key.title()}"
 
     def publish(self, topic: str, payload: bytes) -> str:
-        """As `HttpsPublisher.publish`: returns the trace id, raises the same errors."""
+        """As ``HttpsPublisher.publish``: returns the trace id, raises the same errors."""
         with self._key.on_command_line() as key, _in_memory(self._certificate.pem) as certificate:
             self._key.signatures += 1
             try:
@@ -66,7 +67,7 @@ class CurlPublisher:
         return read_reply(Reply(int(status), {"retry-after": retry_after}, body), topic)
 
     def command(self, key: CommandLineKey, topic: str, *, certificate: str) -> list[str]:
-        """The command line; the payload comes on stdin. `-q` first keeps a user's ~/.curlrc out of it."""
+        """The command line; the payload comes on stdin. ``-q`` comes first: it makes curl ignore ~/.curlrc."""
         return [
             *("curl", "-q", "--silent", "--show-error", "--tlsv1.2", "--max-time", f"{TIMEOUT:.0f}"),
             *("--cacert", str(self._roots), "--cert", certificate, *key.curl()),
@@ -84,39 +85,39 @@ class CurlPublisher:
             )
         if code == 58:
             return KeyUnavailable(
-                f"curl could not use the certificate with the key in the {self._key.title()}: {said}.",
-                cure="zymkey-iot key shows whether the key answers at all",
+                f"curl cannot use the certificate with the key in the {self._key.title()}: {said}.",
+                cure="check whether the key answers: zymkey-iot key",
             )
         if code == 77:
-            return UsageError(f"curl cannot read the CA file {self._roots}.")
+            return UsageError(f"curl cannot read the CA file {self._roots}.", cure=CHECK_CA_FILE)
         if code == 60 and ("expired" in said or "not yet valid" in said):
             return ClockWrong(
-                f"the certificate of {self._endpoint} is not valid at this time, by this machine's clock: {said}.",
-                cure="set the clock: timedatectl set-ntp true, then timedatectl to see it",
+                f"the certificate of {self._endpoint} is not valid now, by this machine's clock: {said}.",
+                cure=SET_CLOCK,
             )
         if code == 60:
             return ServerNotTrusted(
                 f"the certificate of {self._endpoint} is not trusted: {said}.",
-                cure="check the clock (timedatectl); if a proxy opens TLS, give its root with --ca-file",
+                cure="check the clock (timedatectl); if a proxy opens TLS, give the proxy's root with --ca-file",
             )
         if code in (35, 52, 55, 56):
-            # From the handshake to the first read: the ways in which AWS IoT refuses a certificate.
-            hung_up = HungUp(said or "the connection ended", cure=MIDDLE_BOX)
+            # From the handshake to the first read: this is how AWS IoT refuses a certificate.
+            hung_up = HungUp(said or "the connection was closed", cure=ANOTHER_NETWORK)
             return refused(hung_up, self._endpoint, self._certificate)
         if code == 6:
-            return NameNotResolved(f"the name of {peer} does not resolve.", cure="check DNS: resolvectl status")
+            return NameNotResolved(f"the name of {peer} does not resolve.", cure=CHECK_DNS)
         if code in (5, 97):
-            return ProxyFailed(f"the proxy did not connect: {said}.", cure="check HTTPS_PROXY and NO_PROXY")
+            return ProxyFailed(f"the proxy did not connect: {said}.", cure=CHECK_PROXY)
         if code == 7:
             return PortClosed(f"{peer} was not reached: {said}.", cure="check the network and the port")
         if code == 28:
-            return NoAnswer(f"{peer} did not answer within {TIMEOUT:.0f} s.", cure=MIDDLE_BOX)
+            return NoAnswer(f"{peer} did not answer within {TIMEOUT:.0f} s.", cure=ANOTHER_NETWORK)
         return NetworkError(f"curl ended with {code}: {said}.")
 
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[int]:
-    """A file without a name for curl to inherit: a certificate that is being tried is in no fixed place."""
+    """A file in memory for curl to inherit: the certificate may not be in its place yet, while it is tried."""
     descriptor = os.memfd_create("certificate", 0)
     try:
         os.write(descriptor, content)

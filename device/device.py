@@ -1,4 +1,4 @@
-"""Ways to the data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
+"""The device at its data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
 
 import ssl
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .tls import client_context, roots
 
 
 class Publisher(Protocol):
-    """Publishes over HTTPS; `how` says in a few words by what means."""
+    """Publishes over HTTPS; ``how`` says in a few words which way."""
 
     how: str
 
@@ -27,7 +27,7 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True)
 class Device:
-    """One device's data endpoint. `context` trusts the right roots and shows no certificate yet."""
+    """A device: key, certificate, configuration. ``context`` trusts the right roots, and shows no certificate yet."""
 
     settings: Settings
     configuration: Configuration
@@ -36,7 +36,7 @@ class Device:
     context: ssl.SSLContext
 
     def https(self) -> Publisher:
-        """By `settings.tls`; `auto` takes the signer, and curl for keys that are the engine's anyway."""
+        """The way that ``settings.tls`` names; ``auto`` is the signer, and curl for ``engine:`` keys."""
         way = self.settings.tls
         if way == "curl" or (way == "auto" and self.key.kind == "engine"):
             return self._by_curl()
@@ -54,12 +54,18 @@ class Device:
             return self._by_curl()
 
     def mqtt(self, *, chain: Sequence[DeviceCertificate] = ()) -> MqttRoundTrip:
-        """MQTT needs TLS in this process. Raises UsageError when the user rules that out.
+        """MQTT, which needs TLS in this process.
 
-        `chain` is shown with the certificate: the CA that signed it.
+        Args:
+            chain: shown with the certificate: the CA that signed it.
+
+        Raises:
+            UsageError: ``settings.tls`` is ``curl``.
         """
         if self.settings.tls == "curl":
-            raise UsageError("curl does not speak MQTT with a client certificate.", cure="--tls signer or auto")
+            raise UsageError(
+                "curl cannot publish over MQTT with a client certificate.", cure="--tls signer or --tls auto"
+            )
         return MqttRoundTrip(
             endpoint=self.configuration.data_endpoint,
             port=self.configuration.mqtt_port,
@@ -71,12 +77,12 @@ class Device:
         )
 
     def topic(self, template: str, *, mqtt: bool = False) -> str:
-        """`template` with `{device}` as the policy knows this device: by name, over HTTPS perhaps by id."""
+        """``template`` with ``{device}`` filled in: the device's name, or over HTTPS perhaps the certificate's id."""
         name = self.settings.name
         return template.replace("{device}", name if mqtt else self.certificate.topic_name(name))
 
     def _by_curl(self) -> Publisher:
-        # Imported here: with subprocess it is 0.4 MB that most devices never need.
+        # Imported here: with subprocess it takes 0.4 MB of memory, which most devices never need.
         from .curl_publish import CurlPublisher
 
         return CurlPublisher(

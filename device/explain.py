@@ -1,4 +1,4 @@
-"""What a bootstrap does, as commands for a person to paste into a shell."""
+"""The steps of a bootstrap, as commands to paste into a shell."""
 
 import shlex
 
@@ -15,7 +15,7 @@ from .tls import roots
 
 
 def explain(settings: Settings) -> str:
-    """A shell script with comments. Asks the key nothing but its name, and shows no token and no PIN."""
+    """A shell script with comments. It costs no signature, and shows no token and no PIN."""
     key = open_key(settings).by_hand()
     url = settings.url or "https://ENROLLMENT-URL"
     state = StateFolder(settings.state)
@@ -33,7 +33,7 @@ def explain(settings: Settings) -> str:
 
 
 def _environment(key: CommandLineKey) -> str:
-    lines = ["# In sh or bash. Files are made in the current folder."]
+    lines = ["# For sh or bash. The commands write their files into the current folder."]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in key.environment.items()]
     return "\n".join(lines) + "\n"
 
@@ -41,7 +41,7 @@ def _environment(key: CommandLineKey) -> str:
 def _request(name: str, key: CommandLineKey) -> str:
     request = ["openssl", "req", "-new", "-sha256", *key.openssl(), "-subj", f"/CN={name}", "-outform", "DER"]
     return (
-        "# 1. A certificate signing request, signed by the key. EST takes it in base64 (RFC 8951).\n"
+        "# 1. Make a certificate signing request, signed by the key. EST wants it in base64 (RFC 8951).\n"
         f"{shlex.join(request)} | openssl base64 -A > request.p10\n"
     )
 
@@ -50,8 +50,10 @@ def _enroll(settings: Settings, url: str) -> str:
     request = ["curl", "--fail-with-body", *_trust(settings), "--header", "Content-Type: application/pkcs10"]
     request += ["--data-binary", "@request.p10", f"{url}{EST_PATH}/simpleenroll"]
     return (
-        "# 2. Enroll. With a token, add to curl:  --user " + settings.name + "  and paste the token when it asks.\n"
-        "#    202 means that the operator has not approved yet: the same command again, later.\n"
+        "# 2. Enroll. If you have a token, add to curl:  --user "
+        + settings.name
+        + "  and paste the token when curl asks.\n"
+        "#    202 means that the operator has not approved this device yet: run the same command again later.\n"
         f"{shlex.join(request)} > certificate.p7\n"
         "openssl base64 -d -A -in certificate.p7 | openssl pkcs7 -inform DER -print_certs | openssl x509"
         " > certificate.pem\n"
@@ -60,7 +62,7 @@ def _enroll(settings: Settings, url: str) -> str:
 
 def _configuration(settings: Settings, url: str) -> str:
     request = ["curl", "--fail-with-body", *_trust(settings), url + CONFIGURATION_PATH]
-    return f"# 3. Where to publish, and what.\n{shlex.join(request)}\n"
+    return f"# 3. Fetch the configuration: the data endpoint, and the topics that are allowed.\n{shlex.join(request)}\n"
 
 
 def _publish(settings: Settings, state: StateFolder, key: CommandLineKey, configuration: Configuration | None) -> str:
@@ -70,10 +72,7 @@ def _publish(settings: Settings, state: StateFolder, key: CommandLineKey, config
         topic = configuration.test_topic(_topic_name(settings, state)) or topic
     request = ["curl", "--tlsv1.2", *_trust(settings), "--cert", "certificate.pem", *key.curl()]
     request += ["--data", '{"hello": "world"}', publish_url(endpoint, port, topic)]
-    return (
-        '# 4. Publish over mutual TLS, signed by the key. {"message":"OK"} is what AWS IoT answers.\n'
-        f"{shlex.join(request)}\n"
-    )
+    return f'# 4. Publish over mutual TLS with the key. AWS IoT answers {{"message":"OK"}}.\n{shlex.join(request)}\n'
 
 
 def _topic_name(settings: Settings, state: StateFolder) -> str:

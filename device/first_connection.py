@@ -1,12 +1,11 @@
-"""The first connection of a certificate that AWS IoT has never met, because the fleet's CA signed it elsewhere.
+"""The first connection with a certificate that AWS IoT does not know yet, because the fleet's CA signed it elsewhere.
 
-AWS IoT registers such a certificate when it comes with an MQTT CONNECT, and only then: it drops that connection and
-tells the fleet, which activates the certificate if the key may enroll (AWS IoT developer guide, "Just-in-time
-registration"). Where that is switched off, or the message is lost, or a token has to be shown, the device uploads
-the certificate itself.
+AWS IoT registers such a certificate at an MQTT CONNECT, and only then: it drops that connection and tells the fleet,
+which activates the certificate if the key may enroll (AWS IoT developer guide, "Just-in-time registration"). Where that
+is switched off, or the message is lost, or a token has to be shown, the device uploads the certificate itself.
 
-What it costs the HSM: a signature for each connection. Three where the fleet is quick: the publish that is refused,
-the connection that is dropped, and the publish that is taken. The upload costs none.
+Each connection costs the HSM one signature. If the fleet is quick there are three connections: the publish that is
+refused, the connection that is dropped, and the publish that is accepted. The upload costs no signature.
 """
 
 import time
@@ -34,39 +33,44 @@ from .steps import SETTLING_TIME, enroll, prove_over_https, publish_test_message
 from .store import StateFolder
 from .upload import upload
 
-# How long the fleet gets to act on AWS IoT's message: a function that starts, six calls.
+# Seconds for the fleet to act on AWS IoT's message: a function starts and makes six calls.
 REGISTRATION_TIME = 20.0
-# No use to look sooner; each look is a signature.
+# Seconds until the first look. The fleet is never quicker, and each look costs a signature.
 FIRST_LOOK = 3.0
 
 Answer = TypeVar("Answer")
 
 
 def prove_first_connection(device: Device, state: StateFolder, report: Report) -> Device:
-    """Have the certificate let in, and prove it with a publish. Returns the device with the certificate that was.
+    """Have the certificate accepted, and prove it with a publish.
 
-    Raises CertificateUnwanted when the fleet never takes such a certificate, EnrollmentRefused and Pending when it
-    does not take it of this device, or not yet.
+    Returns the device with the certificate that was accepted: this one, or one that the fleet issued in its place.
+
+    Raises:
+        CertificateUnwanted: the fleet never accepts such a certificate.
+        EnrollmentRefused: the fleet does not accept it from this device.
+        Pending: the fleet does not accept it yet.
     """
     refusal = _refusal(device, report, within=0)
     if refusal is None:
         return device
     try:
-        return _let_in(device, refusal, state, report)
+        return _accepted(device, refusal, state, report)
     except CertificateUnwanted:
-        # Or the next bootstrap, without it, would find it here and end in the same way.
+        # If it stayed, the next bootstrap would find it here, and end in the same way.
         state.drop_candidate()
         raise
 
 
-def _let_in(device: Device, refusal: DeviceError, state: StateFolder, report: Report) -> Device:
+def _accepted(device: Device, refusal: DeviceError, state: StateFolder, report: Report) -> Device:
     if device.configuration.issuer != EXTERNAL_ISSUER:
-        raise _no_place(device, refusal)
+        raise _never_accepted(device, refusal)
     authority = _authority(device, report)
-    # With a token the key is one that the fleet does not know yet, and a connection does not show tokens.
+    # A device with a token has a key that the fleet does not know yet, and a connection cannot show the token.
     if device.settings.token is None and _is_dropped(device, authority, report):
         report.note(
-            "AWS IoT always drops the first connection of a certificate: it registers it, and the fleet activates it."
+            "AWS IoT always drops the first connection with a new certificate: it registers the certificate, and the"
+            " fleet activates it."
         )
         time.sleep(FIRST_LOOK)
         if _refusal(device, report, within=REGISTRATION_TIME - FIRST_LOOK) is None:
@@ -77,7 +81,7 @@ def _let_in(device: Device, refusal: DeviceError, state: StateFolder, report: Re
 
 
 def _refusal(device: Device, report: Report, *, within: float) -> DeviceError | None:
-    """Publish; None when AWS IoT takes it, else why it does not let the device in. Other failures are raised."""
+    """Publish; None when AWS IoT accepts the message, else the refusal. Other failures are raised."""
     with report.step("publish") as step:
         try:
             publish_test_message(device, step, report, give_up_after=within)
@@ -87,27 +91,27 @@ def _refusal(device: Device, report: Report, *, within: float) -> DeviceError | 
     return None
 
 
-def _no_place(device: Device, refusal: DeviceError) -> DeviceError:
+def _never_accepted(device: Device, refusal: DeviceError) -> DeviceError:
     if isinstance(refusal, TopicDenied):
-        return refusal  # AWS IoT knows the certificate well
+        return refusal  # AWS IoT knows the certificate
     return CertificateUnwanted(
-        "AWS IoT does not know the certificate, and this fleet takes none that was signed elsewhere: its issuer is"
-        f" {device.configuration.issuer}.",
-        cure="bootstrap without a certificate: the fleet issues one for the same key",
+        "AWS IoT does not know the certificate, and this fleet does not accept certificates that were signed elsewhere:"
+        f" its issuer is {device.configuration.issuer}.",
+        cure="bootstrap without --certificate: the fleet then issues a certificate for the same key",
     )
 
 
 def _authority(device: Device, report: Report) -> DeviceCertificate:
-    """The CA of the fleet that signed the certificate, which belongs to a first connection. Asks the cloud."""
+    """The fleet's CA that signed the certificate, for the first connection to show. Asks the cloud."""
     url = device.settings.url or ""
-    authorities = _insist(device, report, lambda: est.ca_certificates(url, context=device.context))
+    authorities = _retried(device, report, lambda: est.ca_certificates(url, context=device.context))
     for authority in authorities:
         if _has_signed(authority, device.certificate):
             return authority
     raise CertificateUnwanted(
-        f"the certificate was signed by {device.certificate.x509.issuer.rfc4514_string()!r}, and not by this fleet's"
-        f" CA, {_names(authorities)}.",
-        cure="a certificate of that CA; or bootstrap without one, and the fleet issues it",
+        f"the certificate was signed by {device.certificate.x509.issuer.rfc4514_string()!r}, not by this fleet's CA,"
+        f" {_names(authorities)}.",
+        cure="use a certificate from that CA; or bootstrap without --certificate, and the fleet issues one",
     )
 
 
@@ -124,28 +128,28 @@ def _names(authorities: Sequence[DeviceCertificate]) -> str:
 
 
 def _is_dropped(device: Device, authority: DeviceCertificate, report: Report) -> bool:
-    """Make the first connection. False where MQTT is out of reach, which is no reason to give up."""
+    """Make the first connection. False when MQTT cannot be reached, which is no reason to give up."""
     with report.step("connect") as step:
         try:
-            # With the CA's certificate, as the developer guide wants it of a first connection.
+            # With the CA's certificate, as the developer guide asks for at a first connection.
             device.mqtt(chain=[authority]).connect()
         except CertificateRefused:
-            step.done = "over MQTT, and dropped, as it must be"
+            step.done = "over MQTT; AWS IoT dropped the connection, as expected"
         except TopicDenied:
-            step.done = "over MQTT; the certificate is registered, and its policy not attached yet"
+            step.done = "over MQTT; the certificate is registered, but its policy is not attached yet"
         except (NetworkError, ServerNotTrusted, SignerUnsupported, UsageError) as failure:
-            step.done = f"not over MQTT: {failure.cause}"
+            step.done = f"MQTT cannot be used: {failure.cause}"
             return False
         else:
-            step.done = "over MQTT, and accepted"
+            step.done = "over MQTT; AWS IoT accepted the connection"
     return True
 
 
 def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
-    """Hand the certificate to the fleet. If it had it before, and this was not enough, take what it issues now."""
+    """Upload the certificate to the fleet. If the fleet has had it before, and that did not help, enroll instead."""
     settings = device.settings
     with report.step("upload") as step:
-        fresh = _insist(
+        fresh = _retried(
             device,
             report,
             lambda: upload(
@@ -157,13 +161,15 @@ def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
                 context=device.context,
             ),
         )
-        step.done = "the fleet has registered the certificate" if fresh else "the fleet has had the certificate before"
+        step.done = (
+            "the fleet registered the certificate" if fresh else "the fleet had registered the certificate before"
+        )
     if fresh:
         return device
-    # Superseded by a renewal whose files are lost, perhaps. The same comes back if it is still the right one.
+    # Perhaps a renewal has superseded it, and its files are lost. If not, the fleet sends the same certificate.
     certificate = enroll(state, device.key, settings, device.context, report)
     return Device(settings, device.configuration, certificate, device.key, device.context)
 
 
-def _insist(device: Device, report: Report, operation: Callable[[], Answer]) -> Answer:
+def _retried(device: Device, report: Report, operation: Callable[[], Answer]) -> Answer:
     return retry.retry(operation, give_up_after=device.settings.give_up_after, on_wait=tell_wait(report))

@@ -1,14 +1,14 @@
-"""Programs that use the certificate learn of a new one: the hooks in /etc/zymkey-iot/on-renew.d.
+"""The hooks in /etc/zymkey-iot/on-renew.d tell the programs that use the certificate that there is a new one.
 
-Every executable file there is run in the order of names, with the paths in its environment:
+Every executable file in that folder is run, in the order of the names, with the paths in its environment:
 
     ZYMKEY_IOT_CERTIFICATE      the certificate in use, PEM
     ZYMKEY_IOT_CONFIGURATION    the cloud's configuration, JSON
     ZYMKEY_IOT_CERTIFICATE_ID   AWS IoT's name for the certificate
     ZYMKEY_IOT_NAME   ZYMKEY_IOT_KEY   ZYMKEY_IOT_STATE
 
-A hook that fails is run again by the next renew, which the timer starts, until it succeeds. Hooks run as the owner of
-their folder: a renewal by another user, such as the service's, leaves them to `zymkey-iot hooks`.
+A hook that fails is run again at the next renewal check, which the timer starts, until it succeeds. Hooks run as the
+owner of their folder: a renewal by another user, such as the service's, leaves them to ``zymkey-iot hooks``.
 """
 
 import os
@@ -25,12 +25,16 @@ TIMEOUT = 300
 
 
 def run_pending_hooks(state: StateFolder, settings: Settings, certificate: DeviceCertificate, report: Report) -> None:
-    """Run the hooks if a certificate has become new since they last succeeded. Raises HookFailed."""
+    """Run the hooks if there is a new certificate since they last succeeded.
+
+    Raises:
+        HookFailed: a hook did not start, did not end, or ended with an error. The certificate stays in use.
+    """
     if not state.hooks_are_pending():
         return
     hooks = find_hooks(settings.on_renew, report)
     if hooks and _belongs_to_another(settings.on_renew):
-        report.note(f"the hooks in {settings.on_renew} are left to its owner: zymkey-iot hooks")
+        report.note(f"the owner of {settings.on_renew} has to run its hooks: zymkey-iot hooks")
         return
     environment = {
         **os.environ,
@@ -41,13 +45,13 @@ def run_pending_hooks(state: StateFolder, settings: Settings, certificate: Devic
         "ZYMKEY_IOT_KEY": settings.key,
         "ZYMKEY_IOT_STATE": str(state.path),
     }
-    # The token is spent by now, and no hook's business.
+    # The token is spent by now, and no hook needs it.
     environment.pop("ZYMKEY_IOT_TOKEN", None)
     failures = [failure for hook in hooks if (failure := _run(hook, environment, report))]
     if failures:
         raise HookFailed(
-            f"the new certificate is in use, and {' and '.join(failures)}.",
-            cure="mend the hook; the next `zymkey-iot renew --if-due` runs it again",
+            f"the new certificate is in use, but {' and '.join(failures)}.",
+            cure="repair the hook; the next zymkey-iot renew --if-due runs it again",
         )
     state.hooks_are_done()
 
@@ -57,7 +61,7 @@ def _belongs_to_another(folder: Path) -> bool:
 
 
 def find_hooks(folder: Path, report: Report) -> list[Path]:
-    """The executable files in `folder`, but none that others may have written."""
+    """The executable files in ``folder``, without those that any user can write."""
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
@@ -68,14 +72,14 @@ def find_hooks(folder: Path, report: Report) -> list[Path]:
         if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK):
             continue
         if status.st_mode & stat.S_IWOTH:
-            report.warn(f"{path} is not run: everyone may write it. chmod o-w {path}")
+            report.warn(f"the hook {path} is not run, because any user can write it: chmod o-w {path}")
             continue
         hooks.append(path)
     return hooks
 
 
 def _run(hook: Path, environment: dict[str, str], report: Report) -> str | None:
-    """Run one; return what went wrong, if something did."""
+    """Run one hook; return what went wrong, if something did."""
     import subprocess
 
     with report.step("hook") as step:
@@ -94,7 +98,7 @@ def _run(hook: Path, environment: dict[str, str], report: Report) -> str | None:
             step.done += " did not start"
             return f"the hook {hook} did not start ({error.strerror})"
         except subprocess.TimeoutExpired:
-            step.done += " did not end"
+            step.done += f" did not end within {TIMEOUT} s"
             return f"the hook {hook} did not end within {TIMEOUT} s"
         if result.returncode == 0:
             return None

@@ -1,8 +1,8 @@
-"""One HTTPS request, and for each way in which it can fail its own error.
+"""One HTTPS request, and an error of its own for each way in which it can fail.
 
-On `http.client` and not on requests: importing requests adds a third to the processor time of a bootstrap (README,
-design notes), and a Pi Zero has little of it. Programs on the device may of course use requests: `tls.present` makes
-a context that it takes.
+Built on ``http.client`` and not on requests: importing requests adds a third to the processor time of a bootstrap
+(README, design notes), and a Pi Zero is slow. Programs on the device can use requests: ``tls.present`` makes a context
+that it accepts.
 """
 
 import datetime
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
+from .cures import ANOTHER_NETWORK, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .errors import (
     ClockWrong,
     HungUp,
@@ -38,7 +39,7 @@ _NOT_YET_VALID, _EXPIRED, _WRONG_HOST_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
 
 @dataclass(frozen=True)
 class Reply:
-    """Status, headers by lower-case name, and the whole body."""
+    """Status, headers by their names in lower case, and the whole body."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,7 +54,7 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait (RFC 9110 section 10.2.3: a number or a date); None when it does not say."""
+        """Seconds to wait (RFC 9110 section 10.2.3: a number or a date); None without a Retry-After."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdigit():
             return float(value)
@@ -73,9 +74,17 @@ def request(
     body: bytes | None = None,
     timeout: float = TIMEOUT,
 ) -> Reply:
-    """Send one request over a connection of its own. Redirects are not followed: a token is not for others.
+    """Send one request over a connection of its own.
 
-    `timeout` is in seconds and for each single wait. Raises a NetworkError, ServerNotTrusted or ClockWrong.
+    Redirects are not followed, since a token must reach no other server.
+
+    Args:
+        timeout: in seconds, for each single wait.
+
+    Raises:
+        NetworkError: the server was not reached, or closed the connection.
+        ServerNotTrusted, ClockWrong: the server's certificate does not verify.
+        UnexpectedReply: the answer is not HTTP.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
@@ -99,7 +108,7 @@ def request(
 def open_connection(
     host: str, port: int, *, context: ssl.SSLContext, timeout: float
 ) -> tuple[http.client.HTTPSConnection, str]:
-    """A connection that is yet to be made, directly or through a proxy, and whom TCP will talk to."""
+    """A connection that is not open yet, directly or through a proxy; and the peer that TCP connects to."""
     proxy = _proxy(host)
     if proxy is None:
         direct = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
@@ -118,7 +127,7 @@ def open_connection(
 
 
 def _proxy(host: str) -> str | None:
-    """The proxy for `host` by the usual variables, or None."""
+    """The proxy for ``host`` by the usual environment variables, or None."""
     if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass
@@ -132,23 +141,23 @@ def _proxy(host: str) -> str | None:
 def explain(
     error: OSError | http.client.HTTPException, *, peer: str, host: str, timeout: float
 ) -> NetworkError | ServerNotTrusted | UnexpectedReply:
-    """The error that says what `error` means.
+    """The error that says what ``error`` means.
 
-    `peer` is whom TCP talks to (the server, or a proxy), `host` whose certificate counts.
+    Args:
+        peer: what TCP connects to: the server, or a proxy.
+        host: the server, whose certificate counts.
+        timeout: in seconds; it is only mentioned.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error, host)
     if isinstance(error, ssl.SSLError):
         return _tls_ended(error, host)
     if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError):
-        # RemoteDisconnected is both. Anything else of http.client means that the other side talks no HTTP.
+        # RemoteDisconnected is both. Any other HTTPException means that the server does not speak HTTP.
         if isinstance(error, ConnectionError):
-            return HungUp(f"{host} ended the connection without an answer.", cure=MIDDLE_BOX)
-        return UnexpectedReply(f"{host} answered something that is not HTTP.", cure=MIDDLE_BOX)
+            return HungUp(f"{host} closed the connection without an answer.", cure=ANOTHER_NETWORK)
+        return UnexpectedReply(f"{host} sent an answer that is not HTTP.", cure=ANOTHER_NETWORK)
     return _tcp_failed(error, peer, timeout)
-
-
-MIDDLE_BOX = "the same from another network: a firewall or a proxy on the way may have done it"
 
 
 def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTrusted:
@@ -156,58 +165,60 @@ def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTru
     if error.verify_code == _NOT_YET_VALID:
         return ClockWrong(
             f"the certificate of {host} is not valid yet, by this machine's clock, which says {clock}.",
-            cure="set the clock: timedatectl set-ntp true, then timedatectl to see it",
+            cure=SET_CLOCK,
         )
     if error.verify_code == _EXPIRED:
         return ClockWrong(
             f"the certificate of {host} has expired, by this machine's clock, which says {clock}.",
-            cure="if that is not the time, set the clock: timedatectl set-ntp true; if it is, the server's"
-            " operator has to renew",
+            cure=f"{SET_CLOCK}; if the clock is right, the operator of the server has to renew its certificate",
         )
     if error.verify_code in (_WRONG_HOST_NAME, _WRONG_ADDRESS):
         return ServerNotTrusted(
-            f"the server that answers for {host} has a certificate for another name.",
-            cure=f"check the address and what DNS answers: getent hosts {host}",
+            f"the server that answers for {host} shows a certificate for another name.",
+            cure=f"check the host name, and the address that DNS gives for it: getent hosts {host}",
         )
     return ServerNotTrusted(
         f"the certificate of {host} does not lead to a trusted root: {error.verify_message}.",
-        cure="if a proxy on the way opens TLS, give its root with --ca-file, or have this host exempted from it",
+        cure="if a proxy opens TLS connections, give its root with --ca-file, or ask its operator to exempt this host",
     )
 
 
 def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return HungUp(f"{host} ended the connection without an answer.", cure=MIDDLE_BOX)
+        return HungUp(f"{host} closed the connection without an answer.", cure=ANOTHER_NETWORK)
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port, and " + MIDDLE_BOX)
-    return HungUp(f"{host} ended the TLS connection: {reason}.", cure=MIDDLE_BOX)
+        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port; then " + ANOTHER_NETWORK)
+    return HungUp(f"{host} closed the TLS connection: {reason}.", cure=ANOTHER_NETWORK)
 
 
 def _tcp_failed(error: OSError, peer: str, timeout: float) -> NetworkError:
     name = peer.rpartition(" port ")[0]
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
         return NameNotResolved(
-            f"no DNS server told the address of {name}.",
-            cure="check the network first (ip address, ip route), then DNS: resolvectl status, or cat /etc/resolv.conf",
+            f"no DNS server answered for the name {name}.",
+            cure=f"check the network first (ip address, ip route); then {CHECK_DNS}",
         )
     if isinstance(error, socket.gaierror):
         return NameNotResolved(
             f"the name {name} does not resolve: {error.strerror}.",
-            cure="check the spelling, and DNS: resolvectl status, or cat /etc/resolv.conf",
+            cure=f"check the spelling of the name; then {CHECK_DNS}",
         )
     if isinstance(error, ConnectionRefusedError):
-        return PortClosed(f"{peer} refuses connections.", cure="check the port; a firewall that rejects looks the same")
+        return PortClosed(
+            f"{peer} refuses connections.",
+            cure="check the port number; a firewall that rejects connections looks the same",
+        )
     if isinstance(error, TimeoutError):
         return NoAnswer(
             f"{peer} did not answer within {timeout:.0f} s.",
-            cure="a firewall that drops packets does this: let TCP 443, 8443 and 8883 out",
+            cure="a firewall that drops packets looks like this: open TCP 443, 8443 and 8883 to the outside",
         )
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN):
         return NoRoute(f"there is no route to {peer}.", cure="check the cable or the Wi-Fi: ip address, ip route")
     if str(error).startswith("Tunnel connection failed"):
         return ProxyFailed(
             f"{peer} did not connect: {str(error).partition(': ')[2]}.",
-            cure="check HTTPS_PROXY, its user and password; NO_PROXY lists hosts to reach directly",
+            cure=CHECK_PROXY,
         )
     return NetworkError(f"the connection to {peer} failed: {error.strerror or type(error).__name__}.")

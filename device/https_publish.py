@@ -1,4 +1,4 @@
-"""Publish over HTTPS with mutual TLS in this process: the key signs, OpenSSL does the rest."""
+"""Publish over HTTPS with mutual TLS in this process: the key signs, and OpenSSL does everything else."""
 
 import ssl
 
@@ -11,7 +11,7 @@ from .tls import present
 
 
 class HttpsPublisher:
-    """One device at one data endpoint. Each publish is a connection, so one signature by the key."""
+    """One device at one data endpoint. Each publish is one connection, so it costs one signature by the key."""
 
     def __init__(
         self,
@@ -31,8 +31,12 @@ class HttpsPublisher:
     def publish(self, topic: str, payload: bytes) -> str:
         """Publish with quality of service 1 and return AWS IoT's trace id.
 
-        Raises KeyUnavailable, CertificateRefused, TopicDenied (naming the topic), Busy, UnexpectedReply, and
-        what `https.request` raises.
+        Raises:
+            KeyUnavailable: the key did not sign.
+            CertificateRefused: AWS IoT closed the connection.
+            TopicDenied: the policy does not allow ``topic``.
+            Busy, UnexpectedReply: AWS IoT did not accept the message.
+            NetworkError, ServerNotTrusted: as ``https.request`` raises them.
         """
         self._signer.failure = None
         url = publish_url(self._endpoint, self._port, topic)

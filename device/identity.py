@@ -1,12 +1,13 @@
-"""For programs on the device: who it is on AWS IoT, with the key that stays in its hardware.
+"""For programs on the device: its identity on AWS IoT, with the key that stays in the hardware.
 
     from zymkey_iot.identity import this_device
 
     device = this_device()
-    client.tls_set_context(device.context)                  # paho-mqtt; any library that takes an ssl.SSLContext
+    client.tls_set_context(device.context)                  # paho-mqtt, or any library that takes an ssl.SSLContext
     client.connect(device.endpoint, device.mqtt_port)
 
-Every handshake costs the key a signature. `zymkey-iot config paho` and `config requests` print whole programs.
+Every handshake costs the key one signature. ``zymkey-iot config paho`` and ``zymkey-iot config requests`` print whole
+programs.
 """
 
 import argparse
@@ -21,17 +22,17 @@ from .tls import HandshakeSigner, present
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """A bootstrapped device: `context` trusts AWS's servers and shows them the device's certificate."""
+    """A device after its bootstrap. ``context`` trusts AWS's servers and shows them the device's certificate."""
 
     name: str
-    """The thing, and the only client id that the policy allows."""
+    """The name of the thing, and the only client id that the policy allows."""
 
     endpoint: str
     https_port: int
     mqtt_port: int
     context: ssl.SSLContext
 
-    # OpenSSL calls it for each handshake; `failure` says why the key did not sign.
+    # OpenSSL calls it at each handshake; ``failure`` says why the key did not sign.
     signer: HandshakeSigner = field(repr=False)
 
 
@@ -44,10 +45,13 @@ def this_device(
     https_port: int | None = None,
     mqtt_port: int | None = None,
 ) -> Identity:
-    """Open the device that `zymkey-iot bootstrap` has made. Without arguments, with the settings that it used.
+    """Open the device that ``zymkey-iot bootstrap`` has made; without arguments, with the settings of that bootstrap.
 
-    Read once: after a renewal a program that runs for long has to call this again (or be restarted, see
-    /etc/zymkey-iot/on-renew.d). Raises DeviceError: no certificate, expired, another HSM, a key that is not there.
+    The certificate is read once. After a renewal, a program that keeps running has to call this again, or be restarted
+    by a hook in /etc/zymkey-iot/on-renew.d.
+
+    Raises:
+        DeviceError: there is no certificate, it has expired, it is for another HSM, or the key cannot be used.
     """
     given = {
         "state": state,

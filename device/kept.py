@@ -9,11 +9,11 @@ from pathlib import Path
 
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
+from .cures import BOOTSTRAP, SET_CLOCK
 from .errors import CertificateUnusable
 from .keys import DeviceKey
 from .store import StateFolder
 
-BOOTSTRAP = "sudo zymkey-iot bootstrap"
 THIS_CLOCK = "this clock, which may be wrong"
 
 
@@ -42,8 +42,8 @@ def read_configuration(state: StateFolder) -> Configuration:
         return Configuration.from_json(document)
     except ValueError:
         raise CertificateUnusable(
-            f"{state.configuration_path} cannot be used.",
-            cure=f"rm {state.configuration_path}, then {BOOTSTRAP} has it sent again",
+            f"{state.configuration_path} does not hold a configuration.",
+            cure=f"remove the file (rm {state.configuration_path}); then {BOOTSTRAP} fetches it again",
         ) from None
 
 
@@ -83,9 +83,9 @@ def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
     """
     if not certificate.is_for(key.public_key()):
         raise CertificateUnusable(
-            f"the certificate is for another key than the {key.title()}'s: the HSM was swapped, or the slot is"
-            " another.",
-            cure=f"the old HSM or slot (--key); or, for a new device: {BOOTSTRAP} --name ANOTHER",
+            f"the certificate is not for this device's key ({key.title()}): the HSM was swapped, or --key names another"
+            " slot.",
+            cure=f"use the old HSM or slot (--key); or, if this is a new device: {BOOTSTRAP} --name ANOTHER",
         )
 
 
@@ -98,14 +98,14 @@ def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, c
     if time > certificate.not_after:
         raise CertificateUnusable(
             f"the certificate expired on {certificate.not_after:%Y-%m-%d}, by {clock}.",
-            cure=f"{BOOTSTRAP} gets a new one for the same key"
-            + ("; check the clock first: timedatectl" if clock == THIS_CLOCK else ""),
+            cure=("check the clock first (timedatectl); then " if clock == THIS_CLOCK else "")
+            + f"{BOOTSTRAP}, which gets a new certificate for the same key",
         )
     if time < certificate.not_before:
         raise CertificateUnusable(
-            f"the certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC, and it is"
+            f"the certificate is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC, and the time is"
             f" {time:%Y-%m-%d %H:%M} by {clock}.",
-            cure="set the clock: timedatectl set-ntp true",
+            cure=SET_CLOCK,
         )
 
 

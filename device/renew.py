@@ -1,4 +1,4 @@
-"""A new certificate for the same key: asked for, tried, and only then in use. The old one serves until then."""
+"""A new certificate for the same key: requested, tried, and only then used. The old one stays in use until then."""
 
 import datetime
 import hashlib
@@ -16,18 +16,24 @@ from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prov
 from .store import StateFolder
 from .tls import client_context
 
-# How much of the time that is left when a renewal is due may pass before this device asks.
+# A device asks within this fraction, one fourth, of the time that is left when its renewal becomes due.
 SPREAD = 4
 
 
 def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertificate | None:
-    """Renew, and return the new certificate; None when the one in use is fresh. Raises DeviceError.
+    """Renew, and return the new certificate; None when the one in use is not due.
 
-    With `if_due` nothing is asked for before its time; without, the cloud decides, which answers a certificate
-    that is fresh with the same again.
+    Args:
+        if_due: do not ask the cloud before ``renewal_time``. Otherwise the cloud decides: it sends the same certificate
+            again until that is due.
+
+    Raises:
+        DeviceError: what failed, and what to do. The old certificate stays in use.
     """
     if settings.url is None:
-        raise UsageError("this device has never been bootstrapped.", cure="zymkey-iot bootstrap https://…")
+        raise UsageError(
+            "this device has no enrollment URL: it was never bootstrapped.", cure="zymkey-iot bootstrap https://…"
+        )
     state = StateFolder(settings.state)
     with state.locked():
         current = read_certificate(state)
@@ -40,7 +46,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
             return None
         context = client_context(settings.ca_file)
         if candidate is None:
-            candidate = ask_for_another(state, key, settings, context, report, current)
+            candidate = request_new_certificate(state, key, settings, context, report, current)
         if candidate.der == current.der:
             state.drop_candidate()
             return None
@@ -52,7 +58,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         return candidate
 
 
-def ask_for_another(
+def request_new_certificate(
     state: StateFolder,
     key: DeviceKey,
     settings: Settings,
@@ -60,30 +66,33 @@ def ask_for_another(
     report: Report,
     current: DeviceCertificate,
 ) -> DeviceCertificate:
-    """A new certificate. Raises Pending when it has to be signed first, which changes nothing about the old one."""
+    """A certificate from the cloud.
+
+    Raises:
+        Pending: it has to be signed first. The old certificate stays in use.
+    """
     try:
         return enroll(state, key, settings, context, report, operation="simplereenroll")
     except Pending as pending:
         raise Pending(
-            f"{pending.cause} Until then the old certificate stays in use; it is valid until"
-            f" {current.not_after:%Y-%m-%d}.",
+            f"{pending.cause} The old certificate stays in use; it is valid until {current.not_after:%Y-%m-%d}.",
             cure=pending.cure,
             retry_after=pending.retry_after,
         ) from None
 
 
 def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.datetime:
-    """When this device asks: at two thirds of the life and a jitter, which its key decides.
+    """When this device asks for its renewal: at two thirds of the certificate's life, plus a jitter.
 
-    A fleet that was enrolled in one afternoon is not to come back in one afternoon. The same key gets the same
-    jitter, so a timer that looks every day does not draw a new one every day.
+    The jitter keeps a fleet that was enrolled in one afternoon from renewing in one afternoon. It is computed from the
+    key, so it stays the same each time that the timer looks.
     """
     jitter = int.from_bytes(hashlib.sha256(key.fingerprint.encode()).digest()[:4], "big") / 2**32
     return certificate.due_at + (certificate.not_after - certificate.due_at) / SPREAD * jitter
 
 
 def untried_candidate(state: StateFolder, key: DeviceKey, current: DeviceCertificate) -> DeviceCertificate | None:
-    """A certificate that an interrupted renewal left, if it is newer than the one in use."""
+    """A certificate that an interrupted renewal left behind, if it is newer than the one in use."""
     candidate = find_candidate(state)
     if candidate is None or candidate.not_after <= current.not_after:
         return None

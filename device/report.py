@@ -1,4 +1,4 @@
-"""One line a step: what was done, and how long it took."""
+"""One line for each step: what was done, and how long it took."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ BOLD, DIM, YELLOW, GREEN, RED, PLAIN = (
 
 @dataclass
 class Step:
-    """A step in progress. `done` becomes its line; `facts` go into the JSON report."""
+    """A step in progress. ``done`` becomes its line; ``facts`` go into the JSON report."""
 
     name: str
     done: str = ""
@@ -29,9 +29,9 @@ class Step:
 
 
 class Report:
-    """Tells a person on the terminal or, with `as_json`, a program on stdout when all is over.
+    """Prints lines for a person as the steps go on or, with ``as_json``, one object for a program at the end.
 
-    Colour only on a terminal. With `as_json` the person's lines are left out and `conclude` prints one object.
+    Lines have colour only on a terminal.
     """
 
     def __init__(self, *, as_json: bool = False, stream: TextIO | None = None) -> None:
@@ -43,7 +43,7 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Time the block, then print its line. A block that fails gets a line too; the error goes on."""
+        """Time the block, then print its line. A block that fails gets a line too, and its error is raised."""
         step = Step(name)
         self._steps.append(step)
         started = time.monotonic()
@@ -57,16 +57,16 @@ class Report:
         self._line(GREEN, name, step.done, step.seconds)
 
     def note(self, text: str) -> None:
-        """Something to know while a step takes its time."""
+        """Print something to know while a step goes on."""
         self._print(self._paint(DIM, f"  {'':<10} {text}"))
 
     def warn(self, text: str) -> None:
-        """Something to be loud about."""
+        """Print a warning, and keep it for the JSON report."""
         self._warnings.append(text)
         self._print(self._paint(YELLOW, f"  {'warning':<10} {text}"))
 
     def conclude(self, sentence: str, **facts: Any) -> None:
-        """The last line, or the JSON object: `ok`, the facts, the warnings, and the steps with seconds."""
+        """Print the last line, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
             self._print(self._paint(BOLD, sentence))
             return

@@ -1,7 +1,7 @@
-"""Trying again: exponential backoff with full jitter, Retry-After honoured, and an end to it.
+"""Retries: exponential backoff with full jitter, or Retry-After, until a time limit.
 
-Full jitter as in the AWS Architecture Blog's "Exponential Backoff And Jitter": each wait is uniform between
-nothing and a limit that doubles, so that a fleet that powers on together does not come back together.
+Full jitter as in the AWS Architecture Blog's "Exponential Backoff And Jitter": each wait is random between zero and a
+limit that doubles, so that devices that power on together do not ask again together.
 """
 
 import random
@@ -13,7 +13,7 @@ from .errors import DeviceError
 
 FIRST_LIMIT = 1.0
 LAST_LIMIT = 60.0
-# A server that says when to come back says it to everyone, so a little is added to spread them.
+# A server sends the same Retry-After to every device, so each device adds a random part of it.
 RETRY_AFTER_SPREAD = 0.1
 
 Result = TypeVar("Result")
@@ -27,10 +27,14 @@ def retry(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Return what `operation` returns, trying again while its error is transient.
+    """Return what ``operation`` returns; try again while its error is transient.
 
-    `give_up_after` is in seconds from now; when the next wait would end later than that, the last error is
-    raised at once rather than slept on. `on_wait` hears each error and the seconds until the next try.
+    Args:
+        give_up_after: in seconds from now. When the next wait would end later, the last error is raised at once.
+        on_wait: is called with each error and the seconds until the next try.
+
+    Raises:
+        DeviceError: the last error of ``operation``.
     """
     deadline = clock() + give_up_after
     limit = FIRST_LIMIT

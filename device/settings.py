@@ -1,13 +1,13 @@
-"""What a run is told, from five places: the first that says something wins.
+"""The settings of one run, from five places. For each setting the first place that has it wins.
 
-1. options of the command line
-2. the environment
+1. the options of the command line
+2. environment variables
 3. /etc/zymkey-iot.toml
-4. /boot/firmware/zymkey-iot.toml - the SD card's FAT partition, so a card can be prepared on a desk
-5. device.json in the state folder: what the last bootstrap used
+4. /boot/firmware/zymkey-iot.toml, on the SD card's FAT partition, so that a card can be prepared on another computer
+5. device.json in the state folder, which holds what the last bootstrap used
 
-The TOML files have the option names as keys: `url`, `name`, `token`, `token-file`, `certificate`, `key`,
-`state`, `ca-file`, `endpoint`, `https-port`, `mqtt-port`, `give-up-after`, `tls`, `on-renew`.
+The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
+``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``give-up-after``, ``tls``, ``on-renew``.
 """
 
 import argparse
@@ -31,7 +31,7 @@ DEFAULT_GIVE_UP_AFTER = 300.0
 HOST_NAME = "this host's name"
 TLS_WAYS = ("auto", "signer", "curl")
 
-NAME_RULE = "a device name is 1 to 64 letters, digits, - and _"
+NAME_RULE = "a device name has 1 to 64 letters, digits, - and _"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -39,7 +39,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One run's settings, validated. `sources` says where each came from."""
+    """The settings of one run, validated. ``sources`` says where each was found."""
 
     url: str | None
     name: str
@@ -63,7 +63,11 @@ def load(
     environ: Mapping[str, str] | None = None,
     files: Sequence[Path] = FILES,
 ) -> Settings:
-    """Put the settings together. Raises UsageError, naming the setting and where it was found."""
+    """Read the settings from all places.
+
+    Raises:
+        UsageError: a setting is not allowed. The error names it, and where it was found.
+    """
     environ = os.environ if environ is None else environ
     layers = [_options(arguments), _environment(environ), *(_file(path) for path in files)]
     state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
@@ -90,7 +94,7 @@ def load(
     )
 
 
-# A layer maps a setting to its raw value and where exactly it was found.
+# A layer is one of the five places: each setting with its raw value, and where exactly it was found.
 _Layer = Mapping[str, tuple[Any, str]]
 
 _VARIABLES = {
@@ -114,7 +118,7 @@ _VARIABLES = {
 def _options(arguments: argparse.Namespace) -> _Layer:
     found = {setting: getattr(arguments, setting, None) for setting in _VARIABLES}
     return {
-        setting: (value, "the URL given" if setting == "url" else f"--{setting.replace('_', '-')}")
+        setting: (value, "the argument URL" if setting == "url" else f"--{setting.replace('_', '-')}")
         for setting, value in found.items()
         if value is not None
     }
@@ -131,25 +135,26 @@ def _file(path: Path) -> _Layer:
         return {}
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {os.strerror(error.errno or 0)}.", cure="sudo, or: sudo chmod 644 " + str(path)
+            f"{path} cannot be read: {os.strerror(error.errno or 0)}.",
+            cure=f"run it with sudo, or let this user read the file: sudo chmod 644 {path}",
         ) from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8.", cure="save it as plain UTF-8 text") from None
-    # Imported here: most runs have no such file, and the import costs as much as reading two certificates.
+        raise UsageError(f"{path} is not UTF-8.", cure="save the file as plain text in UTF-8") from None
+    # Imported here: most runs have no such file, and the import costs as much as two certificates do to read.
     import tomllib
 
     try:
         document = tomllib.loads(text.lstrip("\ufeff"))
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}.", cure='lines such as: name = "pi-7"') from None
+        raise UsageError(f"{path} is not TOML: {error}.", cure='write lines such as: name = "pi-7"') from None
     layer = {}
     for key, value in document.items():
         setting = key.replace("-", "_")
         if setting not in _VARIABLES:
             known = ", ".join(name.replace("_", "-") for name in _VARIABLES)
-            raise UsageError(f"{path} has {key!r}, which is no setting.", cure=f"one of {known}")
+            raise UsageError(f"{path} has {key!r}, which is no setting.", cure=f"use one of {known}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise UsageError(f"{key} in {path} is neither text nor a number.", cure=f'{key} = "…"')
+            raise UsageError(f"{key} in {path} is neither text nor a number.", cure=f'write {key} = "…"')
         layer[setting] = (value, str(path))
     return layer
 
@@ -176,7 +181,7 @@ def _pick(
 
 
 def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
-    """The token itself or, from the same layer, the file that holds it."""
+    """The token or, from the same layer, the file that holds it."""
     for layer in layers:
         if "token" in layer:
             value, source = layer["token"]
@@ -187,17 +192,21 @@ def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
                 return _printable_token(Path(path).read_text(encoding="ascii"), str(path)), str(path)
             except OSError as error:
                 reason = os.strerror(error.errno or 0)
-                raise UsageError(f"the token file {path} ({source}) cannot be read: {reason}.") from None
+                raise UsageError(
+                    f"the token file {path} ({source}) cannot be read: {reason}.", cure=f"check the file: ls -l {path}"
+                ) from None
             except UnicodeDecodeError:
                 raise UsageError(f"the token file {path} ({source}) is not plain text.") from None
     return None, "not set"
 
 
 def _printable_token(text: str, source: str) -> str:
-    """One word of printable ASCII. The sentence does not show it: it may be a secret with a typing error."""
+    """One word of printable ASCII. The error does not show the text: it may be a secret with a typing error."""
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(f"the token ({source}) is not one word.", cure="zymkey-fleet invite prints a new one")
+        raise UsageError(
+            f"the token ({source}) is not one word.", cure="ask the operator for a new token: zymkey-fleet invite"
+        )
     return token
 
 
@@ -210,7 +219,7 @@ def _name(value: Any) -> str:
 def _url(value: Any) -> str:
     parts = urlsplit(str(value))
     if parts.scheme != "https":
-        raise ValueError("the enrollment URL starts with https://, for a token travels over it")
+        raise ValueError("an enrollment URL starts with https://, because a token is sent to it")
     if not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ValueError("an enrollment URL looks like https://abc.execute-api.eu-central-1.amazonaws.com")
     return str(value).rstrip("/").removesuffix("/.well-known/est")
@@ -218,14 +227,14 @@ def _url(value: Any) -> str:
 
 def _tls(value: Any) -> str:
     if value not in TLS_WAYS:
-        raise ValueError("one of " + ", ".join(TLS_WAYS))
+        raise ValueError("it must be one of " + ", ".join(TLS_WAYS))
     return str(value)
 
 
 def _port(value: Any) -> int:
     port = int(value)
     if not 1 <= port <= 65535:
-        raise ValueError("a port is 1 to 65535")
+        raise ValueError("a port is a number from 1 to 65535")
     return port
 
 

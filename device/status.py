@@ -1,11 +1,12 @@
-"""What the device has, read from the state folder and the key, whatever is missing or wrong."""
+"""The state of the device, read from the state folder and the key, even if something is missing or wrong."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from .certificate import DeviceCertificate, now
+from .cures import BOOTSTRAP
 from .errors import DeviceError
-from .kept import BOOTSTRAP, find_candidate, read_certificate
+from .kept import find_candidate, read_certificate
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
 from .settings import Settings
@@ -16,17 +17,17 @@ UNUSABLE = 12
 
 @dataclass(frozen=True)
 class Status:
-    """The findings; an error stands where a finding should be."""
+    """Certificate and key, or for each the error that says why it cannot be read."""
 
     settings: Settings
     certificate: DeviceCertificate | DeviceError
     key: DeviceKey | DeviceError
     untried: bool
-    """Whether a newer certificate waits for its trial: an interrupted run."""
+    """Whether an interrupted run has left a newer certificate that was not tried yet."""
 
     @property
     def state(self) -> str:
-        """One word or two: `valid`, `due`, `expired`, `not yet valid`, `other key`, `absent`."""
+        """``valid``, ``due``, ``expired``, ``not yet valid``, ``other key`` or ``absent``."""
         if isinstance(self.certificate, DeviceError):
             return "absent"
         if not isinstance(self.key, DeviceError) and not self.certificate.is_for(self.key.public_key()):
@@ -44,7 +45,7 @@ class Status:
         return self.key.exit_code if isinstance(self.key, DeviceError) else 0
 
     def document(self) -> dict[str, Any]:
-        """For `--json`: times in ISO 8601, null for what is not known."""
+        """For ``--json``: times in ISO 8601, null for what is not known."""
         document: dict[str, Any] = {
             "name": self.settings.name,
             "url": self.settings.url,
@@ -88,25 +89,29 @@ class Status:
             ("state", self._sentence(certificate)),
         ]
         if self.untried:
-            lines.append(("untried", f"a newer certificate waits for its trial: {BOOTSTRAP}"))
+            lines.append(("untried", f"a newer certificate was issued but not tried yet. Try: {BOOTSTRAP}"))
         return lines
 
     def _sentence(self, certificate: DeviceCertificate) -> str:
         days = (certificate.not_after - now()).days
         if self.state == "other key":
-            return "the certificate is for another key: the HSM was swapped, or the slot is another"
+            return "the certificate is for another key: the HSM was swapped, or --key names another slot"
         if self.state == "expired":
             return f"expired {-days} days ago. Try: {BOOTSTRAP}"
         if self.state == "not yet valid":
-            return "not valid yet, by this clock. Try: timedatectl"
+            return "not valid yet, by this machine's clock. Try: timedatectl"
         if isinstance(self.key, DeviceError):
             return f"{self.state}, {days} days left"
         when = renewal_time(certificate, self.key)
-        return f"{self.state}, {days} days left; renewed on {when:%Y-%m-%d} or at the next start of the timer after"
+        return f"{self.state}, {days} days left; the timer renews it when it next runs after {when:%Y-%m-%d}"
 
 
 def read_status(settings: Settings) -> Status:
-    """Read all that can be read. Raises StorageError when the state folder may not be read."""
+    """Read everything that can be read.
+
+    Raises:
+        StorageError: the state folder cannot be read.
+    """
     state = StateFolder(settings.state)
     certificate: DeviceCertificate | DeviceError
     key: DeviceKey | DeviceError

@@ -57,7 +57,7 @@ def enroll(
                 url, csr, name=settings.name, token=settings.token, key=key, context=context, operation=operation
             )
         except Pending:
-            # From here on `wait`, or a bootstrap after a power cut, needs no arguments.
+            # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
             state.keep_device(name=settings.name, url=url, key=settings.key)
             raise
 
@@ -99,7 +99,7 @@ def publish_test_message(device: Device, step: Step, report: Report, *, give_up_
     """The publish itself, inside a step that the caller has begun."""
     topic = device.configuration.test_topic(device.topic("{device}"))
     if topic is None:
-        step.done = "nothing: the fleet's devices may not publish"
+        step.done = "no message: this fleet does not allow its devices to publish"
         return
     publisher = device.https()
     retry.retry(

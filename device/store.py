@@ -1,14 +1,14 @@
-"""The state folder: what the device keeps, so written that a power cut leaves the old or the new.
+"""The state folder: what the device keeps. A power cut during a write leaves the old file or the new one.
 
     certificate.pem       the certificate in use
-    certificate.pem.new   one that was issued and not yet tried
-    configuration.json    what GET /configuration answered
+    certificate.pem.new   the candidate: a certificate that was issued and not yet tried
+    configuration.json    the answer to GET /configuration
     device.json           name, enrollment URL and key of the last bootstrap
-    on-renew.pending      there is a new certificate, and not every hook has been run for it yet
+    on-renew.pending      exists while hooks still have to run for a new certificate
     lock                  held while a process changes something here
-    key.pem               the software key of `file:`, if that is what is used
+    key.pem               the software key of ``file:``, if that is used
 
-Every write goes to a temporary file beside its target, is fsynced, renamed, and the folder fsynced.
+Every write goes to a temporary file beside its target; it is fsynced, then renamed, then the folder is fsynced.
 """
 
 import errno
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .cures import MAKE_ROOM
 from .errors import AlreadyRunning, StorageError
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -27,7 +28,11 @@ TEMPORARY_PREFIX = ".tmp-"
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal into a sentence about `path`."""
+    """Turn an OSError into a sentence about ``path``.
+
+    Raises:
+        StorageError: in place of the OSError.
+    """
     try:
         yield
     except OSError as error:
@@ -39,23 +44,28 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
     if number == errno.EROFS:
         return StorageError(
             f"{path} is on a read-only file system.",
-            cure="mount it read-write, or keep the state on a writable one: --state DIR",
+            cure="mount the file system read-write, or use a state folder on another one: --state DIR",
         )
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"the disk is full: {path} cannot be written.", cure="make room: df -h, journalctl --vacuum-size=50M"
-        )
+        return StorageError(f"the disk is full: {path} cannot be written.", cure=MAKE_ROOM)
     if number in (errno.EACCES, errno.EPERM):
-        return StorageError(f"this user may not use {path}.", cure="sudo, or a folder of your own: --state DIR")
+        return StorageError(
+            f"this user may not use {path}.", cure="run it with sudo, or use a folder of this user: --state DIR"
+        )
     if number == errno.EIO:
-        return StorageError(f"the disk fails at {path}.", cure="dmesg shows why; an SD card wears out")
-    return StorageError(f"{path}: {os.strerror(number)}.", cure="a folder that can be written: --state DIR")
+        return StorageError(
+            f"the disk fails at {path}.", cure="see why: dmesg; SD cards wear out and have to be replaced"
+        )
+    return StorageError(f"{path}: {os.strerror(number)}.", cure="use a folder that can be written: --state DIR")
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
-    """Replace `path` by `data`, all or nothing, also across a power cut. Raises OSError.
+    """Replace the content of ``path`` with ``data``, wholly or not at all, also across a power cut.
 
-    As root the file is given to the owner of its folder, so that a service's files stay the service's.
+    As root, give the file to the owner of its folder, so that a service's files stay the service's.
+
+    Raises:
+        OSError: nothing was changed.
     """
     temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -74,14 +84,14 @@ def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
 
 
 def _give_to_owner(descriptor: int, folder: Path) -> None:
-    """As root, leave nothing in a service's folder that the service could not open."""
+    """As root, give the file to the owner of ``folder``, so that a service can open what is in its folder."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames in `folder` last."""
+    """Have renames in ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -90,7 +100,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 class StateFolder:
-    """Reads need nothing; changes are made under `locked()`."""
+    """Reading needs no lock; every change is made under ``locked()``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,7 +112,12 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder (0700) if there is none, and be the only one who changes it."""
+        """Make the folder (0700) if it does not exist, and keep other processes from changing it.
+
+        Raises:
+            AlreadyRunning: another process holds the lock.
+            StorageError: the folder cannot be made or locked.
+        """
         with storage_errors(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -113,8 +128,8 @@ class StateFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(
-                    f"another zymkey-iot is at work in {self.path}.",
-                    cure="wait until it is done; systemctl status 'zymkey-iot*' shows the service's",
+                    f"another zymkey-iot is running with the state folder {self.path}.",
+                    cure="wait until it has ended; if it is the service: systemctl status 'zymkey-iot*'",
                 ) from None
             self._sweep()
             yield
@@ -122,13 +137,17 @@ class StateFolder:
             os.close(lock)
 
     def _sweep(self) -> None:
-        """Remove what a killed process was writing. Nothing ever reads these files."""
+        """Remove temporary files that a killed process has left. Nothing reads them."""
         with storage_errors(self.path):
             for leftover in self.path.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
 
     def try_writing(self) -> None:
-        """Write, fsync, rename and remove a file, as every change does. Raises StorageError."""
+        """Write, fsync, rename and remove a file, as every change does.
+
+        Raises:
+            StorageError: one of that fails.
+        """
         probe = self.path / f"{TEMPORARY_PREFIX}probe"
         with storage_errors(self.path):
             write_atomically(probe, bytes(4096), mode=0o600)
@@ -139,15 +158,19 @@ class StateFolder:
         return self._read(self.certificate_path)
 
     def candidate(self) -> bytes | None:
-        """PEM of a certificate that was issued and not yet tried."""
+        """PEM of the candidate: a certificate that was issued and not yet tried."""
         return self._read(self.candidate_path)
 
     def configuration(self) -> bytes | None:
-        """JSON, as the cloud sent it."""
+        """The configuration in JSON, as the cloud sent it."""
         return self._read(self.configuration_path)
 
     def device(self) -> dict[str, Any]:
-        """`name`, `url` and `key` of the last bootstrap; empty before the first."""
+        """``name``, ``url`` and ``key`` of the last bootstrap; empty before the first.
+
+        Raises:
+            StorageError: the file cannot be read, or does not hold a JSON object.
+        """
         data = self._read(self.device_path)
         try:
             document = json.loads(data) if data else {}
@@ -156,7 +179,7 @@ class StateFolder:
         if not isinstance(document, dict):
             raise StorageError(
                 f"{self.device_path} is not a JSON object.",
-                cure=f"remove it and run bootstrap with the enrollment URL: rm {self.device_path}",
+                cure=f"remove the file (rm {self.device_path}), then bootstrap with the enrollment URL",
             )
         return document
 
@@ -169,10 +192,10 @@ class StateFolder:
             fsync_folder(self.path)
 
     def promote_candidate(self) -> None:
-        """The candidate has proved itself and becomes the certificate in use.
+        """Put the candidate into use.
 
-        That the hooks have to be run is noted before: a power cut in between must not leave a program with the
-        old certificate for ever.
+        Before that, note that the hooks have to run: a power cut in between must not leave a program with the old
+        certificate for ever.
         """
         self._write(self.hooks_path, b"")
         with storage_errors(self.certificate_path):
@@ -202,7 +225,7 @@ class StateFolder:
                 return None
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write what is new; a run that changes nothing touches no file."""
+        """Write, unless the file holds the same data already: a run that changes nothing touches no file."""
         if self._read(path) == data:
             return
         with storage_errors(path):

@@ -1,7 +1,7 @@
-"""TLS with a key that cannot leave its hardware, in the standard `ssl` module.
+"""TLS with a key that cannot leave its hardware, in the standard ``ssl`` module.
 
-`sslcontext` gives OpenSSL a private key that asks a Python object for each handshake signature, so whatever
-takes an `ssl.SSLContext` (http.client, requests, paho-mqtt) works with the HSM's key.
+``sslcontext`` gives OpenSSL a private key that asks a Python object for each handshake signature, so every library that
+takes an ``ssl.SSLContext`` (http.client, requests, paho-mqtt) works with the key in the HSM.
 """
 
 import logging
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from .certificate import DeviceCertificate
+from .cures import CHECK_CA_FILE
 from .errors import CertificateUnusable, DeviceError, KeyUnavailable, SignerUnsupported, UsageError
 from .keys import DeviceKey
 
 
 def roots(ca_file: Path | None) -> Path:
-    """The file of trusted roots: `ca_file`, or certifi's, which has Amazon Root CA 1 and 3.
+    """The file of trusted roots: ``ca_file``, or certifi's, which has Amazon Root CA 1 and 3.
 
-    The device's own CA is never among them: AWS IoT's server certificate does not come from there.
+    The CA that signs the devices is not among them: it does not sign the certificates of AWS's servers.
     """
     if ca_file is not None:
         return ca_file
@@ -28,21 +29,25 @@ def roots(ca_file: Path | None) -> Path:
 
 
 def client_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that verifies the server against `roots`, TLS 1.2 or later."""
+    """A context that verifies the server against ``roots``, for TLS 1.2 or later.
+
+    Raises:
+        UsageError: ``ca_file`` cannot be read, or holds no certificate.
+    """
     ca_file = roots(ca_file)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
-        raise UsageError(f"the CA file {ca_file} holds no certificate in PEM.") from None
+        raise UsageError(f"the CA file {ca_file} does not hold a certificate in PEM.", cure=CHECK_CA_FILE) from None
     except OSError as error:
-        raise UsageError(f"the CA file {ca_file} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"the CA file {ca_file} cannot be read: {error.strerror}.", cure=CHECK_CA_FILE) from None
 
 
 class HandshakeSigner:
-    """What `sslcontext` asks for a signature, and where the reason stays when the key does not give one.
+    """The object that ``sslcontext`` asks for signatures. It keeps the reason when the key does not sign.
 
-    OpenSSL turns any failure in here into a failed handshake that says nothing, so whoever sees a handshake
-    fail looks at `failure` first.
+    OpenSSL turns any failure in here into a failed handshake without a reason, so after a failed handshake look at
+    ``failure`` first.
     """
 
     def __init__(self, key: DeviceKey) -> None:
@@ -50,7 +55,7 @@ class HandshakeSigner:
         self.failure: DeviceError | None = None
 
     def sign(self, digest: bytes, *, hash: str, padding: Any = None, salt_length: int | None = None) -> bytes:
-        """The DER ECDSA signature of `digest`. The names of the arguments are sslcontext's."""
+        """The ECDSA signature of ``digest``, in DER. The names of the arguments are sslcontext's."""
         try:
             return self._key.sign_hashed(digest)
         except DeviceError as failure:
@@ -64,13 +69,18 @@ class HandshakeSigner:
 def present(
     context: ssl.SSLContext, certificate: DeviceCertificate, key: DeviceKey, *, chain: Sequence[DeviceCertificate] = ()
 ) -> HandshakeSigner:
-    """Make `certificate` and `key` what this context shows to servers that ask. Costs no signature.
+    """Have this context show ``certificate`` to servers that ask, and sign with ``key``. Costs no signature yet.
 
-    `chain` goes along with the certificate: the CA that signed it first.
+    Args:
+        chain: is shown with the certificate; the CA that signed it comes first.
+
+    Raises:
+        SignerUnsupported: this Python's OpenSSL cannot ask another program for a signature.
+        CertificateUnusable: OpenSSL does not accept the certificate.
     """
     import sslcontext
 
-    # It logs a stack trace when a signer fails; HandshakeSigner keeps the reason for whoever tells it.
+    # It logs a stack trace when a signer fails; HandshakeSigner keeps the reason instead.
     logging.getLogger("sslcontext").addHandler(logging.NullHandler())
     signer = HandshakeSigner(key)
     identity = sslcontext.Identity(
@@ -81,8 +91,8 @@ def present(
     except sslcontext.UnsupportedOpenSSLError as error:
         raise SignerUnsupported(
             f"this Python's OpenSSL cannot ask another program for a signature: {error}.",
-            cure="--tls curl; or the Python that comes with Raspberry Pi OS (bookworm or later)",
+            cure="--tls curl, or the Python that comes with Raspberry Pi OS (bookworm or later)",
         ) from None
     except (sslcontext.CredentialError, ValueError) as error:
-        raise CertificateUnusable(f"TLS does not take the certificate: {error}.") from None
+        raise CertificateUnusable(f"OpenSSL does not accept the certificate: {error}.") from None
     return signer

@@ -1,4 +1,4 @@
-"""Hand a finished certificate to the fleet: one that its CA signed elsewhere. The fleet registers it with AWS IoT."""
+"""Upload a certificate that the fleet's CA has signed elsewhere. The fleet registers it with AWS IoT."""
 
 import ssl
 
@@ -19,10 +19,13 @@ def upload(
     key: DeviceKey,
     context: ssl.SSLContext,
 ) -> bool:
-    """Ask once. True when the fleet has registered it, False when it had been there before.
+    """Upload once. Returns True when the fleet registered the certificate now, False when it had it before.
 
-    The CA's signature vouches for the certificate, so this costs the key nothing. Raises CertificateUnwanted (400)
-    and else what `est.enroll` raises: EnrollmentRefused, Pending, Busy.
+    The CA's signature proves the certificate, so this costs the key no signature.
+
+    Raises:
+        CertificateUnwanted: 400; the fleet does not accept this certificate.
+        EnrollmentRefused, Pending, Busy: as ``est.enroll`` raises them.
     """
     headers = {"Content-Type": "application/x-pem-file", **est.authorization(name, token)}
     reply = https.request("POST", url + PATH, context=context, headers=headers, body=certificate.pem)
@@ -32,7 +35,7 @@ def upload(
         return False
     if reply.status == 400:
         raise CertificateUnwanted(
-            f"the fleet does not take this certificate (400): {reply.sentence()}.",
-            cure="have another signed; or bootstrap without a certificate, and the fleet issues one",
+            f"the fleet does not accept this certificate (400): {reply.sentence()}.",
+            cure="have a new certificate signed; or bootstrap without --certificate, and the fleet issues one",
         )
     raise est.refusal(reply, url=url, name=name, token=token, key=key)

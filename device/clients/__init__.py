@@ -1,7 +1,9 @@
-"""How the clients that people use with AWS IoT get at the device's key. One client a file.
+"""How clients that people use with AWS IoT use the device's key. Each client has one file.
 
-Each module has `render(setup) -> str`: a configuration or a program that works as it is, with comments. It raises
-UsageError when the client cannot use a key of this kind, and says what can.
+Each module has ``render(setup) -> str``: a configuration or a program that works as it is, with comments.
+
+Raises:
+    UsageError: the client cannot use this kind of key. The error names a client that can.
 """
 
 CLIENTS = {

@@ -1,17 +1,21 @@
-"""The AWS IoT device SDK v2 for Python with a PKCS#11 key. TLS 1.2: the SDK does no 1.3 with such keys."""
+"""The AWS IoT device SDK v2 for Python with a PKCS#11 key. TLS 1.2: the SDK cannot do TLS 1.3 with such keys."""
 
 from .pkcs11_object import pkcs11_object
 from .setup import Setup
 
 
 def render(setup: Setup) -> str:
-    """Raises UsageError for a key that is on no PKCS#11 token."""
+    """A Python program.
+
+    Raises:
+        UsageError: the key is not on a PKCS#11 token.
+    """
     key = pkcs11_object(setup, client="the AWS IoT device SDK")
     pin = f"Path({str(key.pin_file)!r}).read_text().strip()" if key.pin_file else 'getpass("PIN: ")'
     import_for_pin = "from pathlib import Path" if key.pin_file else "from getpass import getpass"
     return f"""\
-# pip install awsiotsdk, and run it as a user who may read {setup.certificate}
-# and use the token. The other languages' SDKs take the same: module, token, label, PIN.
+# Needs awsiotsdk: pip install awsiotsdk. Run it as a user who may read {setup.certificate}
+# and use the token. The SDKs for other languages need the same: module, token, label, PIN.
 import threading
 {import_for_pin}
 
@@ -29,7 +33,7 @@ connection = mqtt_connection_builder.mtls_with_pkcs11(
     ca_filepath={str(setup.roots)!r},
     endpoint={setup.endpoint!r},
     port={setup.mqtt_port},
-    client_id={setup.name!r},  # the policy allows no other
+    client_id={setup.name!r},  # the only client id that the policy allows
     clean_session=True,
     keep_alive_secs=60,
 )

@@ -10,7 +10,11 @@ from .setup import Setup
 
 
 def render(setup: Setup) -> str:
-    """Raises UsageError when this machine's curl is one that cannot use engines."""
+    """A shell command.
+
+    Raises:
+        UsageError: this machine's version of curl cannot use engines.
+    """
     if setup.by_hand.engine:
         _refuse_a_broken_curl()
     command = ["curl", "--fail-with-body", "--tlsv1.2", "--cacert", str(setup.roots)]
@@ -18,8 +22,8 @@ def render(setup: Setup) -> str:
     command += [publish_url(setup.endpoint, setup.https_port, setup.https_topic)]
     pin = " The engine asks for the PIN." if setup.by_hand.engine == PKCS11_ENGINE else ""
     return (
-        f"# In sh or bash, as a user who may read {setup.settings.state.absolute()} and use the key.{pin}\n"
-        '# {"message":"OK"} is what AWS IoT answers.\n'
+        f"# For sh or bash. Run it as a user who may read {setup.settings.state.absolute()} and use the key.{pin}\n"
+        '# AWS IoT answers {"message":"OK"}.\n'
         f"{setup.environment()}{shlex.join(command)}\n"
     )
 
@@ -29,5 +33,5 @@ def _refuse_a_broken_curl() -> None:
     if version is not None and (fault := engine_fault(version)):
         raise UsageError(
             f"curl {version} on this machine {fault.what}.",
-            cure=f"{fault.cure}; or without curl: zymkey-iot publish, zymkey-iot config requests",
+            cure=f"{fault.cure}; or publish without curl: zymkey-iot publish, zymkey-iot config requests",
         )

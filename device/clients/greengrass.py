@@ -1,4 +1,4 @@
-"""AWS IoT Greengrass with a PKCS#11 key. Printed from its documents; Greengrass itself was never run with it here.
+"""AWS IoT Greengrass with a PKCS#11 key. Written from its documentation; never tried with Greengrass itself.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/hardware-security.html and, for nucleus lite from 2.5.0 on,
 https://github.com/aws-greengrass/aws-greengrass-lite/blob/main/docs/PKCS11_SUPPORT.md
@@ -13,15 +13,19 @@ ALIAS, CREDENTIALS = "YOUR-ROLE-ALIAS", "YOUR-CREDENTIALS-ENDPOINT"
 
 
 def render(setup: Setup) -> str:
-    """Raises UsageError for a key that is on no PKCS#11 token."""
+    """A configuration file in YAML.
+
+    Raises:
+        UsageError: the key is not on a PKCS#11 token.
+    """
     key = pkcs11_object(setup, client="Greengrass")
     return f"""\
-# config.yaml for the Greengrass nucleus, with the plug-in aws.greengrass.crypto.Pkcs11Provider. Printed from AWS's
-# documents and never run. What stands in CAPITALS is yours: the role alias, the credentials endpoint
-# (aws iot describe-endpoint --endpoint-type iot:CredentialProvider), and the PIN, which it wants in this file (0600).
+# config.yaml for the Greengrass nucleus, with the plug-in aws.greengrass.crypto.Pkcs11Provider. Written from AWS's
+# documentation, and never tried. Replace what is in CAPITALS: the role alias, the credentials endpoint
+# (aws iot describe-endpoint --endpoint-type iot:CredentialProvider), and the PIN, which must be in this file (0600).
 #
-# The nucleus reads the certificate from the token, under the key's label and id. Put it there now, and after each
-# renewal with the same line in a file in /etc/zymkey-iot/on-renew.d (--pin env:PIN gives the PIN without a question):
+# The nucleus reads the certificate from the token, under the key's label and id. Write it there now, and after each
+# renewal, with the same line as a hook in /etc/zymkey-iot/on-renew.d (--pin env:PIN takes the PIN from a variable):
 #   {_write_certificate(setup, key)}
 system:
   certificateFilePath: "pkcs11:object={key.label};type=cert"
@@ -43,8 +47,8 @@ services:
       slot: {key.slot}
       userPin: "THE-PIN"
 
-# Greengrass nucleus lite (2.5.0 or later) has no plug-in: it asks OpenSSL 3's provider pkcs11 (apt: pkcs11-provider,
-# set up in /etc/ssl/openssl.cnf with pkcs11-module-path = {key.module}), and takes the certificate from its file:
+# Greengrass nucleus lite (2.5.0 or later) has no plug-in: it uses OpenSSL 3's provider pkcs11 (apt: pkcs11-provider,
+# set up in /etc/ssl/openssl.cnf with pkcs11-module-path = {key.module}), and reads the certificate from its file:
 #   system:
 #     privateKeyPath: "pkcs11:token={key.token};object={key.label};type=private"
 #     certificateFilePath: "{setup.certificate}"
@@ -61,6 +65,6 @@ def _write_certificate(setup: Setup, key: Pkcs11Object) -> str:
 
 
 def _region(setup: Setup) -> str:
-    """From the endpoint's name, `….iot.eu-central-1.amazonaws.com`."""
+    """From the endpoint's name, ``….iot.eu-central-1.amazonaws.com``."""
     parts = setup.endpoint.split(".")
     return parts[2] if len(parts) > 3 and parts[1] == "iot" else "YOUR-REGION"

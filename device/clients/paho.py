@@ -26,11 +26,11 @@ def on_subscribe(client, _data, _message_id, _reasons, _properties):
 
 def on_message(client, _data, message):
     print(message.topic, message.payload.decode())
-    client.disconnect()  # leave this out to go on
+    client.disconnect()  # without this line it keeps running
 
 
 device = {setup.call_of_this_device()}
-# The policy allows this client id and no other; whoever connects with it ends the connection before.
+# The policy allows only this client id. A second connection with it closes the first.
 client = Client(CallbackAPIVersion.VERSION2, client_id=device.name, protocol=MQTTv311)
 client.tls_set_context(device.context)
 client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message

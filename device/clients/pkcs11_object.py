@@ -1,4 +1,4 @@
-"""A key as programs with PKCS#11 of their own ask for it: module, token, slot, label."""
+"""A key as programs with their own PKCS#11 need it: module, token, slot, label."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from .setup import Setup
 
 @dataclass(frozen=True, kw_only=True)
 class Pkcs11Object:
-    """One key pair on a token. The PIN is in `pin_file`, or None when the user has to give it."""
+    """One key pair on a token. ``pin_file`` has the PIN; None when the user has to type it."""
 
     module: str
     token: str
@@ -23,7 +23,11 @@ class Pkcs11Object:
 
 
 def pkcs11_object(setup: Setup, *, client: str) -> Pkcs11Object:
-    """The device's key on its token. Raises UsageError for a key that is on none, and says what to do."""
+    """The device's key on its token.
+
+    Raises:
+        UsageError: the key is not on a PKCS#11 token. The error says what to do.
+    """
     if isinstance(setup.key, Pkcs11Key):
         uri = parse(setup.settings.key.partition(":")[2])
         return Pkcs11Object(
@@ -36,18 +40,18 @@ def pkcs11_object(setup: Setup, *, client: str) -> Pkcs11Object:
         )
     if setup.by_hand.engine == PKCS11_ENGINE:
         raise UsageError(
-            f"{client} takes keys from PKCS#11 itself, and not through OpenSSL's engine.",
-            cure=f"the same with --key {setup.key.uri.removeprefix('engine:')!r}",
+            f"{client} uses PKCS#11 itself, and not OpenSSL's engine.",
+            cure=f"the same command with --key {setup.key.uri.removeprefix('engine:')!r}",
         )
     if setup.by_hand.engine is not None:
         raise UsageError(
-            f"{client} takes keys from PKCS#11 only, and this one is known as {setup.key.uri}.",
-            cure="give the very same key a PKCS#11 name with Zymbit's tool (the certificate stays valid):"
+            f"{client} can only use keys in PKCS#11, and this key is {setup.key.uri}.",
+            cure="give the same key a PKCS#11 name with Zymbit's tool (the certificate stays valid):"
             " zk_pkcs11-util --init-token --slot 0 --label zymkey, then"
-            " zk_pkcs11-util --use-zkslot 0 --slot SLOT --label device --id 01, and this command again with"
-            " --key 'pkcs11:token=zymkey;object=device'; or Python without PKCS#11: zymkey-iot config paho",
+            " zk_pkcs11-util --use-zkslot 0 --slot SLOT --label device --id 01, then this command again with"
+            " --key 'pkcs11:token=zymkey;object=device'; or use Python without PKCS#11: zymkey-iot config paho",
         )
     raise UsageError(
-        f"{client} takes keys from PKCS#11, and this one is in a file.",
-        cure="it takes the file itself, too, as its manual says; or: zymkey-iot config paho",
+        f"this configuration of {client} needs a key in PKCS#11, and this key is in a file.",
+        cure=f"give {client} the file, as its manual says; or use Python: zymkey-iot config paho",
     )

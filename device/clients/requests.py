@@ -1,4 +1,4 @@
-"""Python with requests, or anything else on urllib3. The key signs each handshake in this process."""
+"""Python with requests, or another library on urllib3. The key signs each handshake in this process."""
 
 from ..iot_https import publish_url
 from .setup import PACKAGE, Setup
@@ -8,7 +8,7 @@ def render(setup: Setup) -> str:
     url = publish_url(setup.endpoint, setup.https_port, setup.https_topic)
     return f'''\
 {setup.how_to_run()}
-# It needs requests: pip install requests
+# Needs requests: pip install requests
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -16,7 +16,7 @@ from {PACKAGE}.identity import this_device
 
 
 class MutualTls(HTTPAdapter):
-    """Shows the device's certificate to the servers that it is mounted for."""
+    """Shows the device's certificate to the servers for which it is mounted."""
 
     def __init__(self, context):
         self.context = context
@@ -27,7 +27,7 @@ class MutualTls(HTTPAdapter):
 
 
 device = {setup.call_of_this_device()}
-session = requests.Session()  # keep it: a connection that stays open costs the key no further signature
+session = requests.Session()  # keep it open: each new connection costs the key a signature
 session.mount(f"https://{{device.endpoint}}", MutualTls(device.context))
 reply = session.post({url!r}, json={{"hello": "world"}}, timeout=20)
 reply.raise_for_status()

@@ -1,4 +1,4 @@
-"""What a client has to be told of this device."""
+"""What a client needs to know about this device."""
 
 import shlex
 import sys
@@ -13,12 +13,12 @@ from ..store import StateFolder
 from ..tls import roots
 
 PACKAGE = __name__.partition(".")[0]
-"""The import name of this distribution: `zymkey_iot`, but for a checkout."""
+"""The import name of this distribution: ``zymkey_iot``, or ``device`` in the repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """One bootstrapped device. The files are absolute, the topics are ones that its policy allows."""
+    """A device after its bootstrap. The paths are absolute; its policy allows the topics."""
 
     settings: Settings
     key: DeviceKey
@@ -36,7 +36,7 @@ class Setup:
         return self.settings.name
 
     def call_of_this_device(self) -> str:
-        """`this_device(…)` with what a program would not find by itself: what options and environment say here."""
+        """``this_device(…)`` with the settings that a program would not find: those from options and environment."""
         options = {
             "state": str(self.settings.state.absolute()),
             "key": self.settings.key,
@@ -45,29 +45,33 @@ class Setup:
             "https_port": self.settings.https_port,
             "mqtt_port": self.settings.mqtt_port,
         }
-        by_itself = ("default", str(StateFolder(self.settings.state).device_path))
-        said_here = {
+        found_anyway = ("default", str(StateFolder(self.settings.state).device_path))
+        needed = {
             name: value
             for name, value in options.items()
-            if value is not None and self.settings.sources[name] not in by_itself
+            if value is not None and self.settings.sources[name] not in found_anyway
         }
-        return f"this_device({', '.join(f'{name}={value!r}' for name, value in said_here.items())})"
+        return f"this_device({', '.join(f'{name}={value!r}' for name, value in needed.items())})"
 
     def environment(self) -> str:
-        """The shell's lines for the variables that an engine reads; empty when it reads none."""
+        """Lines for the shell that set the variables which the engine reads; empty when it reads none."""
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.by_hand.environment.items())
 
     def how_to_run(self) -> str:
-        """A comment for a Python program: with which interpreter, and as whom."""
+        """A comment for a Python program: which interpreter runs it, and as which user."""
         return (
-            "# Save it as hello.py, or under any other name that is no library's, and run it with\n"
-            f"# {sys.executable}, as a user who may read {self.settings.state.absolute()} and use the key: root,\n"
-            "# or the user of `zymkey-iot service`."
+            "# Save it as hello.py (not under the name of a library), and run it with\n"
+            f"# {sys.executable}, as a user who may read {self.settings.state.absolute()} and use the key:\n"
+            "# root, or zymkey-iot, the user of the service."
         )
 
 
 def read_setup(settings: Settings) -> Setup:
-    """Read the state folder and open the key. Raises what ``open_device`` raises."""
+    """Read the state folder and open the key.
+
+    Raises:
+        DeviceError: as ``open_device`` raises it.
+    """
     device = open_device(settings)
     configuration = device.configuration
     return Setup(

@@ -1,1 +1,1 @@
-"""The subcommands of zymkey-iot, one a file: `configure(parser)` and `run(arguments) -> exit code`."""
+"""The subcommands of zymkey-iot, one in each file: ``configure(parser)`` and ``run(arguments) -> exit code``."""

@@ -1,7 +1,7 @@
-"""Get a certificate for the HSM's key, prove it with a publish over mutual TLS, and keep it.
+"""Get a certificate for the key in the HSM, publish a test message with it over mutual TLS, and keep it.
 
-Running it again does no harm: it asks the cloud for nothing that is here already. With the files in the
-state folder lost, it gets the same certificate again.
+It can be repeated without harm: it asks the cloud only for what is not here yet. If the files in the state folder are
+lost, the cloud sends the same certificate again.
 """
 
 import argparse
@@ -19,13 +19,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", nargs="?", help="the fleet's enrollment URL")
     parser.add_argument("--name", metavar="NAME", help="the device's name (default: this host's name)")
     parser.add_argument(
-        "--token", metavar="TOKEN", help="one-time token; others can see it in the process list while this runs"
+        "--token",
+        metavar="TOKEN",
+        help="one-time token; other users can see it in the process list while this command runs",
     )
-    parser.add_argument("--token-file", metavar="FILE", help="file that holds the token")
+    parser.add_argument("--token-file", metavar="FILE", help="file with the token")
     parser.add_argument(
-        "--certificate", metavar="FILE", help="certificate (PEM) that the fleet's CA signed in the factory for this key"
+        "--certificate",
+        metavar="FILE",
+        help="factory certificate: PEM file that the fleet's CA has signed for this key",
     )
-    parser.add_argument("--mqtt", action="store_true", help="also publish and receive over MQTT")
+    parser.add_argument("--mqtt", action="store_true", help="publish and receive over MQTT too")
     options.add_key(parser)
     options.add_state(parser)
     options.add_connection(parser)
@@ -34,9 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_examples(
         parser,
         "ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7",
-        "    (in a root shell: sudo would show the token in its own arguments)",
-        "sudo zymkey-iot bootstrap                       (all from /boot/firmware/zymkey-iot.toml)",
-        "sudo zymkey-iot bootstrap https://… --certificate /boot/firmware/pi-7.crt    (came from the factory)",
+        "    (in a root shell, because sudo would show the token in its own arguments)",
+        "sudo zymkey-iot bootstrap                       (all settings in /boot/firmware/zymkey-iot.toml)",
+        "sudo zymkey-iot bootstrap https://… --certificate /boot/firmware/pi-7.crt    (factory certificate)",
         "zymkey-iot bootstrap https://… --key file: --state ~/zymkey-iot      (no hardware, no root)",
     )
 
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def tell_outcome(outcome: "Outcome", settings: "Settings", report: "Report") -> None:
-    """Say what the device has now."""
+    """Print what the device has now."""
     certificate = outcome.certificate
     times = "once" if outcome.key.signatures == 1 else f"{outcome.key.signatures} times"
     report.conclude(

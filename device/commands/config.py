@@ -1,7 +1,7 @@
-"""Print a configuration or a program for another client, so that it uses this device's key.
+"""Print a configuration or a program with which another client uses this device's key.
 
-It works as it is printed, for this device, and holds no secret. Where a client cannot use a key of this kind, it
-says so and names one that can.
+The text works for this device as it is printed, and has no secret in it. If a client cannot use this kind of key, the
+command says so and names a client that can.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from . import options
 def configure(parser: argparse.ArgumentParser) -> None:
     from ..clients import CLIENTS
 
-    parser.add_argument("client", metavar="CLIENT", choices=CLIENTS, help="one of those below")
+    parser.add_argument("client", metavar="CLIENT", choices=CLIENTS, help="one of the clients below")
     options.add_key(parser)
     options.add_state(parser)
     options.add_connection(parser)

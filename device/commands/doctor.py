@@ -1,10 +1,10 @@
-"""Find out what is wrong: named checks from the HSM outwards to AWS IoT, each with its cause and what to try.
+"""Check everything from the HSM to AWS IoT; for each fault print the cause and what to try.
 
-It changes nothing, costs the key two signatures, and publishes one message to the device's own topic. A check is
-ok, warning, failed, or skipped because another has to be mended first.
+It changes nothing, costs the key two signatures, and publishes one message to the device's own topic. The result of a
+check is ok, warning, failed, or skipped. A check is skipped while another check has to pass first.
 
-Exit code 0: all is well. 16: warnings only. Otherwise that of the first check that failed, by the table in
-`zymkey-iot --help`, so 4 is the network here as everywhere.
+Exit codes: 0 all checks passed. 16 warnings only. Otherwise the exit code of the first check that failed, as in
+zymkey-iot --help: 4 is the network, for example.
 """
 
 import argparse
@@ -18,19 +18,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from ..doctor.checklist import CHECKS
 
     parser.add_argument(
-        "--only", metavar="CHECK", action="append", default=[], help="this check and what it needs; may be repeated"
+        "--only",
+        metavar="CHECK",
+        action="append",
+        default=[],
+        help="run this check and the checks that it needs; can be given more than once",
     )
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=float,
         default=DEFAULT_TIMEOUT,
-        help=f"how long to wait for each connection ({DEFAULT_TIMEOUT:.0f})",
+        help=f"how long to wait for each connection (default {DEFAULT_TIMEOUT:.0f})",
     )
     options.add_key(parser)
     options.add_state(parser)
     options.add_connection(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options.add_json(parser)
     options.add_examples(
         parser,
         "sudo zymkey-iot doctor",
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     examination = Examination(arguments, timeout=arguments.timeout)
     shown = []
     for result in examine(select(arguments.only), examination, on_start=report.started):
-        # Of what was run only for another's sake, a failure alone is of interest.
+        # A check that ran only because another needs it is shown only if it failed.
         if not arguments.only or result.check in arguments.only or result.status is Status.FAILED:
             shown.append(result)
             report.finished(result)

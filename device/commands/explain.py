@@ -1,7 +1,7 @@
-"""Print the openssl and curl commands that do the same by hand, ready to paste, for this very device.
+"""Print the openssl and curl commands that do the same by hand, for this device and ready to paste.
 
-They are the vendor's documented way, with what it gets wrong put right: the roots that verify AWS IoT's server
-are Amazon's, and never the device's own CA.
+They follow the vendor's documentation, with one correction: --cacert names Amazon's roots, because the CA that signs
+the devices does not sign the certificate of AWS IoT's server.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Run the hooks in on-renew.d that a new certificate still waits for; nothing when none does.
+"""Run the hooks in on-renew.d that have not run yet for a new certificate.
 
-`renew` and `bootstrap` do it by themselves. Where the service renews as a user of its own, the hooks are left to
-this command, which systemd runs as root right after.
+The commands renew and bootstrap do this themselves. But the service renews as a user of its own, so systemd runs this
+command as root after each renewal.
 """
 
 import argparse
@@ -28,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
     with state.locked():
         pending = state.hooks_are_pending()
         run_pending_hooks(state, settings, read_certificate(state), report)
-    report.conclude("The hooks have run." if pending else "No hook waits for a certificate.", ran=pending)
+    report.conclude("The hooks have run." if pending else "Nothing to do: no hook has to run.", ran=pending)
     return 0

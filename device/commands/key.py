@@ -1,4 +1,4 @@
-"""Show the device's public key, its fingerprint, and the HSM that holds it. Nothing here is secret."""
+"""Show the device's public key, its fingerprint, and the HSM that holds it. Nothing of that is secret."""
 
 import argparse
 import json

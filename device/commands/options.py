@@ -1,4 +1,4 @@
-"""Options that several commands share. Defaults are not given here: `settings` has five places to look."""
+"""Options that several commands share. They have no defaults here: ``settings`` looks in five places."""
 
 import argparse
 
@@ -8,11 +8,13 @@ def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, errors too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout, for errors too")
 
 
 def add_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--key", metavar="URI", help="zymkey: (default), zymkey:slot=N, pkcs11:…, engine:ID, file:PATH")
+    parser.add_argument(
+        "--key", metavar="URI", help="the key: zymkey: (default), zymkey:slot=N, pkcs11:…, engine:ID, file:PATH"
+    )
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +22,21 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Where the data endpoint is, when it is not where the cloud says, and whom to trust."""
-    parser.add_argument("--ca-file", metavar="FILE", help="trust these roots (PEM) and not certifi's")
+    """Which data endpoint to use instead of the cloud's, and which roots to trust."""
+    parser.add_argument("--ca-file", metavar="FILE", help="trust the roots in this file (PEM) instead of certifi's")
     parser.add_argument(
-        "--tls", metavar="WAY", help="signer (in this process), curl (with an OpenSSL engine), auto (default)"
+        "--tls",
+        metavar="WAY",
+        help="who does TLS: signer (this process), curl (with an OpenSSL engine), auto (default)",
     )
-    parser.add_argument("--endpoint", metavar="HOST", help="data endpoint, other than the cloud says")
-    parser.add_argument("--https-port", metavar="N", help="its HTTPS port (8443)")
-    parser.add_argument("--mqtt-port", metavar="N", help="its MQTT port (8883)")
+    parser.add_argument(
+        "--endpoint", metavar="HOST", help="data endpoint to use instead of the one in the configuration"
+    )
+    parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443)")
+    parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883)")
 
 
 def add_give_up_after(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--give-up-after", metavar="TIME", help="stop trying again after this (300s, 10m, 2h)")
+    parser.add_argument(
+        "--give-up-after", metavar="TIME", help="stop trying again after this time, such as 300s, 10m, 2h"
+    )

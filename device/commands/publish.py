@@ -1,6 +1,6 @@
-"""Publish one message over mutual TLS with the key in the HSM: HTTPS, or MQTT with --mqtt.
+"""Publish one message over mutual TLS with the key in the HSM: over HTTPS, or over MQTT with --mqtt.
 
-`{device}` in TOPIC stands for what the fleet's policy knows this device by.
+Write {device} in TOPIC for this device: the command fills in the name or id that the fleet's policy expects.
 """
 
 import argparse
@@ -9,9 +9,9 @@ from . import options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", metavar="TOPIC")
-    parser.add_argument("message", metavar="MESSAGE", help="the payload; - reads it from stdin")
-    parser.add_argument("--mqtt", action="store_true", help="over MQTT, and receive it back")
+    parser.add_argument("topic", metavar="TOPIC", help="the topic to publish to")
+    parser.add_argument("message", metavar="MESSAGE", help="the message; - reads it from stdin")
+    parser.add_argument("--mqtt", action="store_true", help="publish over MQTT, and receive the message back")
     options.add_key(parser)
     options.add_state(parser)
     options.add_connection(parser)

@@ -1,6 +1,6 @@
-"""Get a new certificate for the same key. The old one stays in use until the new one has proved itself.
+"""Get a new certificate for the same key. The old certificate stays in use until the new one has worked.
 
-Exit code 0: renewed. 13: not due yet. Anything else: failed, and the old certificate is still in use.
+Exit codes: 0 renewed. 13 not due yet. Any other: it failed, and the old certificate is still in use.
 """
 
 import argparse
@@ -12,7 +12,7 @@ NOT_DUE = 13
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--if-due", action="store_true", help="ask only from two thirds of the certificate's life on, with jitter"
+        "--if-due", action="store_true", help="ask only after two thirds of the certificate's life, plus a jitter"
     )
     options.add_key(parser)
     options.add_state(parser)
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser)
     options.add_examples(
         parser,
-        "sudo zymkey-iot renew --if-due                  (what the timer runs)",
+        "sudo zymkey-iot renew --if-due                  (as the timer does)",
         "sudo zymkey-iot renew                           (ask now; the cloud decides)",
     )
 

@@ -1,11 +1,11 @@
-"""Have systemd do it: bootstrap at the first boot, once network and time are there; renewal when it is due.
+"""Let systemd run bootstrap at the first boot, when network and clock are ready, and renew when a renewal is due.
 
-    install     writes the units, makes the user zymkey-iot, enables and starts
-    uninstall   removes all that; the certificate stays
-    status      what is installed and what it does
+    install     write the units, make the user zymkey-iot, enable and start the units
+    uninstall   stop and remove the units; the certificate, the user and the hooks stay
+    status      show which units are installed, and what they do
 
-Settings come from /etc/zymkey-iot.toml or /boot/firmware/zymkey-iot.toml: url, name, token. A file that holds a
-token is the service's to read: sudo chgrp zymkey-iot FILE && sudo chmod 640 FILE.
+The service reads url, name and token from /etc/zymkey-iot.toml or /boot/firmware/zymkey-iot.toml. Let it read a file
+with a token: sudo chgrp zymkey-iot FILE && sudo chmod 640 FILE.
 """
 
 import argparse
@@ -17,21 +17,27 @@ NOT_INSTALLED = 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", metavar="ACTION", choices=("install", "uninstall", "status"))
-    parser.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="a system's files elsewhere")
-    parser.add_argument("--command", metavar="PATH", type=Path, help="zymkey-iot, if it is not this one")
+    parser.add_argument(
+        "action", metavar="ACTION", choices=("install", "uninstall", "status"), help="install, uninstall or status"
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", type=Path, default=Path("/"), help="folder with the files of another system"
+    )
+    parser.add_argument(
+        "--command", metavar="PATH", type=Path, help="the zymkey-iot that the service runs, if not this one"
+    )
     parser.add_argument(
         "--group",
         metavar="NAME",
         action="append",
-        help="a group that the key is open to, instead of those that are found; may be repeated",
+        help="group that may use the key, instead of the groups that are found; can be given more than once",
     )
     options.add_key(parser)
     options.add_json(parser)
     options.add_examples(
         parser,
         "sudo zymkey-iot service install",
-        "zymkey-iot service install --root /mnt/sdcard   (an image that is being prepared)",
+        "zymkey-iot service install --root /mnt/sdcard   (an image on another computer)",
         "zymkey-iot service status",
     )
 

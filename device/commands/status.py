@@ -1,6 +1,8 @@
-"""Show what this device has, whose it is, and until when. Asks nobody and costs no signature.
+"""Show this device's name, key and certificate, and how long the certificate is valid.
 
-Exit code 0 when the certificate can be used now, 12 when not, 3 when the key cannot be reached.
+It uses no network and costs no signature.
+
+Exit codes: 0 certificate and key can be used now. 12 the certificate cannot be used. 3 the key cannot be used.
 """
 
 import argparse

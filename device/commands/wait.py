@@ -1,6 +1,6 @@
-"""Keep asking until the operator, or the CA, has approved this device; then finish its bootstrap.
+"""Ask again until the operator or the CA has approved this device, then finish its bootstrap.
 
-For a device whose bootstrap ended with "not yet" (exit code 7). Without --give-up-after it waits for ever.
+Use it after a bootstrap that ended with exit code 7 (not yet). Without --give-up-after it has no time limit.
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""`zymkey-iot doctor`: named checks, from the HSM outwards to the cloud, each with its cause and its cure.
+"""``zymkey-iot doctor``: named checks from the HSM to the cloud; each fault has its cause and its cure.
 
 checklist.py    which checks there are, in which order, and what each needs
-examination.py  what one run finds out on the way; several checks look at one attempt
-finding.py      what a check answers
-rounds.py       runs the checks; one whose need failed is skipped and says so
-report.py       tells the results, as lines or as JSON
+runner.py       runs the checks; skips a check if one that it needs has failed
+examination.py  what one run has found so far, so that checks share one attempt
+finding.py      what a check returns
+tls_probe.py    what a server says of itself, unverified
+report.py       prints the results, as lines or as JSON
 checks/         the checks, by theme
 """

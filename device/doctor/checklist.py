@@ -1,7 +1,7 @@
-"""Every check, in the order in which they are run: from the inside of the Pi outwards.
+"""Every check, in the order in which they run: from the HSM in the Pi to the cloud.
 
-A check is a function in `checks/<module>.py` that is called as its id is, with underscores. It is imported when
-it is run, so that doctor can also say that a package is missing which the other checks cannot do without.
+A check is a function in ``checks/<module>.py`` whose name is the check's id with underscores. It is imported when it
+runs, so that doctor can report a missing package that other checks need.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ..errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One check. Ids are stable: programs and people refer to them."""
+    """One check. Ids never change: programs and people refer to them."""
 
     id: str
     module: str
@@ -20,10 +20,10 @@ class Check:
     """What it checks, as a phrase."""
 
     needs: tuple[str, ...] = ()
-    """Checks without which this one makes no sense: it is skipped when one of them failed or was skipped."""
+    """Checks that have to pass first: this one is skipped when one of them failed or was skipped."""
 
     after: tuple[str, ...] = ()
-    """Checks whose result this one looks at, whatever it is."""
+    """Checks whose results this one uses, passed or not."""
 
 
 def _check(id: str, module: str, about: str, *, needs: str = "", after: str = "") -> Check:
@@ -31,80 +31,110 @@ def _check(id: str, module: str, about: str, *, needs: str = "", after: str = ""
 
 
 CHECKS = (
-    _check("settings", "settings", "the settings can be read; where each comes from"),
-    _check("python", "software", "the Python packages are there and fit", needs="settings"),
-    _check("tls", "software", "how TLS is done: in this process, or by curl with an engine", needs="python"),
+    _check("settings", "settings", "the settings can be read; where each was found"),
+    _check("python", "software", "the Python packages can be imported", needs="settings"),
+    _check("tls", "software", "who does TLS: this process, or curl with an engine", needs="python"),
     _check("openssl-engine", "engine", "OpenSSL has the engine for this key", needs="settings", after="tls"),
     _check(
         "curl-engine",
         "engine",
-        "curl can use the engine; some Debian versions cannot",
+        "curl can use the engine; some versions in Debian cannot",
         needs="settings",
         after="tls openssl-engine",
     ),
     _check(
-        "library", "hsm", "module, library or engine between here and the HSM", needs="python", after="openssl-engine"
+        "library",
+        "hsm",
+        "the module, library or engine for the HSM can be used",
+        needs="python",
+        after="openssl-engine",
     ),
     _check("hsm", "hsm", "the HSM answers", needs="library"),
     _check("slot", "hsm", "the slot holds a P-256 key", needs="hsm"),
-    _check("signature", "hsm", "the key signs, correctly, and how long that takes", needs="slot"),
+    _check("signature", "hsm", "the key makes a correct signature; how long that takes", needs="slot"),
     _check("disk", "storage", "the state folder can be written", needs="settings"),
-    _check("file-modes", "storage", "modes and owners of what must not be open", needs="settings"),
+    _check(
+        "file-modes",
+        "storage",
+        "modes and owners of files: no other user can write them, or read secrets",
+        needs="settings",
+    ),
     _check("enrollment-dns", "servers", "the enrollment URL's name resolves", needs="settings"),
-    _check("enrollment-port", "servers", "its port (443) is reached", needs="enrollment-dns"),
-    _check("clock", "clock", "this clock against the server's", needs="settings", after="python enrollment-port"),
+    _check("enrollment-port", "servers", "the enrollment server's port (443) can be reached", needs="enrollment-dns"),
+    _check(
+        "clock",
+        "clock",
+        "this machine's clock agrees with the server's",
+        needs="settings",
+        after="python enrollment-port",
+    ),
     _check(
         "enrollment-server",
         "servers",
-        "its certificate leads to a trusted root",
+        "the enrollment server's certificate leads to a trusted root",
         needs="enrollment-port python",
         after="clock",
     ),
     _check(
         "enrollment",
         "enrollment",
-        "the enrollment service answers, and still says what it said",
+        "the enrollment service answers, and its configuration has not changed",
         needs="enrollment-server",
     ),
     _check("endpoint-dns", "servers", "the data endpoint's name resolves", needs="settings", after="enrollment"),
-    _check("endpoint-https-port", "servers", "its HTTPS port (8443) is reached", needs="endpoint-dns"),
-    _check("endpoint-mqtt-port", "servers", "its MQTT port (8883) is reached", needs="endpoint-dns"),
+    _check(
+        "endpoint-https-port", "servers", "the data endpoint's HTTPS port (8443) can be reached", needs="endpoint-dns"
+    ),
+    _check(
+        "endpoint-mqtt-port", "servers", "the data endpoint's MQTT port (8883) can be reached", needs="endpoint-dns"
+    ),
     _check(
         "endpoint-server",
         "servers",
-        "its certificate leads to a trusted root",
+        "the data endpoint's certificate leads to a trusted root",
         needs="endpoint-https-port python",
         after="clock",
     ),
     _check(
         "certificate",
         "certificate",
-        "there is a certificate, it is valid, and not overdue",
+        "there is a certificate; it is valid, and its renewal is not overdue",
         needs="python",
         after="slot clock",
     ),
-    _check("certificate-key", "certificate", "it is for the key in this HSM and slot", needs="certificate slot"),
+    _check(
+        "certificate-key",
+        "certificate",
+        "the certificate is for the key in this HSM and slot",
+        needs="certificate slot",
+    ),
     _check(
         "certificate-accepted",
         "publish",
-        "AWS IoT accepts it: mutual TLS and a first read",
+        "AWS IoT accepts the certificate: mutual TLS and a first answer",
         needs="signature endpoint-server certificate-key",
         after="curl-engine",
     ),
-    _check("publish", "publish", "the IoT policy allows the device's own topic", needs="certificate-accepted"),
+    _check(
+        "publish",
+        "publish",
+        "the IoT policy allows this device to publish to its own topic",
+        needs="certificate-accepted",
+    ),
 )
 
 BY_ID = {check.id: check for check in CHECKS}
 
 
 def select(only: Sequence[str]) -> list[Check]:
-    """The checks named in `only` and all that they depend on, in order; every check when it is empty.
+    """The checks named in ``only`` and those that they depend on, in order; every check when ``only`` is empty.
 
-    Raises UsageError, naming the checks that there are.
+    Raises:
+        UsageError: there is no such check. The error names the checks that there are.
     """
     unknown = [name for name in only if name not in BY_ID]
     if unknown:
-        raise UsageError(f"there is no check {unknown[0]!r}.", cure="one of " + ", ".join(BY_ID))
+        raise UsageError(f"there is no check {unknown[0]!r}.", cure="use one of " + ", ".join(BY_ID))
     if not only:
         return list(CHECKS)
     wanted: set[str] = set()

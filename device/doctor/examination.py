@@ -1,4 +1,4 @@
-"""What one run of doctor finds out on the way. Several checks look at the same attempt, which is made once."""
+"""What one run of doctor has found so far. Several checks look at one attempt, which is made once."""
 
 import argparse
 import datetime
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 class Examination:
-    """Everything is found out when it is first asked for. `settings` is set by the check of that name.
+    """Each attempt is made when its result is first asked for. The check ``settings`` sets ``settings``.
 
-    The imports are in the methods: a missing package is a finding too.
+    The imports are in the methods, because a missing package is a finding too.
     """
 
     settings: Settings
@@ -37,19 +37,19 @@ class Examination:
         self.timeout = timeout
         self.results: dict[str, Result] = {}
         self.clock_offset: datetime.timedelta | None = None
-        """How far the server's clock is ahead of this one; None while nobody has told the time."""
+        """How far the server's clock is ahead of this machine's; None while that is not known."""
 
         self.signer_supported = True
-        """Whether TLS in this process can have the key sign."""
+        """Whether TLS in this process can ask the key for signatures."""
 
         self._probes: dict[Server, Probe | DeviceError] = {}
 
     def passed(self, check: str) -> bool:
-        """Whether a check was run and did not fail."""
+        """Whether a check has run and did not fail."""
         return check in self.results and self.results[check].status in (Status.OK, Status.WARNING)
 
     def time(self) -> datetime.datetime:
-        """The time by the server's clock, by this machine's when no server has told it."""
+        """The time by the server's clock, or by this machine's while the server's is not known."""
         return datetime.datetime.now(datetime.UTC) + (self.clock_offset or datetime.timedelta())
 
     @cached_property
@@ -58,7 +58,7 @@ class Examination:
 
     @property
     def by_curl(self) -> bool:
-        """Whether this device publishes with curl and an engine, and not with TLS in this process."""
+        """Whether this device publishes with curl and an engine, instead of TLS in this process."""
         engine_key = self.settings.key.startswith("engine:") and self.settings.tls == "auto"
         return self.settings.tls == "curl" or engine_key or not self.signer_supported
 
@@ -69,7 +69,7 @@ class Examination:
         return attempt(lambda: open_key(self.settings))
 
     def the_key(self) -> "DeviceKey":
-        """For checks that need `slot`, which failed if there is none."""
+        """For checks that need the check ``slot``: it has failed if there is no key."""
         return _known(self.key)
 
     @cached_property
@@ -79,12 +79,16 @@ class Examination:
         return attempt(lambda: read_certificate(self.state))
 
     def the_certificate(self) -> "DeviceCertificate":
-        """For checks that need `certificate`."""
+        """For checks that need the check ``certificate``."""
         return _known(self.certificate)
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """Trusts the right roots and shows no certificate. Raises UsageError when there are no roots."""
+        """A context that trusts the right roots and shows no certificate.
+
+        Raises:
+            UsageError: the file of roots cannot be used.
+        """
         from ..tls import client_context
 
         return client_context(self.settings.ca_file)
@@ -102,26 +106,31 @@ class Examination:
 
     @cached_property
     def fetched(self) -> "tuple[Configuration, bytes] | DeviceError":
-        """What GET /configuration answers."""
+        """The answer to GET /configuration, or why there was none."""
         from .. import configuration as cloud
 
         return attempt(lambda: cloud.fetch(self.url, context=self.context))
 
     @cached_property
     def kept_configuration(self) -> "Configuration | None":
-        """What the state folder has of it."""
+        """The configuration in the state folder."""
         from ..kept import find_configuration
 
         return find_configuration(self.state)
 
     @cached_property
     def configuration(self) -> "Configuration":
-        """The configuration in use, else what the cloud says."""
+        """The kept configuration, or else the cloud's.
+
+        Raises:
+            Skipped: there is neither.
+        """
         configuration = self.kept_configuration
         if configuration is None:
             if not self.passed("enrollment"):
                 raise Skipped(
-                    "the data endpoint is not known yet: the enrollment service tells it.", needs="enrollment"
+                    "the data endpoint is not known yet, because the enrollment service did not answer.",
+                    needs="enrollment",
                 )
             configuration, _ = _known(self.fetched)
         return configuration.as_set(self.settings)
@@ -147,7 +156,7 @@ class Examination:
 
     @cached_property
     def publish(self) -> "str | DeviceError":
-        """The topic of a message that AWS IoT took, or why it did not."""
+        """The topic of a message that AWS IoT accepted, or why it did not."""
         from ..steps import test_message
 
         def publish() -> str:
@@ -159,7 +168,7 @@ class Examination:
         return attempt(publish)
 
     def own_topic(self, device: str) -> str:
-        """A topic to try; when the fleet's devices may publish nothing, one whose denial is expected."""
+        """A topic to try. If the fleet allows no publish topics, a topic that AWS IoT is expected to deny."""
         return self.configuration.test_topic(device) or f"devices/{device}/doctor"
 
 

@@ -1,4 +1,4 @@
-"""What a check answers: a finding, or a DeviceError, or that there is nothing to check."""
+"""What a check returns or raises: a finding, a DeviceError, or that there is nothing to check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """Stable words: programs read them."""
+    """The words never change: programs read them."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,10 +17,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found that is no failure.
+    """What a check found, other than a failure.
 
-    `text` is a phrase when all is well and a sentence in a warning; `cure` says what to do about a warning;
-    `facts` are for programs.
+    ``text`` is a phrase when the check passed, and a sentence in a warning; ``cure`` says what to do about a warning;
+    ``facts`` are for programs.
     """
 
     text: str
@@ -38,7 +38,7 @@ def warning(text: str, *, cure: str = "", **facts: Any) -> Finding:
 
 
 class Skipped(Exception):
-    """There is nothing to check. `needs` is the check that it depends on, if there is one."""
+    """There is nothing to check. ``needs`` is the check that has to pass first, if there is one."""
 
     def __init__(self, text: str, *, needs: str | None = None) -> None:
         super().__init__(text)
@@ -48,7 +48,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One check's outcome, as it is reported."""
+    """The outcome of one check, as doctor reports it."""
 
     check: str
     status: Status
@@ -58,10 +58,10 @@ class Result:
     seconds: float = 0.0
 
     error: str | None = None
-    """Which error it was, such as `port-closed`; failed checks only."""
+    """Which error it was, such as ``port-closed``; failed checks only."""
 
     exit_code: int = 0
-    """What another command would have ended with; failed checks only."""
+    """The exit code that another command would have; failed checks only."""
 
     needs: str | None = None
     """The check to look at first; skipped checks only."""

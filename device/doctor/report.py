@@ -1,4 +1,4 @@
-"""Tells the results: a line each for a person, or one JSON object for a program."""
+"""Prints the results: a line for each check, or one JSON object for a program."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ _WIDEST = 120
 
 
 class Report:
-    """Writes each result when it is there. On a terminal it also says what it is at, in colour and wrapped."""
+    """Prints each result as soon as it is known; on a terminal in colour, wrapped, and with the check that runs."""
 
     def __init__(self, *, as_json: bool, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -33,7 +33,7 @@ class Report:
             print(f"{DIM}…        {check.id}{PLAIN}", end="", file=self._stream, flush=True)
 
     def passed_over(self) -> None:
-        """The check that was started is not of interest."""
+        """The check that was started is not to be shown."""
         if self._terminal:
             print(_ERASE_LINE, end="", file=self._stream, flush=True)
 
@@ -59,13 +59,13 @@ class Report:
 
 
 def lines(result: Result) -> list[str]:
-    """One line, and one more with what to try. Not wrapped, so that they can be searched for."""
+    """One line, and a second line with what to try. They are not wrapped, so that text in them can be found."""
     first = f"{result.status:<8} {result.check:<{_ID_WIDTH}} {result.text}"
     return [first, f"{_INDENT}Try: {result.cure}"] if result.cure else [first]
 
 
 def wrapped(line: str, width: int) -> str:
-    """A line, with what does not fit hung under where its text begins."""
+    """The line, wrapped so that its text stays in one column."""
     return textwrap.fill(
         line,
         max(width, len(_INDENT) + 30),
@@ -77,25 +77,29 @@ def wrapped(line: str, width: int) -> str:
 
 
 def in_a_sentence(results: Sequence[Result]) -> str:
-    """The last line: where to begin."""
+    """The last line: which checks failed, and with which to begin."""
     failed = [result.check for result in results if result.status is Status.FAILED]
     warned = [result.check for result in results if result.status is Status.WARNING]
     waiting = sum(result.status is Status.SKIPPED and result.needs is not None for result in results)
     if failed:
         begin = f": begin with {failed[0]}" if len(failed) > 1 else ""
-        rest = f" {waiting} more {'wait' if waiting > 1 else 'waits'} until that is mended." if waiting else ""
+        rest = f" {_checks(waiting)} skipped because of that." if waiting else ""
         return f"{_listed(failed)} failed{begin}.{rest}"
     if warned:
-        return f"Nothing failed; {_listed(warned)} should be looked at."
-    return "All is well."
+        return f"No check failed. Look at {_listed(warned)}."
+    return "All checks passed."
 
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
+def _checks(number: int) -> str:
+    return "1 check was" if number == 1 else f"{number} checks were"
+
+
 def document(results: Sequence[Result]) -> dict[str, Any]:
-    """`ok` says that nothing failed; `exitCode` also tells warnings. Each check has `id`, `status` and `text`."""
+    """``ok`` says that no check failed; ``exitCode`` tells warnings too. A check has ``id``, ``status``, ``text``."""
     code = exit_code(results)
     return {
         "ok": all(result.status is not Status.FAILED for result in results),

@@ -1,4 +1,4 @@
-"""Runs the checks one after the other. One whose need failed is skipped, and says which to look at first."""
+"""Runs the checks one after the other. A check is skipped if one that it needs has failed, and says which."""
 
 import time
 import traceback
@@ -11,13 +11,13 @@ from .examination import Examination
 from .finding import Finding, Result, Skipped, Status
 
 WARNINGS = 16
-"""Exit code when nothing failed and something was warned of."""
+"""Exit code when there are warnings, but no check failed."""
 
 
 def examine(
     checks: Iterable[Check], examination: Examination, *, on_start: Callable[[Check], None]
 ) -> Iterator[Result]:
-    """Run `checks` in their order. `on_start` hears of each before it is run."""
+    """Run ``checks`` in their order. ``on_start`` is called with each before it runs."""
     for check in checks:
         on_start(check)
         started = time.monotonic()
@@ -27,7 +27,7 @@ def examine(
 
 
 def exit_code(results: Iterable[Result]) -> int:
-    """0 when all is well, 16 when something was warned of; else the first failure's own, by the table of `--help`."""
+    """0 when all checks passed, 16 with warnings only, otherwise the exit code of the first failure."""
     results = list(results)
     for result in results:
         if result.status is Status.FAILED:
@@ -42,8 +42,8 @@ def _run(check: Check, examination: Examination, started: float) -> Result:
     obstacle = next((name for name in check.needs if not examination.passed(name)), None)
     if obstacle is not None:
         first = _root(obstacle, examination)
-        deed = "failed" if examination.results[first].status is Status.FAILED else "was skipped"
-        return Result(check=check.id, status=Status.SKIPPED, text=f"needs {first}, which {deed}.", needs=first)
+        outcome = "failed" if examination.results[first].status is Status.FAILED else "was skipped"
+        return Result(check=check.id, status=Status.SKIPPED, text=f"needs {first}, which {outcome}.", needs=first)
     try:
         finding = _function(check)(examination)
     except Skipped as skipped:
@@ -58,13 +58,13 @@ def _run(check: Check, examination: Examination, started: float) -> Result:
             error=error.kind,
             exit_code=error.exit_code,
         )
-    except Exception as defect:  # noqa: BLE001 - one broken check must not hide what the others find
+    except Exception as defect:  # noqa: BLE001 - a defect in one check must not hide the results of the others
         frame = traceback.extract_tb(defect.__traceback__)[-1]
         return Result(
             check=check.id,
             status=Status.FAILED,
             text=f"this check has a defect: {type(defect).__name__} at {frame.filename}:{frame.lineno}.",
-            cure="report it, with this line",
+            cure="report this defect, with this line",
             seconds=seconds(),
             error="defect",
             exit_code=DeviceError.exit_code,
@@ -86,7 +86,7 @@ def _function(check: Check) -> Callable[[Examination], Finding]:
 
 
 def _root(name: str, examination: Examination) -> str:
-    """Where to begin: what was skipped for another's sake leads to that one."""
+    """The check to begin with: from a skipped check to the one that it needs, and so on."""
     needs = examination.results[name].needs
     if needs is None or examination.passed(needs):
         return name

@@ -1,7 +1,7 @@
-"""What a server says of itself before anyone has verified it: who issued its certificate, and what time it is.
+"""What a server says of itself, unverified: the issuer of its certificate, and the time by its clock.
 
-Only to name who breaks TLS, and to tell a wrong clock, with which nothing can be verified. Nothing secret is sent,
-and nothing that comes back is acted upon.
+It serves to name a proxy that opens TLS, and to find a wrong clock, with which no certificate can be verified. Nothing
+secret is sent, and nothing but doctor's sentences depends on the answer.
 """
 
 import datetime
@@ -51,7 +51,7 @@ def probe(server: Server, *, timeout: float) -> Probe:
 
 
 def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:
-    """The Date of an answer (RFC 9110 section 6.6.1, whole seconds) less the middle of the time that it took."""
+    """The Date of an answer (RFC 9110 section 6.6.1, whole seconds), less the middle of the time that it took."""
     sent = datetime.datetime.now(datetime.UTC)
     connection.request("HEAD", "/")
     date = parsedate_to_datetime(connection.getresponse().headers["Date"])
@@ -60,7 +60,7 @@ def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:
 
 
 def issuer_in_words(connection: ssl.SSLSocket) -> str:
-    """Who issued the server's certificate: common name and organization, `Amazon RSA 2048 M02 (Amazon)`."""
+    """The issuer of the server's certificate, with common name and organization: ``Amazon RSA 2048 M02 (Amazon)``."""
     try:
         name = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"").issuer
     except ValueError:
@@ -68,10 +68,10 @@ def issuer_in_words(connection: ssl.SSLSocket) -> str:
     oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
     parts = [_printable(str(found[0].value)) for oid in oids if (found := name.get_attributes_for_oid(oid))]
     if not parts:
-        return _printable(name.rfc4514_string()) or "nobody"
+        return _printable(name.rfc4514_string()) or "an issuer without a name"
     return " (".join(dict.fromkeys(parts)) + ")" * (len(set(parts)) - 1)
 
 
 def _printable(text: str) -> str:
-    """Without what could reach a terminal as a command: the other side chose the name."""
+    """Without control characters for a terminal: the server has chosen the name."""
     return "".join(c for c in text if c.isprintable())

@@ -1,7 +1,9 @@
-"""Keys, chosen by URI. One kind a file, imported when it is asked for.
+"""Keys, chosen by URI. Each kind has one file, which is imported when it is asked for.
 
 zymkey:                the Zymkey's slot 0, through the vendor's module (the default)
 zymkey:slot=1          another slot
+pkcs11:token=…         a key on a PKCS#11 token
+engine:zymkey_ssl      a key behind an OpenSSL engine
 file:                  a software key in the state folder
 file:/path/to/key.pem  a software key elsewhere
 """
@@ -45,6 +47,6 @@ def open_key(settings: Settings, *, create: bool = False) -> DeviceKey:
 
         return open_file(Path(rest) if rest else settings.state / "key.pem", create=create)
     raise UsageError(
-        f"the key {settings.key!r} is of no kind that there is.",
+        f"the key {settings.key!r} is of an unknown kind.",
         cure="--key with one of " + ", ".join(f"{kind}:" for kind in KINDS),
     )

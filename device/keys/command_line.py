@@ -1,10 +1,10 @@
-"""How the commands `openssl` and `curl` get at a key: the vendor's documented way.
+"""How the commands ``openssl`` and ``curl`` use a key: the vendor's documented way.
 
     openssl … -engine zymkey_ssl -keyform engine -key nonzymkey.key
     curl    … --engine zymkey_ssl --key-type ENG --key nonzymkey.key
 
-The engine of a Zymkey takes its slot from ZK_SSL_SLOT and ignores the key's name, which is a placeholder that
-the commands insist on. Without --key-type curl looks for a file of that name and exits with 58.
+The engine of a Zymkey takes the slot from ZK_SSL_SLOT and ignores the key's name; the name is a placeholder, because
+the commands require one. Without --key-type, curl looks for a file of that name and exits with 58.
 """
 
 import os
@@ -18,10 +18,10 @@ PKCS11_ENGINE = "pkcs11"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLineKey:
-    """A key as arguments and environment. Nothing in here is secret."""
+    """A key as arguments and environment variables. Nothing in here is secret."""
 
     name: str
-    """A file, or what the engine knows the key by."""
+    """A file, or the engine's name for the key."""
 
     engine: str | None = None
     """The OpenSSL engine's id; None for a key in a file."""
@@ -30,15 +30,15 @@ class CommandLineKey:
     """Variables that the engine reads."""
 
     descriptors: tuple[int, ...] = ()
-    """Open files that the command has to inherit, such as one that holds a PIN."""
+    """Open files that the command has to inherit, such as a file with a PIN."""
 
     def openssl(self, option: str = "-key") -> list[str]:
-        """Arguments for `openssl req` (`-key`), `openssl pkeyutl` (`-inkey`)."""
+        """Arguments for ``openssl req`` (``-key``), ``openssl pkeyutl`` (``-inkey``)."""
         engine = ["-engine", self.engine, "-keyform", "engine"] if self.engine else []
         return [*engine, option, self.name]
 
     def openssl_in(self) -> list[str]:
-        """Arguments for `openssl pkey`, which spells the same in another way."""
+        """Arguments for ``openssl pkey``, which has other names for the same options."""
         engine = ["-engine", self.engine, "-inform", "engine"] if self.engine else []
         return [*engine, "-in", self.name]
 

@@ -1,8 +1,8 @@
-"""What every key is: an elliptic curve private key whose `sign()` happens elsewhere.
+"""What every key is: an elliptic curve private key whose ``sign()`` happens elsewhere.
 
-`cryptography` accepts a subclass of its own `EllipticCurvePrivateKey` wherever it signs (CSRs,
-certificates), and `tls.py` hands the same object's `sign_digest` to the TLS handshake. A kind of key has to
-say two things only: its public key, and the signature of a digest.
+``cryptography`` accepts a subclass of its own ``EllipticCurvePrivateKey`` wherever it signs (CSRs, certificates), and
+``tls.py`` has the same object sign TLS handshakes. A kind of key only has to provide its public key, and the signature
+of a digest.
 """
 
 import base64
@@ -23,9 +23,9 @@ DIGEST_SIZE = 32
 
 
 def fingerprint(public_key: ec.EllipticCurvePublicKey) -> str:
-    """`SHA256:` and the unpadded base64 of the SHA-256 of the DER SubjectPublicKeyInfo, as SSH shows one.
+    """``SHA256:`` and the unpadded base64 of the SHA-256 of the DER SubjectPublicKeyInfo, as SSH shows fingerprints.
 
-    This names the device: certificates come and go under the key, the fingerprint stays.
+    The fingerprint identifies the device: certificates change, the key stays.
     """
     der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
@@ -35,10 +35,10 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
     """A P-256 private key that can sign and cannot be read."""
 
     kind: str
-    """The URI scheme, such as `zymkey`."""
+    """The URI scheme, such as ``zymkey``."""
 
     warning: str | None = None
-    """What to be loud about whenever this key is used."""
+    """A sentence to print as a warning whenever this key is used."""
 
     def __init__(self, uri: str, public_key: ec.EllipticCurvePublicKey) -> None:
         self.uri = uri
@@ -47,22 +47,34 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
 
     @abstractmethod
     def sign_digest(self, digest: bytes) -> bytes:
-        """The DER-encoded ECDSA signature of 32 bytes. Raises KeyUnavailable."""
+        """The ECDSA signature of 32 bytes, in DER.
+
+        Raises:
+            KeyUnavailable: the key does not sign.
+        """
 
     @abstractmethod
     def details(self) -> dict[str, str | int]:
-        """What holds the key: for a Zymkey its model, serial number, firmware and slot. No secret."""
+        """What holds the key: for a Zymkey its model, serial number, firmware and slot. Nothing of it is secret.
+
+        Raises:
+            KeyUnavailable: the HSM does not answer.
+        """
 
     @abstractmethod
     def title(self) -> str:
-        """A few words for a report line, such as `Zymkey slot 0`."""
+        """A few words for a report line, such as ``Zymkey slot 0``."""
 
     @abstractmethod
     def by_hand(self) -> CommandLineKey:
-        """The key as a person gives it to `openssl` and `curl`, who ask the person for a PIN if there is one."""
+        """The key as a person gives it to ``openssl`` and ``curl``, which ask for the PIN if there is one."""
 
     def on_command_line(self) -> AbstractContextManager[CommandLineKey]:
-        """The same for a program to run, PIN included, as long as the block lasts. Raises KeyUnavailable."""
+        """The same for a program to run, with the PIN, while the block lasts.
+
+        Raises:
+            KeyUnavailable: there is no PIN, or it cannot be read.
+        """
         return nullcontext(self.by_hand())
 
     def request(self, subject: x509.Name) -> x509.CertificateSigningRequest:
@@ -72,14 +84,14 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
     def sign_hashed(self, digest: bytes) -> bytes:
         """Sign a digest of any hash.
 
-        ECDSA takes the leftmost 256 bits of a longer digest and reads a shorter one as the smaller number
-        that it is (FIPS 186-5 section 6.4.1), so every digest has a form of 32 bytes with the same signature.
+        ECDSA uses the leftmost 256 bits of a longer digest, and reads a shorter digest as a smaller number (FIPS 186-5
+        section 6.4.1), so every digest has a form of 32 bytes with the same signature.
         """
         self.signatures += 1
         return self.sign_digest(digest[:DIGEST_SIZE].rjust(DIGEST_SIZE, b"\0"))
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        """`cryptography`'s own interface: hash `data` and return the DER signature."""
+        """The interface of ``cryptography``: hash ``data``, and return the signature in DER."""
         algorithm = signature_algorithm.algorithm
         if isinstance(algorithm, Prehashed):
             return self.sign_hashed(bytes(data))
@@ -117,9 +129,9 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
         self._stays()
 
     def _stays(self) -> NoReturn:
-        raise KeyUnavailable(f"the key in the {self.title()} signs and does nothing else.")
+        raise KeyUnavailable(f"the key in the {self.title()} can only sign.")
 
-    # There is one key in the hardware, however many names point to it.
+    # A copy is the same key: the hardware has only one.
     def __copy__(self) -> "DeviceKey":
         return self
 

@@ -1,11 +1,11 @@
-"""`engine:` - a key behind an OpenSSL engine, through the `openssl` command: the vendor's documented way.
+"""``engine:`` is a key behind an OpenSSL engine, used through the ``openssl`` command: the vendor's documented way.
 
     engine:zymkey_ssl            the Zymkey's slot 0
     engine:zymkey_ssl:slot=1     another slot
     engine:pkcs11:token=fleet;object=device?module-path=…
-    engine:ID:NAME               any other engine, and what it knows the key by
+    engine:ID:NAME               any other engine, and its name for the key
 
-It needs no vendor's Python module, and it is the way when this Python's OpenSSL cannot ask for signatures.
+It does not need the vendor's Python module, and it works when this Python's OpenSSL cannot ask for signatures.
 """
 
 import re
@@ -24,7 +24,7 @@ from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
 
-# Without such an engine; and, from OpenSSL 4 on, without any: then the command and the option are gone.
+# When OpenSSL does not have the engine; and, from OpenSSL 4 on, has no engines, no such command and no such option.
 _NO_ENGINE = re.compile(
     r"could not load the shared library|no such engine|invalid engine|Engine .* not found"
     r"|Invalid command 'engine'|Unknown option.*: -?engine",
@@ -33,7 +33,7 @@ _NO_ENGINE = re.compile(
 
 
 class EngineKey(DeviceKey):
-    """A P-256 key that `openssl -engine` can use."""
+    """A P-256 key that ``openssl -engine`` can use."""
 
     kind = "engine"
 
@@ -48,7 +48,7 @@ class EngineKey(DeviceKey):
             return _openssl(["pkeyutl", "-sign", *key.openssl("-inkey")], key, stdin=digest)
 
     def request(self, subject: x509.Name) -> x509.CertificateSigningRequest:
-        """By `openssl req`, as the vendor documents."""
+        """With ``openssl req``, as the vendor documents."""
         self.signatures += 1
         text = "".join(f"/{rdn.rfc4514_string().replace('/', chr(92) + '/')}" for rdn in subject.rdns)
         with self.on_command_line() as key:
@@ -77,15 +77,15 @@ class EngineKey(DeviceKey):
 
     def _read_public_key(self) -> ec.EllipticCurvePublicKey:
         key = self.by_hand()
-        # The engine pkcs11 reads public keys as such, without a PIN; Zymbit's knows the private key alone.
+        # The engine pkcs11 can read the public key alone, without a PIN; Zymbit's engine knows only the private key.
         public = ["-pubin"] if self._engine == PKCS11_ENGINE else []
         pem = _openssl(["pkey", *public, *key.openssl_in(), "-pubout"], key)
         public_key = serialization.load_pem_public_key(pem)
         if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
             return public_key
         raise SlotUnusable(
-            f"the key behind the engine {self._engine} is not on P-256, which AWS IoT asks for.",
-            cure="another slot or another key: zymkey-iot key --help",
+            f"the key behind the engine {self._engine} is not on the curve P-256, which AWS IoT requires.",
+            cure="use another slot or another key: zymkey-iot key --help",
         )
 
 
@@ -97,12 +97,20 @@ def _slot(rest: str) -> int:
 
 
 def find_engine(engine: str) -> str:
-    """What OpenSSL says of an engine that it has, `(zymkey_ssl) …`. Raises LibraryUnusable when it has not."""
+    """What OpenSSL says of the engine: ``(zymkey_ssl) …``.
+
+    Raises:
+        LibraryUnusable: OpenSSL does not have it.
+    """
     return _openssl(["engine", engine], CommandLineKey(name="", engine=engine)).decode("utf-8", "replace").strip()
 
 
 def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None = None) -> bytes:
-    """Run `openssl` and return its output. Raises KeyUnavailable with what it said."""
+    """Run ``openssl`` and return its output.
+
+    Raises:
+        KeyUnavailable: it failed. The error has its message.
+    """
     try:
         result = subprocess.run(
             ["openssl", *arguments],
@@ -117,7 +125,10 @@ def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None =
     except FileNotFoundError:
         raise LibraryUnusable("there is no openssl command.", cure="sudo apt install openssl") from None
     except subprocess.TimeoutExpired:
-        raise KeyUnavailable(f"openssl did not end within {TIMEOUT} s with the engine {key.engine}.") from None
+        raise KeyUnavailable(
+            f"openssl with the engine {key.engine} did not end within {TIMEOUT} s.",
+            cure="power the Pi off and on; then zymkey-iot doctor",
+        ) from None
     if result.returncode == 0 and result.stdout:
         return result.stdout
     raise _explained(result.stderr.decode("utf-8", "replace"), key)
@@ -127,13 +138,13 @@ def _explained(said: str, key: CommandLineKey) -> KeyUnavailable:
     if _NO_ENGINE.search(said):
         return LibraryUnusable(
             f"OpenSSL has no engine {key.engine}.",
-            cure="openssl version -e shows where engines are, $OPENSSL_ENGINES names another place; Zymbit's host"
-            " software brings zymkey_ssl, and libengine-pkcs11-openssl brings pkcs11 (OpenSSL 4 has no engines)",
+            cure="install the engine: Zymbit's host software has zymkey_ssl, apt's libengine-pkcs11-openssl has pkcs11;"
+            " openssl version -e shows the folder of engines, or set $OPENSSL_ENGINES (OpenSSL 4 has no engines)",
         )
-    # thread:error:code:library:function:reason:file:line:data, the first of them being the engine's own.
+    # thread:error:code:library:function:reason:file:line:data; the first error is the engine's own.
     errors = [line.split(":", 8) for line in said.splitlines() if ":error:" in line]
     reason = (errors[0][-1] or errors[0][5]) if errors and len(errors[0]) == 9 else said.strip().rpartition("\n")[2]
     return KeyUnavailable(
-        f"openssl could not use the key behind the engine {key.engine}: {reason}.",
-        cure="the same by hand shows more: zymkey-iot explain",
+        f"openssl cannot use the key behind the engine {key.engine}: {reason}.",
+        cure="run the same command by hand, which shows more: zymkey-iot explain",
     )

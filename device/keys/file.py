@@ -1,4 +1,4 @@
-"""`file:` - a software key, for trying things out without hardware. It says so whenever it is used."""
+"""``file:`` is a software key, to try things without hardware. Each use prints a warning."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,9 @@ class FileKey(DeviceKey):
         super().__init__(f"file:{path}", private_key.public_key())
         self._path = path
         self._private_key = private_key
-        self.warning = f"{path} is a SOFTWARE key: whoever copies the file is this device. Only for trying out."
+        self.warning = (
+            f"{path} is a SOFTWARE key: anyone with a copy of the file can act as this device. Only for tests."
+        )
 
     def sign_digest(self, digest: bytes) -> bytes:
         return self._private_key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))
@@ -39,9 +41,13 @@ class FileKey(DeviceKey):
 
 
 def open_file(path: Path, *, create: bool) -> FileKey:
-    """Read the key, or make it (mode 0600) when there is no file and `create` allows it.
+    """Read the key, or make it (mode 0600) when there is no file and ``create`` allows it.
 
-    A file that is there is never replaced, whatever is wrong with it.
+    A file that exists is never replaced, even if something is wrong with it.
+
+    Raises:
+        KeyUnavailable: there is no file, or it does not hold a P-256 key that can be read.
+        StorageError: the file cannot be written.
     """
     path = path.absolute()
     with storage_errors(path):
@@ -52,29 +58,29 @@ def open_file(path: Path, *, create: bool) -> FileKey:
     except FileNotFoundError:
         raise KeyUnavailable(
             f"there is no key in {path}.",
-            cure="zymkey-iot bootstrap makes a software key; or name the right file with --key file:/path",
+            cure="zymkey-iot bootstrap, which makes a software key; or name the right file: --key file:/path",
         ) from None
     except OSError as error:
         raise KeyUnavailable(
             f"the key in {path} cannot be read: {os.strerror(error.errno or 0)}.",
-            cure="run as the user who owns it, or with sudo",
+            cure="run it as the owner of the file, or with sudo",
         ) from None
     try:
         private_key = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
         raise KeyUnavailable(
             f"the key in {path} is encrypted with a passphrase.",
-            cure=f"decrypt it (openssl pkey -in {path}), or keep the key in hardware",
+            cure=f"decrypt the key (openssl pkey -in {path}), or use a key in hardware",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise KeyUnavailable(
             f"{path} does not hold a private key in PEM.",
-            cure="move it away to have a new key made, which is then a new device to the cloud",
+            cure="move the file away; bootstrap then makes a new key, and the cloud sees a new device",
         ) from None
     if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
         raise KeyUnavailable(
-            f"the key in {path} is not an elliptic curve key on P-256.",
-            cure="openssl ecparam -name prime256v1 -genkey -noout makes one",
+            f"the key in {path} is not an elliptic curve key on the curve P-256.",
+            cure="make one: openssl ecparam -name prime256v1 -genkey -noout",
         )
     return FileKey(path, private_key)
 

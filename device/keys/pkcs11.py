@@ -1,7 +1,7 @@
-"""`pkcs11:` - a key on a PKCS#11 token: an HSM6 or SCM through Zymbit's module, a smart card, SoftHSM.
+"""``pkcs11:`` is a key on a PKCS#11 token: an HSM6 or SCM through Zymbit's module, a smart card, SoftHSM.
 
-Through python-pkcs11, which is an extra: `pip install 'zymkey-iot[pkcs11]'`. The PIN is asked for when the
-first signature is, so showing the public key of a token that shows it needs none.
+It needs python-pkcs11, an extra: ``pip install 'zymkey-iot[pkcs11]'``. The PIN is asked for at the first signature, so
+showing the public key needs no PIN if the token shows public keys without one.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Pkcs11Key(DeviceKey):
 
     @property
     def slot(self) -> int:
-        """The slot's id, which is neither its index nor its label."""
+        """The slot's id, which differs from its index and its label."""
         return int(self._token.slot.slot_id)
 
     @property
@@ -88,15 +88,16 @@ class Pkcs11Key(DeviceKey):
 
 
 def uri_by_hand(uri: Pkcs11Uri, module: str) -> CommandLineKey:
-    """The key for OpenSSL's engine `pkcs11`, which asks for the PIN at the terminal."""
+    """The key for OpenSSL's engine ``pkcs11``, which asks for the PIN at the terminal."""
     return CommandLineKey(name=uri.for_engine(None), engine=PKCS11_ENGINE, environment={"PKCS11_MODULE_PATH": module})
 
 
 @contextmanager
 def uri_on_command_line(exact: Pkcs11Uri, uri: Pkcs11Uri, token: str) -> Iterator[CommandLineKey]:
-    """The key for OpenSSL's engine `pkcs11`: `exact` names it, `uri` says where module and PIN are.
+    """The key for OpenSSL's engine ``pkcs11``: ``exact`` names the key, ``uri`` says where module and PIN are.
 
-    The PIN goes through a file in memory, for the engine takes a file's final newline for a part of it.
+    The PIN goes through a file in memory, because the engine would read the final newline of the user's file as a part
+    of the PIN.
     """
     with pin_descriptor(find_pin(uri.pin_source, token)) as descriptor:
         yield CommandLineKey(
@@ -108,13 +109,18 @@ def uri_on_command_line(exact: Pkcs11Uri, uri: Pkcs11Uri, token: str) -> Iterato
 
 
 def open_pkcs11(rest: str) -> Pkcs11Key:
-    """Find the key pair that the URI (`rest` is what stands after `pkcs11:`) names."""
+    """Find the key pair that the URI names; ``rest`` is the URI after ``pkcs11:``.
+
+    Raises:
+        UsageError: the URI is malformed.
+        KeyUnavailable: there is no such module, token or key.
+    """
     uri = parse(rest)
     try:
         import pkcs11
     except ModuleNotFoundError:
         raise LibraryUnusable(
-            "the Python module for PKCS#11 is not installed.", cure="pip install 'zymkey-iot[pkcs11]'"
+            "the Python package for PKCS#11 is not installed.", cure="pip install 'zymkey-iot[pkcs11]'"
         ) from None
     module = uri.module()
     try:
@@ -139,7 +145,7 @@ def open_pkcs11(rest: str) -> Pkcs11Key:
 
 
 def _after_login(token: Any, uri: Pkcs11Uri, criteria: dict[Any, Any]) -> list[Any]:
-    """Some tokens show public keys only to those who have logged in."""
+    """Some tokens show public keys only after a login."""
     try:
         session = log_in(token, uri)
     except KeyUnavailable:
@@ -173,9 +179,9 @@ def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
         labels = ", ".join(sorted(slot.get_token().label or "(without a label)" for slot in present))
     if not tokens:
         raise HsmNotAnswering(
-            f"there is no token that fits {uri}.", cure=f"the tokens that are there: {labels or 'none'}"
+            f"no token fits {uri}.", cure=f"use one of the tokens that are present: {labels or 'none'}"
         )
-    raise KeyUnavailable(f"{len(tokens)} tokens fit {uri}.", cure=f"name one with token=: {labels}")
+    raise KeyUnavailable(f"{len(tokens)} tokens fit {uri}.", cure=f"name one of them with token=: {labels}")
 
 
 def _only_one(found: list[Any], uri: Pkcs11Uri) -> Any:
@@ -183,13 +189,13 @@ def _only_one(found: list[Any], uri: Pkcs11Uri) -> Any:
         return found[0]
     kind = "elliptic curve key"
     if not found:
-        raise SlotUnusable(f"the token has no {kind} that fits {uri}.", cure="check object= and id= in the URI")
+        raise SlotUnusable(f"the token has no {kind} that fits {uri}.", cure="check object= and id= in the key's URI")
     labels = ", ".join(sorted(f"object={key.label}" for key in found))
-    raise SlotUnusable(f"{len(found)} keys fit {uri}.", cure=f"name one: {labels}")
+    raise SlotUnusable(f"{len(found)} keys fit {uri}.", cure=f"name one of them: {labels}")
 
 
 def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
-    """The public key from CKA_EC_POINT: an OCTET STRING around the uncompressed point."""
+    """The public key from CKA_EC_POINT: an OCTET STRING with the uncompressed point."""
     import pkcs11
 
     octets = bytes(public_object[pkcs11.Attribute.EC_POINT])
@@ -198,28 +204,35 @@ def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError:
         raise SlotUnusable(
-            f"the key that {uri} names is not on P-256, which AWS IoT asks for.", cure="name another key"
+            f"the key that {uri} names is not on the curve P-256, which AWS IoT requires.", cure="name another key"
         ) from None
 
 
 @contextmanager
 def explained(token: str) -> Iterator[None]:
-    """Turn what python-pkcs11 raises into cause and cure."""
+    """Turn the errors of python-pkcs11 into cause and cure.
+
+    Raises:
+        KeyUnavailable: in place of them.
+    """
     import pkcs11
 
     try:
         yield
     except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid):
         raise KeyUnavailable(
-            f"the PIN of the token {token} is wrong.", cure="check it at once: a few wrong ones lock the token"
+            f"the PIN of the token {token} is wrong.",
+            cure="check the PIN before another try: a few wrong PINs lock the token",
         ) from None
     except pkcs11.PinLocked:
         raise KeyUnavailable(
-            f"the token {token} is locked after too many wrong PINs.", cure="unlock it with its SO PIN: pkcs11-tool"
+            f"the token {token} is locked after too many wrong PINs.",
+            cure="unlock the token with its SO PIN: pkcs11-tool",
         ) from None
     except (pkcs11.TokenNotPresent, pkcs11.DeviceRemoved):
-        raise HsmNotAnswering(f"the token {token} is not there any more.", cure="put it back") from None
+        raise HsmNotAnswering(f"the token {token} was removed.", cure="put the token back") from None
     except pkcs11.PKCS11Error as error:
         raise KeyUnavailable(
-            f"the token {token} failed: {type(error).__name__}.", cure="pkcs11-tool --test --login shows more"
+            f"the token {token} failed: {type(error).__name__}.",
+            cure="test the token, which shows more: pkcs11-tool --test --login",
         ) from None

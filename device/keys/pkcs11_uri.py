@@ -1,4 +1,4 @@
-"""PKCS#11 URIs (RFC 7512), as far as they name one key.
+"""PKCS#11 URIs (RFC 7512) that name one key.
 
 pkcs11:token=fleet;object=device?module-path=/usr/lib/libzk_pkcs11.so&pin-source=file:/etc/zymkey-iot/pin
 """
@@ -14,14 +14,14 @@ MODULES = (
     "/usr/lib/pkcs11/libzk_pkcs11.so",
     "/usr/lib/softhsm/libsofthsm2.so",
 )
-"""Where a module is looked for when the URI names none: Zymbit's, then SoftHSM 2's."""
+"""The modules to look for when the URI names none: Zymbit's, then SoftHSM 2's."""
 
 _TEXT = ("token", "object", "serial", "manufacturer", "model")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pkcs11Uri:
-    """What the URI says; None is what it leaves open."""
+    """The attributes of the URI; None where it does not have one."""
 
     token: str | None = None
     object: str | None = None
@@ -47,24 +47,32 @@ class Pkcs11Uri:
         return "pkcs11:" + ";".join(path) + ("?" + "&".join(query) if query else "")
 
     def for_engine(self, pin_source: Path | None) -> str:
-        """The URI for the OpenSSL engine, which takes the module from its environment."""
+        """The URI for the OpenSSL engine, which takes the module from an environment variable."""
         return str(replace(self, module_path=None, pin_source=pin_source, slot_id=None))
 
     def module(self) -> str:
-        """The module's path. Raises UsageError when none is named and none is found."""
+        """The path of the module.
+
+        Raises:
+            UsageError: the URI names none, and none is found.
+        """
         if self.module_path:
             return self.module_path
         for path in MODULES:
             if Path(path).exists():
                 return path
         raise UsageError(
-            "the key's URI names no PKCS#11 module, and none is in its usual place.",
-            cure="add ?module-path=/path/to/module.so to the URI",
+            "the key's URI names no PKCS#11 module, and no module is in a usual place.",
+            cure="add ?module-path=/path/to/module.so to the key's URI",
         )
 
 
 def parse(rest: str) -> Pkcs11Uri:
-    """Parse what stands after `pkcs11:`. Raises UsageError, naming the attribute."""
+    """Parse the URI; ``rest`` is the part after ``pkcs11:``.
+
+    Raises:
+        UsageError: the URI is malformed. The error names the attribute.
+    """
     path, _, query = rest.partition("?")
     known: dict[str, object] = {}
     for part in filter(None, path.split(";")):
@@ -88,10 +96,10 @@ def parse(rest: str) -> Pkcs11Uri:
         elif name == "pin-source":
             known["pin_source"] = Path(unquote(value).removeprefix("file:"))
         elif name == "pin-value":
-            # Not even from the environment: device.json would keep it.
+            # Not from the environment either: device.json would keep it.
             raise UsageError(
-                "a PIN does not belong into a key's URI: others see it in the process list.",
-                cure="put it in a file (mode 0600) and use pin-source=file:/path, or set ZYMKEY_IOT_PIN",
+                "a PIN must not be in a key's URI, because other users see it in the process list.",
+                cure="write the PIN into a file (mode 0600) and use pin-source=file:/path, or set ZYMKEY_IOT_PIN",
             )
         else:
             raise _wrong(f"the attribute {name!r} is not supported")
@@ -100,6 +108,6 @@ def parse(rest: str) -> Pkcs11Uri:
 
 def _wrong(what: str) -> UsageError:
     return UsageError(
-        f"the PKCS#11 URI is not understood: {what}.",
-        cure="for example --key 'pkcs11:token=fleet;object=device?pin-source=file:/etc/zymkey-iot/pin'",
+        f"the PKCS#11 URI is wrong: {what}.",
+        cure="write it like --key 'pkcs11:token=fleet;object=device?pin-source=file:/etc/zymkey-iot/pin'",
     )

@@ -1,8 +1,8 @@
-"""`zymkey:` - a key in a Zymkey, HSM4, HSM6 or SCM, through the vendor's own Python module.
+"""``zymkey:`` is a key in a Zymkey, HSM4, HSM6 or SCM, used through the vendor's own Python module.
 
-The module is called `zymkey` and its distribution `zku` (https://docs.zymbit.com). What it does when
-something is wrong is its own: an import that fails, a `client` that is None, an AssertionError that holds a
-negative errno. Here each of them becomes a sentence with a cause and a cure.
+The module is called ``zymkey`` and its distribution ``zku`` (https://docs.zymbit.com). It has its own ways to report a
+fault: an import that fails, a ``client`` that is None, an AssertionError with a negative errno. Each of them becomes an
+error with cause and cure here.
 """
 
 import errno
@@ -24,10 +24,11 @@ from .device_key import DeviceKey
 
 COORDINATE_SIZE = 32
 FIRST_GENERATED_SLOT = 16
-FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have 0 to 11 and generated ones from 16"
+FACTORY_SLOTS = "Zymkey 4 and HSM4 have slots 0, 1 and 2; HSM6 and SCM have slots 0 to 11, and generated keys from 16"
+OTHER_SLOT = f"use another slot: --key zymkey:slot=N. {FACTORY_SLOTS}"
 INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
-ON_THE_BENCH = (
-    "check that it sits on the header and is bound, that i2c is on (sudo raspi-config), and that its service runs"
+CHECK_HARDWARE = (
+    "check that the Zymkey is on the header and bound, that i2c is on (sudo raspi-config), and that its service runs"
     " (systemctl status zkifc)"
 )
 
@@ -43,25 +44,25 @@ class ZymkeyKey(DeviceKey):
         self.slot = slot
         if slot >= FIRST_GENERATED_SLOT:
             self.warning = (
-                f"slot {slot} holds a generated key, and SCM firmware 01.02.02 loses those at reboot: update the"
-                " firmware, or use a factory slot, 0 to 11."
+                f"slot {slot} holds a generated key, and SCM firmware 01.02.02 loses generated keys at a reboot: update"
+                " the firmware, or use a factory slot, 0 to 11."
             )
 
     def sign_digest(self, digest: bytes) -> bytes:
-        # The vendor's sign() decodes its argument as UTF-8 and breaks on DER. sign_digest() signs 32 bytes
-        # as they are, and answers r and s, big-endian; X.509 and TLS want them in DER.
-        with _said_plainly("sign", self.slot):
+        # The vendor's sign() decodes its argument as UTF-8 and fails on DER. sign_digest() signs 32 bytes as they are,
+        # and returns r and s, big-endian; X.509 and TLS want them in DER.
+        with _explained("sign", self.slot):
             raw = bytes(self._client.sign_digest(_Digest(digest), slot=self.slot))
         if len(raw) != 2 * COORDINATE_SIZE:
             raise SlotUnusable(
-                f"the Zymkey's signature has {len(raw)} bytes and not 64: slot {self.slot} is not a P-256 key.",
-                cure=f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}",
+                f"the Zymkey's signature has {len(raw)} bytes instead of 64: slot {self.slot} has no P-256 key.",
+                cure=OTHER_SLOT,
             )
         r, s = (int.from_bytes(half, "big") for half in (raw[:COORDINATE_SIZE], raw[COORDINATE_SIZE:]))
         return encode_dss_signature(r, s)
 
     def details(self) -> dict[str, str | int]:
-        with _said_plainly("tell its model", self.slot):
+        with _explained("tell its model", self.slot):
             return {
                 "model": self._client.get_model_number(),
                 "serial": self._client.get_serial_number(),
@@ -77,7 +78,7 @@ class ZymkeyKey(DeviceKey):
 
 
 class _Digest:
-    """The vendor asks for an object of hashlib and calls nothing but digest() on it."""
+    """The vendor's module expects an object of hashlib, and only calls digest() on it."""
 
     def __init__(self, digest: bytes) -> None:
         self._digest = digest
@@ -87,10 +88,15 @@ class _Digest:
 
 
 def open_zymkey(options: str) -> ZymkeyKey:
-    """Open the slot that `options` (the URI after `zymkey:`) names; slot 0 when it names none."""
+    """Open the slot that ``options`` (the URI after ``zymkey:``) names; slot 0 when it names none.
+
+    Raises:
+        UsageError: the URI is malformed.
+        KeyUnavailable: there is no library, no HSM, or no P-256 key in the slot.
+    """
     slot = _slot(options)
     client = _client()
-    with _said_plainly("give its public key", slot):
+    with _explained("give its public key", slot):
         raw = bytes(client.get_public_key(slot))
     return ZymkeyKey(client, slot, _point(raw, slot))
 
@@ -103,7 +109,11 @@ def _slot(options: str) -> int:
 
 
 def _point(raw: bytes, slot: int) -> ec.EllipticCurvePublicKey:
-    """The public key from x and y, big-endian, 64 bytes. Other kinds of key do not pass."""
+    """The public key from x and y, big-endian, 64 bytes.
+
+    Raises:
+        SlotUnusable: the key is of another kind.
+    """
     wrong = None
     if len(raw) != 2 * COORDINATE_SIZE:
         wrong = "an ed25519 or X25519 key" if len(raw) == COORDINATE_SIZE else f"a key of {len(raw)} bytes"
@@ -115,32 +125,37 @@ def _point(raw: bytes, slot: int) -> ec.EllipticCurvePublicKey:
             wrong = "a key on another curve than P-256 (secp256k1, most likely)"
     raise SlotUnusable(
         f"slot {slot} of the Zymkey holds {wrong}, which AWS IoT does not accept.",
-        cure=f"a slot with a P-256 key: --key zymkey:slot=N. {FACTORY_SLOTS}",
+        cure=f"use a slot with a P-256 key: --key zymkey:slot=N. {FACTORY_SLOTS}",
     )
 
 
 def _client() -> Any:
-    """The vendor's client, or a sentence on why there is none."""
+    """The vendor's client.
+
+    Raises:
+        LibraryUnusable: the vendor's module or its library cannot be used.
+        HsmNotAnswering: no Zymkey answers.
+    """
     try:
         with _distutils(), _quiet_destructor():
             import zymkey
     except ModuleNotFoundError as missing:
         raise LibraryUnusable(
-            f"the vendor's Python module cannot be imported: there is no module {missing.name!r}.",
-            cure="pip install zku, or try without hardware: --key file:",
+            f"the vendor's Python module cannot be imported: the module {missing.name!r} is missing.",
+            cure="pip install zku; or try it without hardware: --key file:",
         ) from None
     except Exception as error:
-        # ZymkeyLibraryError, by name: its module is part of what failed to be imported.
+        # ZymkeyLibraryError, by its name: its module could not be imported either.
         if type(error).__name__ == "ZymkeyLibraryError":
             raise LibraryUnusable(
                 f"the Zymkey's library is not installed: {error}.",
                 cure=f"install Zymbit's host software: {INSTALL_HOST_SOFTWARE}",
             ) from None
-        # OSError: made for another processor. AttributeError: older than the module.
+        # OSError: the library is for another processor. AttributeError: it is older than the module.
         if isinstance(error, OSError | AttributeError):
             raise LibraryUnusable(
                 f"the Zymkey's library does not fit this system or this module: {error}.",
-                cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
+                cure=f"install Zymbit's host software again: {INSTALL_HOST_SOFTWARE}",
             ) from None
         raise
     if zymkey.client is None:
@@ -149,7 +164,7 @@ def _client() -> Any:
 
 
 def _not_opened(module: Any) -> HsmNotAnswering:
-    """The module swallows the return code of opening the device; opening it once more tells."""
+    """Open the device once more: at the import, the module has lost the return code."""
     with _quiet_destructor():
         try:
             module.Zymkey()
@@ -158,18 +173,20 @@ def _not_opened(module: Any) -> HsmNotAnswering:
             if number == errno.EACCES:
                 return HsmNotAnswering(
                     "this user may not use the Zymkey.",
-                    cure="sudo; or put the user into the groups that own the bus: sudo usermod -aG i2c,gpio USER",
+                    cure="run it with sudo; or add the user to the groups of the bus: sudo usermod -aG i2c,gpio USER",
                 )
-            return HsmNotAnswering(f"the library is there and no Zymkey answers: {_meaning(error)}.", cure=ON_THE_BENCH)
-    return HsmNotAnswering("the Zymkey did not answer at first, and now it does.", cure="the same command again")
+            return HsmNotAnswering(
+                f"the library is installed, but no Zymkey answers: {_meaning(error)}.", cure=CHECK_HARDWARE
+            )
+    return HsmNotAnswering("the Zymkey did not answer at first, but answers now.", cure="the same command again")
 
 
 @contextmanager
 def _distutils() -> Iterator[None]:
-    """Give the vendor's import the one function of distutils that it calls.
+    """Give the vendor's module, at its import, the one function of distutils that it calls.
 
-    Python 3.12 has no distutils; and where setuptools brings it back, or replaces it, importing it costs more
-    than all the rest of a bootstrap. The module asks it only where a library may be, beside /usr/lib.
+    Python 3.12 has no distutils; where setuptools brings it back or replaces it, importing it costs more than all the
+    rest of a bootstrap. The module only asks it for a folder to look for the library in, beside /usr/lib.
     """
     if "distutils" in sys.modules:
         yield
@@ -185,8 +202,12 @@ def _distutils() -> Iterator[None]:
 
 
 @contextmanager
-def _said_plainly(deed: str, slot: int) -> Iterator[None]:
-    """Turn the vendor's AssertionError("bad return code -N") into cause and cure. N looks like an errno."""
+def _explained(action: str, slot: int) -> Iterator[None]:
+    """Turn the vendor's AssertionError("bad return code -N") into cause and cure. N looks like an errno.
+
+    Raises:
+        KeyUnavailable: the HSM did not do ``action``.
+    """
     try:
         yield
     except AssertionError as error:
@@ -194,23 +215,23 @@ def _said_plainly(deed: str, slot: int) -> Iterator[None]:
         kind: type[KeyUnavailable] = HsmNotAnswering
         meaning = _meaning(error)
         if number == errno.EINVAL:
-            kind, meaning = SlotUnusable, f"there is no such slot, it seems; {meaning}"
-            cure = f"another slot with --key zymkey:slot=N. {FACTORY_SLOTS}"
+            kind, meaning = SlotUnusable, f"it seems that there is no such slot; {meaning}"
+            cure = OTHER_SLOT
         elif number == errno.ETIMEDOUT:
-            cure = f"it did not answer over i2c in time: power the Pi off and on; then {ON_THE_BENCH}"
+            cure = f"power the Pi off and on, since i2c timed out; then {CHECK_HARDWARE}"
         else:
-            cure = f"{ON_THE_BENCH}; or it is the slot: {FACTORY_SLOTS}"
-        raise kind(f"the Zymkey did not {deed} (slot {slot}): {meaning}.", cure=cure) from None
+            cure = f"{CHECK_HARDWARE}; then check the slot: {FACTORY_SLOTS}"
+        raise kind(f"the Zymkey did not {action} (slot {slot}): {meaning}.", cure=cure) from None
     except AttributeError as error:
-        # Functions that an older library lacks stay unbound in the module, without a word.
+        # The module silently leaves out the functions that an older library does not have.
         raise LibraryUnusable(
             f"the Zymkey's library is older than the Python module: {error}.",
-            cure=f"install Zymbit's host software anew: {INSTALL_HOST_SOFTWARE}",
+            cure=f"install Zymbit's host software again: {INSTALL_HOST_SOFTWARE}",
         ) from None
 
 
 def _return_code(error: AssertionError) -> int:
-    """N of "bad return code -N"; 0 when there is none. It looks like an errno."""
+    """N of "bad return code -N", which looks like an errno; 0 when there is none."""
     match = re.search(r"-(\d+)", str(error))
     return int(match.group(1)) if match else 0
 
@@ -223,7 +244,7 @@ def _meaning(error: AssertionError) -> str:
 
 @contextmanager
 def _quiet_destructor() -> Iterator[None]:
-    """Keep the vendor's `__del__` from printing a stack trace when there was no device to open."""
+    """Keep the vendor's ``__del__`` from printing a stack trace when there was no device to open."""
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:

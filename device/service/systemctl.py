@@ -1,4 +1,4 @@
-"""systemd's own commands, on this machine or on a tree of files that will be one (`--root`)."""
+"""systemd's own commands, on this machine or on the files of another system (``--root``)."""
 
 import shutil
 import subprocess
@@ -10,20 +10,19 @@ _BOOTED = Path("/run/systemd/system")
 
 
 class Systemd:
-    """`root` is `/`, or a folder that holds a system which is not running."""
+    """``root`` is ``/``, or a folder with the files of a system that is not running."""
 
     def __init__(self, root: Path) -> None:
         if shutil.which("systemctl") is None:
             raise UsageError(
-                "there is no systemd here.",
-                cure="have whatever starts programs here run `zymkey-iot bootstrap` once and `zymkey-iot renew"
-                " --if-due` every day",
+                "this system has no systemd.",
+                cure="run zymkey-iot bootstrap once, and zymkey-iot renew --if-due every day, from cron for example",
             )
         self._root = root
         self.is_running = root == Path("/") and _BOOTED.is_dir()
 
     def make_users(self, file: str) -> None:
-        """Make the users and memberships that a sysusers.d file asks for."""
+        """Make the users and group memberships of a sysusers.d file."""
         self._run("systemd-sysusers", file)
 
     def enable(self, *units: str) -> None:
@@ -37,7 +36,7 @@ class Systemd:
             self._run("systemctl", "daemon-reload")
 
     def start(self, *units: str) -> None:
-        """Start them without waiting for their end."""
+        """Start the units, and do not wait for their end."""
         if self.is_running:
             self._run("systemctl", "--no-block", "start", *units)
 
@@ -49,7 +48,7 @@ class Systemd:
         return self._ask("is-enabled", unit) == "enabled"
 
     def state(self, unit: str) -> str:
-        """`active`, `inactive`, `failed`, …; `not running here` on a tree of files."""
+        """``active``, ``inactive``, ``failed``, …; ``not running here`` for the files of another system."""
         return self._ask("is-active", unit) if self.is_running else "not running here"
 
     def _ask(self, question: str, unit: str) -> str:
@@ -63,7 +62,7 @@ class Systemd:
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().partition("\n")[0].rstrip(".")
             raise UsageError(
-                f"`{command} {' '.join(arguments)}` failed: {said}.", cure="systemctl status, journalctl -xe"
+                f"{command} {' '.join(arguments)} failed: {said}.", cure="see why: systemctl status, journalctl -xe"
             )
 
     def _root_option(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The files that make a service of this command, as they are to be installed."""
+"""The files of the service, as they are installed."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,14 +13,14 @@ ENABLED = (BOOTSTRAP, TIMER)
 
 _TEMPLATES = Path(__file__).with_name("units")
 
-# Groups that are known to stand for a way to the key. Zymbit's library leaves the bus to its daemon, zkifc, which
-# runs as zymbit, so the bus's own groups are for systems that have no such group.
+# Groups that are known to give access to the key. Zymbit's library leaves the bus to its daemon zkifc, which runs as
+# zymbit, so the groups of the bus are for systems that have no group zymbit.
 _DAEMON, _BUS = ("zymbit",), ("i2c", "gpio")
 _TOKENS = ("zk_pkcs11", "softhsm")
 
 
 def files(command: Path, groups: Sequence[str]) -> dict[PurePosixPath, str]:
-    """What is to be where. `command` is the absolute path of zymkey-iot, `groups` those of the service's user."""
+    """The files by their paths. ``command`` is the absolute path of zymkey-iot, ``groups`` are its user's groups."""
     hardened = (_TEMPLATES / "hardened.conf").read_text().rstrip()
     units = {
         SYSTEM_UNITS / name: (_TEMPLATES / name)
@@ -33,7 +33,7 @@ def files(command: Path, groups: Sequence[str]) -> dict[PurePosixPath, str]:
 
 
 def groups_for(key: str, existing: Sequence[str]) -> list[str]:
-    """The groups, out of those that exist, that a user needs for a key of this kind (its URI)."""
+    """The groups, among ``existing``, that a user needs for ``key`` (a URI)."""
     kind, _, rest = key.partition(":")
     if kind == "pkcs11" or rest.startswith("pkcs11"):
         return [group for group in _TOKENS if group in existing]
@@ -44,7 +44,7 @@ def groups_for(key: str, existing: Sequence[str]) -> list[str]:
 
 def _users(groups: Sequence[str]) -> str:
     lines = [
-        "# The user that zymkey-iot's services run as (sysusers.d(5)), in the groups that the key is open to.",
+        "# The user that runs the services of zymkey-iot (sysusers.d(5)), and its groups, which may use the key.",
         f'u {USER} - "AWS IoT identity" /var/lib/zymkey-iot',
         *(f"m {USER} {group}" for group in groups),
     ]

@@ -1,6 +1,6 @@
-"""Twenty things that go wrong on a Raspberry Pi at a bench or in a field, each done to a device for real.
+"""Twenty faults of a Raspberry Pi on a desk or in the field, each injected into a device for real.
 
-`docs/troubleshooting.md` is made from this list: the titles, the docstrings, and what doctor says.
+`docs/troubleshooting.md` is made from this list: the titles, the docstrings, and the output of doctor.
 """
 
 import datetime
@@ -66,12 +66,12 @@ def fault(
     "Python has no distutils",
     check="python",
     exit_code=16,
-    cause="fails at `import zymkey`",
+    cause="fail at import zymkey",
     cure="pip install setuptools",
 )
 def no_distutils(patient: Patient) -> None:
-    """Python 3.12 and later come without the module distutils, which the vendor's module imports. A program of your
-    own stops with "No module named 'distutils'"; zymkey-iot itself does without."""
+    """Python 3.12 and later do not have the module distutils, which the vendor's module imports. Your own programs stop
+    with "No module named 'distutils'"; zymkey-iot works without it."""
     folder = patient.scratch("site")
     (folder / "sitecustomize.py").write_text(
         "import sys\n"
@@ -92,8 +92,8 @@ def no_distutils(patient: Patient) -> None:
     cure="openssl version -e",
 )
 def no_engine(patient: Patient) -> None:
-    """The device uses its key through the engine (`--key engine:zymkey_ssl`), and that is not where OpenSSL looks for
-    engines. OpenSSL 4 has none at all. For a device with `--key zymkey:` this is a warning."""
+    """The device uses its key through an engine (`--key engine:zymkey_ssl`), and the engine is not in the folder where
+    OpenSSL looks for engines. OpenSSL 4 has no engines at all. For a device with `--key zymkey:` this is a warning."""
     patient.environment |= {"OPENSSL_ENGINES": str(patient.scratch("engines")), "ZYMKEY_IOT_KEY": "engine:zymkey_ssl"}
 
 
@@ -101,12 +101,12 @@ def no_engine(patient: Patient) -> None:
     "This curl cannot use engines",
     check="curl-engine",
     exit_code=3,
-    cause="8.14.1-2+deb13u2 is Debian 13's, which finds no engine",
+    cause="8.14.1-2+deb13u2 is known to fail with engines",
     cure="sudo apt install curl",
 )
 def broken_curl(patient: Patient) -> None:
-    """Debian 13 (trixie) came with a curl that cannot use OpenSSL's engines, so the vendor's curl commands and keys of
-    the kind `engine:` fail. For a device with `--key zymkey:` this is a warning."""
+    """The first versions of curl in Debian 13 (trixie) cannot use OpenSSL's engines, so the vendor's curl commands
+    fail, and so do keys of the kind `engine:`. For a device with `--key zymkey:` this is a warning."""
     folder = patient.scratch("bin")
     curl = folder / "curl"
     curl.write_text(
@@ -131,8 +131,8 @@ def broken_curl(patient: Patient) -> None:
     cure="install_zk_sw.sh",
 )
 def no_library(patient: Patient) -> None:
-    """`pip install zku` brings the vendor's Python module, and not the library `libzk_app_utils.so` that it loads: that
-    comes with Zymbit's host software."""
+    """`pip install zku` installs the vendor's Python module, but not the library `libzk_app_utils.so` that the module
+    loads. The library is in Zymbit's host software."""
     patient.python = bare_python(patient)
 
 
@@ -155,7 +155,7 @@ def bare_python(patient: Patient) -> str:
     cure="i2c is on (sudo raspi-config)",
 )
 def not_connected(patient: Patient) -> None:
-    """It is not on the header, or one pin beside it; or i2c is off."""
+    """The Zymkey is not on the header, or is shifted by one pin; or i2c is off."""
     patient.zymkey.absent()
 
 
@@ -167,7 +167,7 @@ def not_connected(patient: Patient) -> None:
     cure="power the Pi off and on",
 )
 def bus_times_out(patient: Patient) -> None:
-    """The i2c bus times out: the vendor's return code is -110."""
+    """The i2c bus times out. The vendor's return code is -110."""
     patient.zymkey.fail(-errno.ETIMEDOUT)
 
 
@@ -176,10 +176,10 @@ def bus_times_out(patient: Patient) -> None:
     check="hsm",
     exit_code=3,
     cause="this user may not use the Zymkey",
-    cure="the groups that own the bus",
+    cure="the groups of the bus",
 )
 def not_permitted(patient: Patient) -> None:
-    """A service runs as a user of its own, who is not in the groups that own the bus."""
+    """A service runs as a user of its own, and that user is not in the groups of the bus."""
     folder = patient.zymkey.state
     folder.chmod(0)
     patient.afterwards.callback(folder.chmod, 0o700)
@@ -194,7 +194,7 @@ def not_permitted(patient: Patient) -> None:
     cure="Zymkey 4 and HSM4 have slots 0, 1 and 2",
 )
 def no_such_slot(patient: Patient) -> None:
-    """The key's URI names a slot of another model: `--key zymkey:slot=7`, on a Zymkey 4."""
+    """The key's URI names a slot that this model does not have: `--key zymkey:slot=7` on a Zymkey 4."""
     patient.arguments += ["--key", "zymkey:slot=7"]
 
 
@@ -203,16 +203,16 @@ def no_such_slot(patient: Patient) -> None:
     check="disk",
     exit_code=11,
     cause="is on a read-only file system",
-    cure="mount it read-write",
+    cure="mount the file system read-write",
 )
 def read_only(patient: Patient) -> None:
-    """Linux does this to a failing card, and some images do it on purpose."""
+    """Linux makes a failing card read-only. Some images are read-only on purpose."""
     every_write_fails(patient, errno.EROFS)
 
 
 @fault("The disk is full", check="disk", exit_code=11, cause="the disk is full", cure="df -h")
 def full(patient: Patient) -> None:
-    """Logs, most likely."""
+    """Often the logs have filled the disk."""
     every_write_fails(patient, errno.ENOSPC)
 
 
@@ -223,14 +223,14 @@ def every_write_fails(patient: Patient, number: int) -> None:
 
 
 @fault(
-    "The state folder is open to everybody",
+    "Other users can write the state folder",
     check="file-modes",
     exit_code=11,
-    cause="can be changed by others (mode 0777)",
+    cause="other users can write /var/lib/zymkey-iot (mode 0777)",
     cure="chmod 0700",
 )
 def open_to_all(patient: Patient) -> None:
-    """After a `chmod -R 777`, any program on this Pi can replace the certificate, or where the device connects to."""
+    """After a `chmod -R 777` any program on this Pi can replace the certificate, or the address of the endpoint."""
     patient.state.chmod(0o777)
 
 
@@ -238,19 +238,25 @@ def open_to_all(patient: Patient) -> None:
     "DNS does not answer",
     check="endpoint-dns",
     exit_code=4,
-    cause="no DNS server told the address",
+    cause="no DNS server answered for the name",
     cure="resolvectl status",
 )
 def no_dns(patient: Patient) -> None:
-    """The network is there, its DNS server is not. Here, for the data endpoint's name."""
+    """The network works, but its DNS server does not answer. Here it is asked for the data endpoint's name."""
     patient.preload("no_dns")
     patient.environment["IOT_ENDPOINT"] = "a1b2c3-ats.iot.eu-central-1.amazonaws.com"
 
 
-@fault("The clock is wrong", check="clock", exit_code=5, cause="it is 400 days slow", cure="timedatectl set-ntp true")
+@fault(
+    "The clock is wrong",
+    check="clock",
+    exit_code=5,
+    cause="this machine's clock is 400 days slow",
+    cure="timedatectl set-ntp true",
+)
 def wrong_clock(patient: Patient) -> None:
     """A Pi has no battery for its clock: it starts with the time of the last shutdown and waits for NTP, which many
-    networks do not let out. Certificates are not valid yet then, or no longer."""
+    networks block. With a wrong clock, certificates seem to be not valid yet, or expired."""
     patient.preload("wrong_clock")
     patient.environment["WRONG_CLOCK"] = str(int(time.time()) - 400 * 86400)
 
@@ -263,8 +269,9 @@ def wrong_clock(patient: Patient) -> None:
     cure="--ca-file",
 )
 def intercepted(patient: Patient) -> None:
-    """Company networks have proxies that show certificates of their own for every server. For the data endpoint no root
-    that you add helps: the proxy cannot show your device's certificate. Have both hosts exempted."""
+    """Some company networks have a proxy that shows a certificate of its own for every server. Another root does not
+    help at the data endpoint, because the proxy cannot show your device's certificate there. Have both hosts
+    exempted."""
     proxy = InterceptingProxy(patient.scratch("proxy"), issuer="Example Web Gateway")
     patient.environment["HTTPS_PROXY"] = patient.afterwards.enter_context(proxy).url
 
@@ -277,7 +284,7 @@ def intercepted(patient: Patient) -> None:
     cure="firewall",
 )
 def port_closed(patient: Patient) -> None:
-    """443 is open to the enrollment service, and 8443 to the data endpoint is not."""
+    """The firewall lets port 443 to the enrollment service pass, but not port 8443 to the data endpoint."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         patient.environment["IOT_HTTPS_PORT"] = str(taken.getsockname()[1])
 
@@ -287,10 +294,10 @@ def port_closed(patient: Patient) -> None:
     check="certificate",
     exit_code=12,
     cause="the certificate expired on",
-    cure="gets a new one for the same key",
+    cure="gets a new certificate for the same key",
 )
 def expired(patient: Patient) -> None:
-    """The device was switched off for longer than its certificate lasts, or its renewal timer never ran."""
+    """The device was off for longer than its certificate is valid, or its renewal timer never ran."""
     day = datetime.timedelta(days=1)
     now = datetime.datetime.now(datetime.UTC)
     slot = serialization.load_pem_private_key((patient.zymkey.state / "slot-0.pem").read_bytes(), None)
@@ -305,23 +312,24 @@ def expired(patient: Patient) -> None:
     "The Zymkey was swapped",
     check="certificate-key",
     exit_code=12,
-    cause="the HSM was swapped, or the slot is another",
+    cause="the HSM was swapped, or --key names another slot",
     cure="sudo zymkey-iot bootstrap --name ANOTHER",
 )
 def swapped(patient: Patient) -> None:
-    """The SD card went into another Pi, or another Zymkey onto this one. To the fleet that is another device."""
+    """The SD card is in another Pi now, or another Zymkey is on this Pi. For the fleet that is another device."""
     patient.zymkey.swap()
 
 
 @fault(
-    "The certificate was switched off",
+    "The certificate was deactivated",
     check="certificate-accepted",
     exit_code=9,
     cause="refused the certificate 3f9a1c0e77d2",
     cure="zymkey-fleet list",
 )
 def inactive(patient: Patient) -> None:
-    """The operator blocked the device, or made its certificate inactive. AWS IoT just ends the connection."""
+    """The operator has blocked the device, or made its certificate inactive. AWS IoT closes the connection without a
+    reason."""
     iot = patient.sandbox.boto("iot")
     iot.update_certificate(certificateId=patient.certificate_id, newStatus="INACTIVE")
     patient.afterwards.callback(iot.update_certificate, certificateId=patient.certificate_id, newStatus="ACTIVE")
@@ -331,11 +339,11 @@ def inactive(patient: Patient) -> None:
     "No policy is attached",
     check="publish",
     exit_code=10,
-    cause="no policy of the fleet is attached",
+    cause="its certificate has no policy of the fleet",
     cure="aws iot attach-policy",
 )
 def detached(patient: Patient) -> None:
-    """Somebody detached the fleet's IoT policy from the certificate. The connection works, and nothing is allowed."""
+    """The fleet's IoT policy was detached from the certificate. The connection works, but nothing is allowed."""
     detach_policy(patient)
 
 
@@ -343,11 +351,11 @@ def detached(patient: Patient) -> None:
     "The policy does not allow the topic",
     check="publish",
     exit_code=10,
-    cause="does not have this topic",
+    cause="that policy does not allow this topic",
     cure="topics in cdk.json",
 )
 def topic_denied(patient: Patient) -> None:
-    """The policy was changed, or replaced by one with other topics."""
+    """The policy was changed, or replaced by a policy with other topics."""
     iot = patient.sandbox.boto("iot")
     policy, arn = detach_policy(patient)
     document = iot.get_policy(policyName=policy)["policyDocument"].replace("topic/devices/", "topic/elsewhere/")

@@ -26,16 +26,17 @@ On the Pi:
 sudo zymkey-iot doctor
 ```
 
-It goes from the HSM outwards to AWS IoT and takes about a second. It changes nothing; it has the key sign twice and
-publishes one message to a topic of the device's own. Every line is `ok`, `warning`, `failed` or `skipped`. Mend what
-the last line names, and run it again: what is skipped waits for that. The exit code is 0 when all is well, 16 when
-there are only warnings, and otherwise that of the first check that failed, by the table in `zymkey-iot --help`.
-`--json` is for programs, `--only CHECK` for one question.
+It checks everything from the HSM to AWS IoT, and takes about a second. It changes nothing, costs the key two
+signatures, and publishes one message to the device's own topic. Each check is `ok`, `warning`, `failed` or `skipped`.
+The last line names the check to begin with. Remove its fault, then run doctor again: the checks that were skipped can
+run then. The exit code is 0 when all checks passed, 16 when there are only warnings, and otherwise the exit code of the
+first check that failed, as in `zymkey-iot --help`. `--json` prints the results for programs, `--only CHECK` runs one
+check.
 
-Below are twenty faults and what doctor says of each; the lines that are `ok` or `skipped` are left out. All of it is
-recorded from tests that inject the faults for real (`make troubleshooting`), on the cloud that runs on one machine: so
-the enrollment service is `127.0.0.1` there and the data endpoint `localhost`. `pi-7` stands for the device,
-`3f9a1c0e77d2…` for its certificate, `YYYY-MM-DD` for dates.
+Below are twenty faults with the output of doctor, without the lines that are `ok` or `skipped`. The output is recorded
+from tests that inject each fault for real (`make troubleshooting`) into a sandbox on one machine, so the enrollment
+service is `127.0.0.1` and the data endpoint is `localhost`. `pi-7` stands for the device, `3f9a1c0e77d2…` for its
+certificate, `YYYY-MM-DD` for dates.
 """
 
 
@@ -59,14 +60,23 @@ def heading(number: int, fault: Fault) -> str:
 
 
 def healthy_section(output: str) -> str:
-    return f"## A device on which all is well\n\n{_block(output.splitlines())}\n"
+    return f"## A device without faults\n\n{_block(output.splitlines())}\n"
 
 
 def checks() -> str:
     """The table of checks."""
     rows = [f"| `{check.id}` | {check.about} | {', '.join(check.needs) or '-'} |" for check in CHECKS]
     return "\n".join(
-        ["## The checks", "", "Ids are stable.", "", "| check | what it checks | needs |", "|---|---|---|", *rows, ""]
+        [
+            "## The checks",
+            "",
+            "The ids of the checks never change.",
+            "",
+            "| check | what it checks | needs |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
     )
 
 

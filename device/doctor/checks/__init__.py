@@ -1,5 +1,8 @@
 """The checks, by theme. Each is a function from an Examination to a Finding.
 
-It returns `ok` or `warning`, raises the DeviceError that another command would end with, or Skipped when there is
-nothing to check.
+It returns ``ok`` or ``warning``.
+
+Raises:
+    DeviceError: the check failed; another command would end with this error.
+    Skipped: there is nothing to check.
 """

@@ -1,45 +1,45 @@
-"""This machine's clock. A Pi has no battery for one: without time from the network it starts in the past."""
+"""This machine's clock. A Pi has no battery for its clock: without time from the network it starts in the past."""
 
 import datetime
 
+from ...cures import SET_CLOCK
 from ...errors import ClockWrong, DeviceError
 from ..examination import Examination
 from ..finding import Finding, Skipped, ok, warning
 
 GOOD = datetime.timedelta(minutes=1)
 WRONG = datetime.timedelta(days=1)
-"""Beyond this nothing can be verified, sooner or later."""
+"""With a greater error certificates cannot be verified, sooner or later."""
 
 _UNITS = (("years", 365 * 86400), ("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
-SET_IT = (
-    "set the clock: timedatectl set-ntp true, then timedatectl to see it; NTP needs UDP 123 out, or a server of yours"
-)
+SET_IT = f"{SET_CLOCK}; NTP needs UDP 123 to the outside, or an NTP server in your network"
 
 
 def clock(examination: Examination) -> Finding:
-    """Against the server's Date; offline only against the certificate, which was not issued in the future."""
+    """Compare with the server's Date; offline only with the certificate, which was not issued in the future."""
     here = datetime.datetime.now(datetime.UTC)
     ahead = _server_ahead(examination)
     if ahead is None:
         if _before_certificate(examination, here):
             raise ClockWrong(
-                f"this clock says {here:%Y-%m-%d %H:%M} UTC, which is before this device's certificate was issued.",
+                f"this machine's clock says {here:%Y-%m-%d %H:%M} UTC, which is before this device's certificate was"
+                " issued.",
                 cure=SET_IT,
             )
-        raise Skipped("no server told the time to compare with.", needs=_obstacle(examination))
+        raise Skipped("no server has sent a time to compare with.", needs=_obstacle(examination))
     examination.clock_offset = ahead
     there = here + ahead
     facts = {"secondsBehindServer": round(ahead.total_seconds())}
     if abs(ahead) > WRONG or _before_certificate(examination, here) != _before_certificate(examination, there):
         raise ClockWrong(
-            f"this clock says {here:%Y-%m-%d %H:%M} UTC and the server's {there:%Y-%m-%d %H:%M}: it is"
-            f" {in_words(ahead)}.",
+            f"this machine's clock is {in_words(ahead)}: it says {here:%Y-%m-%d %H:%M} UTC, and the server's clock"
+            f" says {there:%Y-%m-%d %H:%M} UTC.",
             cure=SET_IT,
         )
     if abs(ahead) > GOOD:
-        return warning(f"this clock is {in_words(ahead)}, by the server's.", cure=SET_IT, **facts)
-    return ok(f"{here:%Y-%m-%d %H:%M} UTC, as the server's", **facts)
+        return warning(f"this machine's clock is {in_words(ahead)}, by the server's clock.", cure=SET_IT, **facts)
+    return ok(f"{here:%Y-%m-%d %H:%M} UTC, as the server's clock says", **facts)
 
 
 def _server_ahead(examination: Examination) -> datetime.timedelta | None:
@@ -61,7 +61,7 @@ def _obstacle(examination: Examination) -> str | None:
 
 
 def in_words(ahead: datetime.timedelta) -> str:
-    """`3 days slow`; the server's clock is `ahead` of this one."""
+    """``3 days slow``; the server's clock is ``ahead`` of this machine's."""
     seconds = abs(ahead.total_seconds())
     unit, size = next((unit for unit in _UNITS if seconds >= 2 * unit[1]), _UNITS[-1])
     return f"{seconds // size:.0f} {unit} {'slow' if ahead > datetime.timedelta() else 'fast'}"

@@ -1,7 +1,7 @@
-"""OpenSSL engines, which `openssl` and `curl` reach the key through: the vendor's documented way.
+"""OpenSSL engines, through which ``openssl`` and ``curl`` use the key: the vendor's documented way.
 
-A device that does TLS in its own process needs them only for the commands that `zymkey-iot explain` prints, so
-there it is a warning; where curl publishes, it is a failure.
+A device that does TLS in this process needs them only for the commands that ``zymkey-iot explain`` prints, so there a
+fault is a warning. For a device that publishes with curl it is a failure.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from ...keys.command_line import PKCS11_ENGINE, ZYMKEY_ENGINE
 from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
 
-NEEDED_BY_HAND = "This device publishes without it; the commands that `zymkey-iot explain` prints need it"
+NEEDED_BY_HAND = "This device publishes without it; only the commands that zymkey-iot explain prints need it"
 
 
 def openssl_engine(examination: Examination) -> Finding:
@@ -26,7 +26,7 @@ def openssl_engine(examination: Examination) -> Finding:
 
 
 def curl_engine(examination: Examination) -> Finding:
-    """Whether curl loads the engine: tried, with a URL that needs no network and no key."""
+    """Whether curl loads the engine."""
     engine = _engine(examination)
     version = installed_version()
     if version is None:
@@ -45,11 +45,15 @@ def curl_engine(examination: Examination) -> Finding:
         )
     if known:
         return warning(f"curl {version} loads the engine {engine}, but {known.what}.", cure=known.cure, version=version)
-    return ok(f"curl {version} loads it", version=version)
+    return ok(f"curl {version} loads the engine", version=version)
 
 
 def _engine(examination: Examination) -> str:
-    """The engine that this device's key is behind. Raises Skipped for a key in a file."""
+    """The engine through which OpenSSL uses this device's key.
+
+    Raises:
+        Skipped: the key is in a file.
+    """
     kind, _, rest = examination.settings.key.partition(":")
     if kind == "zymkey":
         return ZYMKEY_ENGINE
@@ -57,7 +61,7 @@ def _engine(examination: Examination) -> str:
         return PKCS11_ENGINE
     if kind == "engine" and rest:
         return rest.partition(":")[0]
-    raise Skipped("this key is behind no engine.")
+    raise Skipped("this key needs no engine.")
 
 
 def _missing(error: DeviceError, examination: Examination) -> Finding:

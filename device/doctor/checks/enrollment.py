@@ -1,7 +1,7 @@
-"""The enrollment service, by the one question that needs no token: its configuration."""
+"""The enrollment service, asked for what needs no token: the configuration."""
 
+from ...cures import BOOTSTRAP
 from ...errors import DeviceError
-from ...kept import BOOTSTRAP
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 
@@ -21,9 +21,9 @@ def enrollment(examination: Examination) -> Finding:
         ]
         path = examination.state.configuration_path
         return warning(
-            f"the cloud's configuration is not what {path} says any more"
-            + (f": {' and '.join(differs).replace('_', ' ')} changed." if differs else "."),
-            cure=f"rm {path}, then {BOOTSTRAP} has it sent again",
+            f"the cloud's configuration has changed since {path} was written"
+            + (f": {' and '.join(differs).replace('_', ' ')}." if differs else "."),
+            cure=f"remove the file (rm {path}); then {BOOTSTRAP} fetches it again",
             **facts,
         )
     return ok(f"fleet {configuration.fleet}, issuer {configuration.issuer}", **facts)

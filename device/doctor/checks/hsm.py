@@ -1,4 +1,4 @@
-"""The key, in three stages of one attempt: what leads to the HSM, the HSM, and the slot. Then a signature."""
+"""The key, in three stages of one attempt: the library, the HSM, and the slot. Then a signature."""
 
 import time
 
@@ -18,18 +18,18 @@ def library(examination: Examination) -> Finding:
         "pkcs11": "the PKCS#11 module",
         "engine": "the OpenSSL engine",
     }
-    return ok(found.get(kind, "a software key needs none"))
+    return ok(found.get(kind, "none, because the key is a software key"))
 
 
 def hsm(examination: Examination) -> Finding:
     key = examination.key
     if isinstance(key, SlotUnusable):
-        return ok("it answers")
+        return ok("the HSM answers")
     if isinstance(key, DeviceError):
         raise key
     details = key.details()
     if key.warning:
-        cure = "a Zymkey, and --key zymkey:" if key.kind == "file" else "zymkey-iot key shows model and firmware"
+        cure = "use a Zymkey: --key zymkey:" if key.kind == "file" else "check model and firmware: zymkey-iot key"
         return warning(key.warning, cure=cure, **details)
     return ok(", ".join(f"{label} {value}" for label, value in details.items()), **details)
 
@@ -40,7 +40,7 @@ def slot(examination: Examination) -> Finding:
 
 
 def signature(examination: Examination) -> Finding:
-    """As a bootstrap makes one: for a CSR, and verified."""
+    """Sign a CSR, as a bootstrap does, and verify the signature."""
     from ...csr import make_csr
 
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""What this run is told, and by whom."""
+"""The settings of this run, and where each was found."""
 
 from ...settings import load
 from ..examination import Examination
@@ -14,8 +14,8 @@ def settings(examination: Examination) -> Finding:
     ]
     if found.url is None:
         return warning(
-            f"{', '.join(parts)}, and no enrollment URL: what needs it cannot be checked.",
-            cure="zymkey-iot bootstrap https://…, which keeps it; for now: ENROLLMENT_URL=https://… zymkey-iot doctor",
+            f"{', '.join(parts)}, and no enrollment URL: checks that need it are skipped.",
+            cure="zymkey-iot bootstrap https://…, which keeps the URL; or ENROLLMENT_URL=https://… zymkey-iot doctor",
         )
     return ok(
         ", ".join([*parts, f"{found.url} ({found.sources['url']})"]), name=found.name, key=found.key, url=found.url

@@ -1,4 +1,4 @@
-"""Python, its packages, and how TLS is done with them."""
+"""Python, its packages, and who does TLS with them."""
 
 import platform
 import ssl
@@ -13,30 +13,30 @@ from ..examination import Examination
 from ..finding import Finding, ok, warning
 
 PACKAGES = ("cryptography", "sslcontext", "certifi")
-"""What no key can do without."""
+"""The packages that every kind of key needs."""
 
 
 def python(examination: Examination) -> Finding:
-    """The packages can be imported, and `import zymkey` works in the user's own programs too."""
+    """Whether the packages can be imported, and ``import zymkey`` in the user's own programs too."""
     for package in PACKAGES:
         try:
             import_module(package)
         except ImportError as error:
             raise UsageError(
                 f"the Python package {package} cannot be imported: {error}.",
-                cure="install it anew, by the Python that is to run it: pip install --force-reinstall zymkey-iot",
+                cure="install zymkey-iot again, with the Python that runs it: pip install --force-reinstall zymkey-iot",
             ) from None
     found = f"Python {platform.python_version()} ({platform.machine()})"
     if examination.settings.key.startswith("zymkey:") and not has_distutils():
         return warning(
-            f"{found} has no distutils. zymkey-iot does without, but a program of your own fails at `import zymkey`.",
-            cure="pip install setuptools, which brings it back",
+            f"{found} has no distutils. zymkey-iot works without it, but your own programs fail at import zymkey.",
+            cure="pip install setuptools, which brings distutils back",
         )
     return ok(f"{found}, " + ", ".join(f"{package} {_version(package)}" for package in PACKAGES))
 
 
 def has_distutils() -> bool:
-    """Whether the vendor's module finds `distutils.sysconfig`, which Python 3.12 dropped and setuptools brings back."""
+    """Whether the vendor's module finds ``distutils.sysconfig``: Python 3.12 removed it, setuptools brings it back."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -46,9 +46,9 @@ def has_distutils() -> bool:
 
 
 def tls(examination: Examination) -> Finding:
-    """Whether this Python's OpenSSL lets the key sign handshakes; tried with a throw-away key."""
+    """Whether this Python's OpenSSL can ask the key for signatures; tried with a throw-away key."""
     if examination.by_curl:
-        return ok("by curl, as the settings say", way="curl")
+        return ok("curl, as the settings say", way="curl")
     try:
         _try_signer(examination)
     except SignerUnsupported as error:
@@ -56,11 +56,11 @@ def tls(examination: Examination) -> Finding:
             raise
         examination.signer_supported = False
         return warning(
-            f"{error.cause.rstrip('.')}. Publishing goes by curl with an OpenSSL engine; MQTT does not work.",
+            f"{error.cause.rstrip('.')}. This device publishes with curl and an OpenSSL engine; MQTT does not work.",
             cure=error.cure,
             way="curl",
         )
-    return ok(f"in this process, with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}", way="signer")
+    return ok(f"this process, with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}", way="signer")
 
 
 def _try_signer(examination: Examination) -> None:

@@ -1,30 +1,32 @@
-"""The state folder: writable, with room, and open to nobody else."""
+"""The state folder: it can be written, has room, and is closed to other users."""
 
 import os
 import stat
 from pathlib import Path
 
+from ...cures import MAKE_ROOM
 from ...errors import StorageError
 from ...store import storage_errors
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 
 LITTLE_ROOM = 1 << 20
-"""Bytes. A bootstrap writes a few thousand."""
+"""In bytes. A bootstrap writes a few thousand."""
 
 PRIVATE = ("key.pem", "lock")
-"""Files of mode 0600; the others are 0644."""
+"""The files with mode 0600; the others have 0644."""
 
 
 def disk(examination: Examination) -> Finding:
-    """A file is written, fsynced, renamed and removed, as every change does."""
+    """Write, fsync, rename and remove a file, as every change does."""
     folder = examination.settings.state
     if not folder.exists():
         parent = next(parent for parent in folder.absolute().parents if parent.exists())
         if os.access(parent, os.W_OK | os.X_OK):
-            return ok(f"{folder} is not there yet; bootstrap makes it")
+            return ok(f"{folder} does not exist yet; bootstrap makes it")
         raise StorageError(
-            f"{folder} is not there, and this user cannot make it in {parent}.", cure="sudo, or --state DIR"
+            f"{folder} does not exist, and this user cannot make it in {parent}.",
+            cure="run it with sudo, or use another folder: --state DIR",
         )
     examination.state.try_writing()
     with storage_errors(folder):
@@ -32,14 +34,14 @@ def disk(examination: Examination) -> Finding:
     room = status.f_bavail * status.f_frsize
     if room < LITTLE_ROOM:
         return warning(
-            f"{folder} can be written, but the disk is nearly full: {room // 1024} KiB are left.",
-            cure="make room: df -h, journalctl --vacuum-size=50M",
+            f"{folder} can be written, but the disk is nearly full: {room // 1024} KiB are free.",
+            cure=MAKE_ROOM,
         )
     return ok(f"{folder}, {room // (1 << 20)} MiB free")
 
 
 def file_modes(examination: Examination) -> Finding:
-    """Nobody else may write here or read what is secret; and all is one owner's, the service's."""
+    """No other user can write the files or read secrets, and all files have one owner."""
     folder = examination.settings.state
     dangerous: list[tuple[str, str]] = []
     untidy: list[tuple[str, str]] = []
@@ -54,7 +56,10 @@ def file_modes(examination: Examination) -> Finding:
                 _judge(path, 0o600 if private else 0o644, secret=private, dangerous=dangerous, untidy=untidy)
                 if path.stat().st_uid != owner.st_uid:
                     untidy.append(
-                        (f"{path} is not the folder's owner's", f"chown {owner.st_uid}:{owner.st_gid} {path}")
+                        (
+                            f"{path} belongs to another user than the folder",
+                            f"chown {owner.st_uid}:{owner.st_gid} {path}",
+                        )
                     )
         for path in _secrets_elsewhere(examination):
             if path.is_file():
@@ -65,7 +70,7 @@ def file_modes(examination: Examination) -> Finding:
         raise StorageError(f"{text}.", cure=cure)
     if untidy:
         return warning(f"{text}.", cure=cure)
-    return ok("as they should be")
+    return ok("all correct")
 
 
 def _judge(
@@ -76,13 +81,13 @@ def _judge(
     if not excess:
         return
     others_write = bool(excess & 0o022)
-    deed = "changed" if others_write else "read"
-    finding = (f"{path} can be {deed} by others (mode {mode:04o})", f"chmod {right:04o} {path}")
+    access = "write" if others_write else "read"
+    finding = (f"other users can {access} {path} (mode {mode:04o})", f"chmod {right:04o} {path}")
     (dangerous if others_write or secret else untidy).append(finding)
 
 
 def _secrets_elsewhere(examination: Examination) -> list[Path]:
-    """Files with a token or a PIN. The SD card's FAT partition has no modes, so what is there is left alone."""
+    """Files with a token or a PIN. The SD card's FAT partition has no modes, so the files there are left out."""
     settings = examination.settings
     found = []
     if settings.token is not None and settings.sources["token"].startswith("/"):
@@ -93,7 +98,7 @@ def _secrets_elsewhere(examination: Examination) -> list[Path]:
 
 
 def _pin_file(key: str) -> Path | None:
-    """The file with the PIN that a key's URI names."""
+    """The PIN file that a key's URI names."""
     kind, _, rest = key.removeprefix("engine:").partition(":")
     if kind != "pkcs11":
         return None

@@ -201,7 +201,7 @@ def test_pending_for_longer_than_allowed_ends_at_once_and_says_who_has_to_act(pi
     result = pi.run("bootstrap", "--give-up-after", "1m")
 
     assert result.returncode == 7
-    assert "zymkey-fleet pending, which shows the operator who waits; this device's key is SHA256:" in result.stderr
+    assert "ask the operator to approve this device (zymkey-fleet pending); its key is SHA256:" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_a_second_one_at_the_same_time_is_turned_away(pi: Pi) -> None:
         result = pi.run("bootstrap")
 
     assert result.returncode == 14
-    assert "another zymkey-iot is at work" in result.stderr
+    assert "another zymkey-iot is running" in result.stderr

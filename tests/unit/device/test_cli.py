@@ -45,6 +45,7 @@ def test_each_command_has_help_with_examples(command: str, capsys: pytest.Captur
     assert ended.value.code == 0
     assert "examples:" in text
     assert "zymkey-iot" in text
+    assert "`" not in text
 
 
 @pytest.mark.parametrize("argv", [[], ["bootstrp"], ["--bogus"]])

@@ -208,10 +208,10 @@ def test_the_last_line_says_where_to_begin() -> None:
     waits = result("enrollment", Status.SKIPPED, needs="enrollment-port")
     without_need = result("curl-engine", Status.SKIPPED)
 
-    assert in_a_sentence([result("python", Status.OK), without_need]) == "All is well."
-    assert in_a_sentence([result("tls", Status.WARNING)]) == "Nothing failed; tls should be looked at."
+    assert in_a_sentence([result("python", Status.OK), without_need]) == "All checks passed."
+    assert in_a_sentence([result("tls", Status.WARNING)]) == "No check failed. Look at tls."
     assert in_a_sentence([disk]) == "disk failed."
-    assert in_a_sentence([port, waits]) == "enrollment-port failed. 1 more waits until that is mended."
+    assert in_a_sentence([port, waits]) == "enrollment-port failed. 1 check was skipped because of that."
     assert in_a_sentence([disk, port, waits]).startswith("disk and enrollment-port failed: begin with disk.")
 
 

@@ -21,10 +21,10 @@ class Useless:
 
 USELESS = {
     "another name": Useless(
-        "is for the name 'pi-8', and this device is 'pi-7' (ZYMKEY_IOT_NAME)", 12, {"name": "pi-8"}
+        "is for the name 'pi-8', but this device's name is 'pi-7' (ZYMKEY_IOT_NAME)", 12, {"name": "pi-8"}
     ),
     "no name": Useless("must be the device's name", 12, {"name": "not a name"}),
-    "not yet valid": Useless("is valid from", 12, {"since": now() + DAY}),
+    "not yet valid": Useless("is not valid before", 12, {"since": now() + DAY}),
 }
 
 
@@ -102,9 +102,9 @@ def test_a_certificate_that_the_fleet_never_takes_does_not_stay(
     no_client = pi.run("bootstrap", ZYMKEY_IOT_TOKEN="one-time")
 
     assert [each.returncode for each in (another_ca, no_ca, no_client)] == [6, 6, 6]
-    assert "signed by 'CN=loopback CA', and not by this fleet's CA, \"CN=the fleet's CA\"" in another_ca.stderr
+    assert "signed by 'CN=loopback CA', not by this fleet's CA, \"CN=the fleet's CA\"" in another_ca.stderr
     assert "its issuer is kms" in no_ca.stderr
-    assert "does not take this certificate (400): The certificate's extendedKeyUsage lacks" in no_client.stderr
+    assert "does not accept this certificate (400): The certificate's extendedKeyUsage lacks" in no_client.stderr
     assert "certificate.pem.new" not in pi.files()
     endpoint.known = None
     del pi.environment["ZYMKEY_IOT_CERTIFICATE"]

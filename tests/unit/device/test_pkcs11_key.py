@@ -87,10 +87,10 @@ def test_a_pin_at_a_terminal_is_asked_for_and_not_echoed(token_pi: Pi) -> None:
 @pytest.mark.parametrize(
     ("uri", "sentence"),
     [
-        ("pkcs11:token=nobody", "there is no token that fits"),
+        ("pkcs11:token=nobody", "no token fits"),
         ("pkcs11:token=fleet;object=nothing", "has no elliptic curve key that fits"),
         ("pkcs11:token=fleet", "2 keys fit"),
-        ("pkcs11:token=fleet;object=other-curve", "not on P-256"),
+        ("pkcs11:token=fleet;object=other-curve", "not on the curve P-256"),
         ("pkcs11:token=fleet?module-path=/nowhere.so", "module /nowhere.so cannot be loaded"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_pin_in_the_uri_is_refused() -> None:
 
 @pytest.mark.parametrize("rest", ["token", "colour=red", "token=a?module-name=x", "slot-id=x", "type=public"])
 def test_a_uri_that_is_not_understood_names_the_part(rest: str) -> None:
-    with pytest.raises(UsageError, match="not understood"):
+    with pytest.raises(UsageError, match="the PKCS#11 URI is wrong"):
         parse(rest)
 
 

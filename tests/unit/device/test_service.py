@@ -61,7 +61,7 @@ def test_install_makes_user_units_and_the_hooks_folder_and_enables_the_units(roo
     assert "\nzymkey-iot:" in (root / "etc/passwd").read_text()
     assert "zymbit:x:3:zymkey-iot\n" in (root / "etc/group").read_text()
     assert "i2c:x:1:\n" in (root / "etc/group").read_text()
-    assert "later      they start with the system's next boot" in done.stdout
+    assert "later      they start at the next boot of that system" in done.stdout
 
 
 def test_settings_that_the_service_cannot_read_are_mentioned(root: Path, command: Path) -> None:
@@ -91,7 +91,7 @@ def test_uninstall_leaves_nothing_but_what_it_says(root: Path, command: Path) ->
     left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or path.is_file()}
     assert not [path for path in left if "zymkey-iot" in path]
     assert "kept       /var/lib/zymkey-iot" in done.stdout
-    assert service("uninstall", root).stdout == "nothing of it is installed\n"
+    assert service("uninstall", root).stdout == "the service is not installed\n"
 
 
 def test_status_tells_what_is_installed(root: Path, command: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_group_can_be_named_instead(root: Path, command: Path) -> None:
 
 def test_only_root_installs_on_the_running_system(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(UsageError, match="root's to install") as refused:
+    with pytest.raises(UsageError, match="only root can install") as refused:
         installation.install(root=Path("/"), command=command, key="zymkey:", groups=None, say=print)
     assert "sudo" in refused.value.cure
 
@@ -173,7 +173,7 @@ def test_a_command_that_the_service_could_not_see_is_refused(
     path: str, command: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "resolve", lambda self: Path(path))
-    with pytest.raises(UsageError, match="somebody's home"):
+    with pytest.raises(UsageError, match="a user's home folder"):
         installation.visible_command(command)
 
 
@@ -195,10 +195,10 @@ def test_a_users_renewal_leaves_the_hooks_to_their_owner(pi: Pi, tmp_path: Path)
     first, second = pi.run("hooks"), pi.run("hooks")
 
     assert bootstrapped.returncode == 0, bootstrapped.stderr
-    assert "left to its owner" in bootstrapped.stdout
+    assert "has to run its hooks: zymkey-iot hooks" in bootstrapped.stdout
     assert not before
     assert first.stdout.endswith("The hooks have run.\n")
-    assert second.stdout == "No hook waits for a certificate.\n"
+    assert second.stdout == "Nothing to do: no hook has to run.\n"
     assert ran.read_text() == f"{pi.state / 'certificate.pem'}\n"
 
 

@@ -86,7 +86,7 @@ def test_no_device_is_told_from_no_library(zymkey_pi: Pi, zymkey: SimulatedZymke
     result = zymkey_pi.run("key")
 
     assert result.returncode == 3
-    assert "the library is there and no Zymkey answers" in result.stderr
+    assert "the library is installed, but no Zymkey answers" in result.stderr
     assert "Traceback" not in result.stderr
 
 
