@@ -11,9 +11,13 @@ from functools import cache
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import settings
 
 SERVICES = "cloudformation,dynamodb,iot,kms,sts"
 READY_SECONDS = 30
+
+# For `make test-slow`: 50 times as many random examples as otherwise, and no test fails for being slow.
+settings.register_profile("thorough", max_examples=5_000, deadline=None)
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 

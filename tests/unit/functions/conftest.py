@@ -13,7 +13,7 @@ from ledger import Ledger
 from pki.certificates import ca_certificate, verification_certificate
 from tests.support.aws_functions import FunctionsInProcess, pem
 from tests.support.cloud.external_authority import Authority
-from tests.unit.ledger.conftest import create_table
+from tests.support.ledger import create_table
 
 TOPICS = {"publish": ["devices/{device}/*"], "subscribe": ["devices/{device}/*"]}
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from functions.certificate_authority import CertificateAuthorityError, answer, patiently
 from ledger import Ledger
 from tests.support.aws_faults import Faults
-from tests.unit.ledger.conftest import create_table
+from tests.support.ledger import create_table
 
 SUBJECT = {"Name": "2030", "CommonName": "made for a test", "Organization": "Example", "ValidityYears": "10"}
 

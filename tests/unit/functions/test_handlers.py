@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from functions.superseded import DAY
 from tests.support.aws_fleet import Candidate, assert_enrolled
 from tests.support.aws_functions import ENROLL, api_event, issued, life_of, pem, reply_of
-from tests.unit.conftest import CREDENTIALS
+from tests.support.emulator import CREDENTIALS
 
 SNAPSHOTS = Path(__file__).parents[2] / "template" / "snapshots"
 
