@@ -64,6 +64,43 @@ sandbox-stop: ## End what `make sandbox` left running
 demo: setup ## From nothing to a message signed by the HSM, step by step (ISSUER=kms|aws|external)
 	@$(BIN)/python -m sandbox demo --issuer $(ISSUER)
 
+.PHONY: check
+check: setup ## The quick loop, under a minute: ruff, mypy, and the unit tests that your change touches
+	$(call say,ruff and mypy)
+	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet && echo "ruff: nothing to say"
+	@$(BIN)/mypy
+	$(call say,The unit tests that import what you have changed)
+	@$(BIN)/python -m tests.touched > build/touched
+	@$(PYTEST) --numprocesses 2 $$(cat build/touched)
+
+.PHONY: unit
+unit: setup ## Unit tests: all, or one (T=path::test, slow ones too), or some (T='words of -k')
+	@$(if $(T),$(PYTEST) -m '' $(if $(wildcard $(firstword $(subst ::, ,$(T)))),'$(T)',tests/unit -k '$(T)'), \
+		$(PYTEST) --numprocesses 2 tests/unit)
+
+.PHONY: format
+format: setup ## Put the sources in order: ruff's formatter, and its fixes that are safe
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+COVERED := functions device
+.PHONY: coverage
+coverage: setup ## Branch coverage of functions and device by their unit tests: each has to reach 95 %
+	$(call say,Unit tests of functions and device$(comma) measured)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/coverage run -m pytest -q --numprocesses 2 $(COVERED:%=tests/unit/%)
+	@$(BIN)/coverage combine --quiet
+	@lacking=; for package in $(COVERED); do \
+		printf '\n%s: files that are not covered altogether, and the lines and branches that lack\n' $$package; \
+		$(BIN)/coverage report --include "$$package/*" --fail-under 95 || lacking="$$lacking $$package"; \
+	done; \
+	test -z "$$lacking" || { echo "Below 95 %:$$lacking"; exit 1; }
+
+.PHONY: test-slow
+test-slow: setup ## What proves thoroughness alone, 10 min: every position of a fault, thousands of random examples
+	$(call say,Slow unit tests$(comma) and random examples in their thousands)
+	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
+
 .PHONY: test
 test: setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
 	$(call say,Unit tests)
