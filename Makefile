@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -q
 # Part of `make lint`, so not run again with the other template tests.
 TEMPLATE_LINT := tests/template/test_findings.py tests/template/test_snapshots.py
-# The CDK warns at length of Node 20, which is what Debian has and what this is tested with.
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+# As in app.py, for tests and benchmarks that synthesize in their own process.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20,22,24
 comma := ,
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -32,6 +32,15 @@ setup: $(VENV)/.ready node_modules/.ready build/.function-packages ## Install ev
 build/.system-packages: bin/system-packages
 	$(call say,System packages)
 	@bin/system-packages
+	@mkdir -p build && touch $@
+
+# What the tests need besides, and a demonstration or a deployment does not.
+.PHONY: test-setup
+test-setup: setup build/.test-packages
+
+build/.test-packages: bin/system-packages
+	$(call say,System packages for the tests)
+	@bin/system-packages tests
 	@mkdir -p build && touch $@
 
 $(VENV)/.ready: build/.system-packages requirements/development.txt requirements/uv.txt
@@ -102,7 +111,7 @@ test-slow: setup ## What proves thoroughness alone, 10 min: every position of a 
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
 
 .PHONY: test
-test: setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
+test: test-setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
 	$(call say,Unit tests)
 	@$(PYTEST) --numprocesses 2 tests/unit
 	$(call say,Template tests: what the synthesized CloudFormation promises)
@@ -131,18 +140,18 @@ synth: setup ## Write the templates to cdk.out, as `cdk synth` does
 	@node_modules/.bin/cdk synth --quiet
 
 .PHONY: bench
-bench: setup ## Measure what things cost, against the vendor's recipe and bare libraries (ROUNDS=9)
+bench: test-setup ## Measure what things cost, against the vendor's recipe and bare libraries (ROUNDS=9)
 	@$(BIN)/python -m benchmarks.bootstrap --rounds $(ROUNDS)
 	@$(BIN)/python -m benchmarks.cloud --rounds $(ROUNDS)
 
 .PHONY: troubleshooting
-troubleshooting: setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down
+troubleshooting: test-setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down
 	$(call say,docs/troubleshooting.md)
 	@$(BIN)/python -m tests.end_to_end.troubleshooting
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device device-tests functions operator recipe build clients uv; do \
+	@cd requirements && for place in development device device-tests functions operator recipe build clients uv node-22 node-24; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done

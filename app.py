@@ -1,6 +1,12 @@
 """The CDK app: what `cdk deploy` deploys. cdk.json has the settings; infra/settings.py explains them."""
 
+import os
 import sys
+
+# aws_cdk starts Node when it is imported. Of a Node that is out of support, or soon will be, Node prints a warning in
+# eleven raw lines, above the one sentence that a user waits for. `make setup` says it in one line instead.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20,22,24")
+os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "yes")
 
 from aws_cdk import App
 

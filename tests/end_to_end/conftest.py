@@ -5,8 +5,10 @@ from tests.support.cloud.running_sandbox import (
     device_env,
     faults,
     issuer,
+    pytest_collection_modifyitems,
     pytest_xdist_make_scheduler,
     sandbox,
+    unstarted,
     zymkey,
 )
 
@@ -15,7 +17,9 @@ __all__ = [
     "device_env",
     "faults",
     "issuer",
+    "pytest_collection_modifyitems",
     "pytest_xdist_make_scheduler",
     "sandbox",
+    "unstarted",
     "zymkey",
 ]

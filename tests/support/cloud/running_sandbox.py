@@ -77,8 +77,25 @@ class IssuerScheduling(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        parameters = nodeid.rpartition("[")[2].rstrip("]").split("-")
-        return next((issuer for issuer in ("external", "aws", "kms") if issuer in parameters), nodeid)
+        return _issuer_of(nodeid) or nodeid
+
+
+def _issuer_of(nodeid: str) -> str | None:
+    parameters = nodeid.rpartition("[")[2].rstrip("]").split("-")
+    return next((issuer for issuer in ("external", "aws", "kms") if issuer in parameters), None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of each issuer's tests, those that start the sandbox come first; the others use what these started."""
+    first: dict[str, int] = {}
+    for number, item in enumerate(items):
+        first.setdefault(_issuer_of(item.nodeid) or item.nodeid, number)
+
+    def order(item: pytest.Item) -> tuple[int, bool]:
+        return first[_issuer_of(item.nodeid) or item.nodeid], "unstarted" not in getattr(item, "fixturenames", ())
+
+    items.sort(key=order)
 
 
 def _addresses() -> Addresses:
@@ -103,6 +120,12 @@ def _stopped_afterwards() -> Iterator[None]:
     yield
     if not was_running:
         lifecycle.stop(addresses, print)
+
+
+@pytest.fixture
+def unstarted(_stopped_afterwards: None) -> Addresses:
+    """Where this worker's sandbox is going to be: not up yet, unless it ran before the tests or for another issuer."""
+    return _addresses()
 
 
 @pytest.fixture(scope="session")

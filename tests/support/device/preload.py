@@ -30,9 +30,13 @@ def wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def without_rights() -> None:
-    """Take from root what lets it read everything, so that it is a user like any other. Others have none of it."""
-    drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
+    """Take root's rights from the program that is executed next: an account like any other, which owns root's files.
+
+    It may not read what is forbidden to its owner, nor listen on ports below 1024. Other accounts have no such rights.
+    For `preexec_fn`. Raises OSError where root cannot give them up. Linux's capabilities(7), "securebits".
+    """
+    set_securebits, no_rights_for_root = 28, 0b11  # SECBIT_NOROOT, locked
     if os.geteuid() == 0:
-        libc = ctypes.CDLL(None)
-        for capability in (dac_override, dac_read_search):
-            libc.prctl(drop_from_bounding_set, capability, 0, 0, 0)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(set_securebits, no_rights_for_root, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "root cannot give up its rights")
