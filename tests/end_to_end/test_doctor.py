@@ -5,8 +5,8 @@ What it says is also compared with docs/troubleshooting.md. When it is said bett
 
 import pytest
 
+from tests.end_to_end import troubleshooting
 from tests.end_to_end.device_faults import FAULTS, Fault
-from tests.sandbox import troubleshooting
 from tests.support.cloud.patient import Patient, anonymous, bootstrapped, json_of
 
 
