@@ -17,6 +17,8 @@ import yaml
 
 from benchmarks.wheel import REPOSITORY, UV
 from sandbox.zymkey.device import SimulatedZymkey
+from tests.support import programs
+from tests.support.cloud.commands import Command
 from tests.support.device.softhsm import MODULE, PIN, SoftHsm
 
 KINDS = ("zymkey", "pkcs11", "engine:zymkey_ssl", "file")
@@ -35,14 +37,17 @@ class Enrolled:
         return f"devices/{self.name}/hello"
 
     def config(self, client: str, *options: str) -> str:
-        done = self.run(sys.executable, "-m", "device", "config", client, *options)
+        done = self.zymkey_iot("config", client, *options)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def refusal(self, client: str) -> str:
-        done = self.run(sys.executable, "-m", "device", "config", client)
+        done = self.zymkey_iot("config", client)
         assert (done.returncode, done.stdout) == (2, "")
         return done.stderr
+
+    def zymkey_iot(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return programs.run("zymkey-iot", words, env={**os.environ, **self.environment, **variables})
 
     def run(self, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -92,12 +97,8 @@ def _enrolled(kind: str, sandbox: Any, folder: Path) -> Enrolled:
         del environment["OPENSSL_ENGINES"]  # the engine pkcs11 is in its usual place
         uri = token.uri
     device = Enrolled(name, environment, zymkey)
-    invited = device.run(sys.executable, "-m", "fleet", "invite", name, "--json")
-    token_of_invitation = json.loads(invited.stdout)["token"]
-    done = device.run(
-        *(sys.executable, "-m", "device", "bootstrap", "--name", name, "--key", uri),
-        ZYMKEY_IOT_TOKEN=token_of_invitation,
-    )
+    invitation = Command("zymkey-fleet", sandbox.env)("invite", name, "--json").json
+    done = device.zymkey_iot("bootstrap", "--name", name, "--key", uri, ZYMKEY_IOT_TOKEN=invitation["token"])
     assert done.returncode == 0, done.stderr
     return device
 

@@ -6,8 +6,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sandbox.zymkey.device import SimulatedZymkey
+from tests.support import programs
+from tests.support.cloud.commands import Command
 from tests.support.device.softhsm import SoftHsm
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass
@@ -30,14 +28,8 @@ class Device:
     environment: dict[str, str]
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "device", *arguments],
-            cwd=REPOSITORY,
-            env={**os.environ, **self.environment, "ZYMKEY_IOT_NAME": self.name, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        environment = {**os.environ, **self.environment, "ZYMKEY_IOT_NAME": self.name, **variables}
+        return programs.run("zymkey-iot", arguments, env=environment, timeout=120)
 
     @property
     def state(self) -> Path:
@@ -60,33 +52,18 @@ def device(device_env: dict[str, str]) -> Device:
 
 
 @pytest.fixture
-def operator(sandbox: Any) -> Callable[..., dict[str, Any]]:
-    """Run `zymkey-fleet … --json` and return what it prints."""
-
-    def run(*arguments: str) -> dict[str, Any]:
-        result = subprocess.run(
-            [sys.executable, "-m", "fleet", *arguments, "--json"],
-            cwd=REPOSITORY,
-            env={**os.environ, **sandbox.env},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        return dict(json.loads(result.stdout))
-
-    return run
+def fleet(sandbox: Any) -> Command:
+    """The operator's command, with all rights."""
+    return Command("zymkey-fleet", sandbox.env)
 
 
 @pytest.fixture
-def token(operator: Callable[..., dict[str, Any]], device: Device) -> str:
-    return str(operator("invite", device.name)["token"])
+def token(fleet: Command, device: Device) -> str:
+    return str(fleet("invite", device.name, "--json").json["token"])
 
 
-def test_the_command_that_invite_prints_is_all_that_a_pi_needs(
-    operator: Callable[..., dict[str, Any]], device: Device
-) -> None:
-    command = operator("invite", device.name)["command"]
+def test_the_command_that_invite_prints_is_all_that_a_pi_needs(fleet: Command, device: Device) -> None:
+    command = fleet("invite", device.name, "--json").json["command"]
     environment = {k: v for k, v in device.environment.items() if k != "ENROLLMENT_URL"}
 
     result = subprocess.run(
@@ -141,10 +118,10 @@ def test_mqtt_round_trip_and_its_denial(device: Device, token: str) -> None:
     assert "devices/another/t" in denied.stderr
 
 
-def test_an_allowed_key_needs_no_token(operator: Callable[..., dict[str, Any]], device: Device) -> None:
+def test_an_allowed_key_needs_no_token(fleet: Command, device: Device) -> None:
     fingerprint = json.loads(device.run("key", "--json").stdout)["fingerprint"]
     assert device.run("bootstrap").returncode == 6
-    operator("allow", device.name, "--key", fingerprint)
+    fleet("allow", device.name, "--key", fingerprint)
 
     assert device.run("bootstrap").returncode == 0
 

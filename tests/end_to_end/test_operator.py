@@ -5,28 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from sandbox.environment import as_operator
+from tests.support.cloud.commands import Command, operator
 from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Fleet = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -35,17 +21,8 @@ def environment(sandbox: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def fleet(environment: dict[str, str]) -> Fleet:
-    """A function that runs one command by its words; a failure that was not expected shows what the command said."""
-
-    def run(*words: object, code: int | None = 0, **variables: str) -> Answer:
-        command = ["zymkey-fleet", *map(str, words)]
-        done = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True, timeout=180)
-        assert "Traceback" not in done.stderr
-        assert code in (None, done.returncode), f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
-
-    return run
+def fleet(sandbox: Any) -> Command:
+    return operator(sandbox.env)
 
 
 @pytest.fixture
@@ -66,7 +43,7 @@ def ledger_items(sandbox: Any) -> int:
     return sum(page["Count"] for page in pages)
 
 
-def test_a_device_s_life_from_invitation_to_removal(fleet: Fleet, cloud: Cloud) -> None:
+def test_a_device_s_life_from_invitation_to_removal(fleet: Command, cloud: Cloud) -> None:
     candidate = Candidate(name=new_name())
     candidate.token = fleet("invite", candidate.name, "--json").json["token"]
     certificate = issued(cloud.enroll(candidate))
@@ -93,13 +70,13 @@ def test_a_device_s_life_from_invitation_to_removal(fleet: Fleet, cloud: Cloud) 
     assert history[-1] == "removed"
 
 
-def test_a_key_that_was_allowed_enrolls_without_a_secret(fleet: Fleet, cloud: Cloud) -> None:
+def test_a_key_that_was_allowed_enrolls_without_a_secret(fleet: Command, cloud: Cloud) -> None:
     candidate = Candidate(name=new_name())
     fleet("allow", candidate.name, "--key", candidate.fingerprint)
     assert_enrolled(cloud, candidate, issued(cloud.enroll(candidate, with_token=False)))
 
 
-def test_a_key_that_asked_and_was_approved_enrolls(fleet: Fleet, cloud: Cloud) -> None:
+def test_a_key_that_asked_and_was_approved_enrolls(fleet: Command, cloud: Cloud) -> None:
     candidate, other = Candidate(name=new_name()), Candidate(name=new_name())
     for each in (candidate, other):
         cloud.ledger.hold_for_approval(fingerprint=each.fingerprint, suggested_name=each.name, now=int(time.time()))
@@ -113,7 +90,7 @@ def test_a_key_that_asked_and_was_approved_enrolls(fleet: Fleet, cloud: Cloud) -
     }
 
 
-def test_an_audit_finds_what_somebody_changed_behind_the_ledger_s_back(fleet: Fleet, cloud: Cloud) -> None:
+def test_an_audit_finds_what_somebody_changed_behind_the_ledger_s_back(fleet: Command, cloud: Cloud) -> None:
     candidate = cloud.invite(Candidate(name=new_name()))
     issued(cloud.enroll(candidate))
     (certificate,) = cloud.certificates_of(candidate.name)
@@ -126,7 +103,9 @@ def test_an_audit_finds_what_somebody_changed_behind_the_ledger_s_back(fleet: Fl
     assert cloud.certificates_of(candidate.name) == {certificate: "ACTIVE"}
 
 
-def test_somebody_without_the_operator_s_policy_is_told_which_permission_is_missing(fleet: Fleet, sandbox: Any) -> None:
+def test_somebody_without_the_operator_s_policy_is_told_which_permission_is_missing(
+    fleet: Command, sandbox: Any
+) -> None:
     iam, name = sandbox.boto("iam"), new_name("nobody")
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -144,7 +123,7 @@ STEPS = [
 
 @pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
 def test_verify_proves_the_deployment_and_leaves_no_trace(
-    fleet: Fleet, cloud: Cloud, sandbox: Any, issuer: str, example_ca: Sequence[object]
+    fleet: Command, cloud: Cloud, sandbox: Any, issuer: str, example_ca: Sequence[object]
 ) -> None:
     before = cloud.everything(), ledger_items(sandbox)
     report = fleet("verify", "--json", *(example_ca if issuer == "external" else [])).json
@@ -160,7 +139,7 @@ def test_verify_proves_the_deployment_and_leaves_no_trace(
     assert (cloud.everything(), ledger_items(sandbox)) == before
 
 
-def test_verify_that_fails_says_at_which_step(fleet: Fleet, cloud: Cloud, sandbox: Any) -> None:
+def test_verify_that_fails_says_at_which_step(fleet: Command, cloud: Cloud, sandbox: Any) -> None:
     before = cloud.everything(), ledger_items(sandbox)
     answer = fleet("verify", "--json", code=1, ENROLLMENT_URL="https://127.0.0.1:9")
     assert answer.json["ok"] is False
@@ -241,7 +220,7 @@ raise SystemExit(main(["audit", "--fix", "--json"]))
 
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)
-def test_a_csr_waits_for_the_operator_s_signature(fleet: Fleet, cloud: Cloud, example_ca: Sequence[object]) -> None:
+def test_a_csr_waits_for_the_operator_s_signature(fleet: Command, cloud: Cloud, example_ca: Sequence[object]) -> None:
     candidate = cloud.invite(Candidate(name=new_name()))
     assert cloud.enroll(candidate).status_code == 202
     assert ("signature", candidate.name) in {
@@ -255,7 +234,7 @@ def test_a_csr_waits_for_the_operator_s_signature(fleet: Fleet, cloud: Cloud, ex
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)
 def test_a_csr_is_signed_elsewhere_and_imported(
-    fleet: Fleet, cloud: Cloud, example_ca: Sequence[object], tmp_path: Any
+    fleet: Command, cloud: Cloud, example_ca: Sequence[object], tmp_path: Any
 ) -> None:
     candidate = cloud.invite(Candidate(name=new_name()))
     assert cloud.enroll(candidate).status_code == 202

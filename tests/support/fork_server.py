@@ -2,7 +2,7 @@
 
 A run is a process of its own: environment, folder, descriptors, memory, signals and exit are its own, as with
 `subprocess`; it costs 5 ms where an interpreter and its imports cost 200. Two things differ. Variables that Python, the
-dynamic linker or OpenSSL read once when they start are the server's: `read_at_start` tells them. And modules are
+dynamic linker or OpenSSL read once when they start are the server's (`read_at_start`, `locale_of`). And modules are
 imported already, and not taken apart at the end: a test of imports needs an interpreter of its own.
 """
 
@@ -37,10 +37,14 @@ _NUMBER = struct.Struct("=i")
 
 
 def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that have had their effect before a program's first line."""
-    prefixes = ("LD_", "PYTHON", "MALLOC_", "LC_")
-    single = ("LANG", "LANGUAGE", "OPENSSL_CONF", "OPENSSL_MODULES")
-    return {name: value for name, value in environment.items() if name.startswith(prefixes) or name in single}
+    """The variables that have had their effect before a program's first line, but for those of the locale."""
+    prefixes = ("LD_", "PYTHON", "MALLOC_", "OPENSSL_CONF", "OPENSSL_MODULES")
+    return {name: value for name, value in environment.items() if name.startswith(prefixes)}
+
+
+def locale_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the locale, which are read at the start as well."""
+    return {name: value for name, value in environment.items() if name.startswith(("LC_", "LANG"))}
 
 
 class ForkedProcess:
@@ -102,7 +106,7 @@ def _content(file: IO[str]) -> str:
 class ForkServer:
     """Runs `python -m MODULE …` and `python -c PROGRAM …`, as often as it is told to, until it is closed.
 
-    The server imports `modules` in `environment`, of which runs see what `read_at_start` tells and nothing else.
+    The server imports `modules` in `environment`, of which its runs see what was read at the start and no more.
     """
 
     def __init__(self, modules: Iterable[str], environment: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pki.fingerprint import certificate_id
 from sandbox.environment import as_operator
 from sandbox.zymkey.device import SimulatedZymkey
+from tests.support import programs
 from tests.support.answer import Answer
 
 
@@ -26,11 +27,12 @@ class Command:
     environment: Mapping[str, str]
 
     def __call__(self, *words: object, code: int | None = 0, **variables: str) -> Answer:
-        process = self.start(*words, **variables)
-        return self.ended(process, code=code)
+        environment = {**os.environ, **self.environment, **variables}
+        done = programs.run(self.program, list(map(str, words)), env=environment, timeout=180)
+        return judged(done.returncode, done.stdout, done.stderr, code)
 
     def start(self, *words: object, **variables: str) -> "subprocess.Popen[str]":
-        """Run it in the background; `ended` waits for it."""
+        """Run it in the background, as a process of this one; `ended` waits for it."""
         return subprocess.Popen(
             [self.program, *map(str, words)],
             env={**os.environ, **self.environment, **variables},
@@ -47,9 +49,14 @@ class Command:
             process.kill()
             process.communicate()
             raise
-        assert "Traceback" not in err, err
-        assert code in (None, process.returncode), f"exit code {process.returncode}\n{out}\n{err}"
-        return Answer(code=process.returncode, out=out, err=err)
+        return judged(process.returncode, out, err, code)
+
+
+def judged(ended: int, out: str, err: str, code: int | None) -> Answer:
+    """The answer of a command that had to end with `code`."""
+    assert "Traceback" not in err, err
+    assert code in (None, ended), f"exit code {ended}\n{out}\n{err}"
+    return Answer(code=ended, out=out, err=err)
 
 
 class RaspberryPi:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.zymkey.device import SimulatedZymkey
+from tests.support import programs
 from tests.support.cloud.enrollment import Cloud
 from tests.support.device.preload import compiled
 
@@ -48,6 +49,8 @@ class Patient:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command of the device, as a process of its own, and its output as one that is piped."""
+        if self.python == sys.executable and self.before_start is None:
+            return programs.run("zymkey-iot", arguments, env=self.environment)
         return subprocess.run(
             [self.python, "-m", "device", *arguments],
             cwd=REPOSITORY,

@@ -1,30 +1,13 @@
 """A device as a test runs it."""
 
-import atexit
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from tests.support.fork_server import REPOSITORY, ForkServer, read_at_start
-
-# What most commands import. Modules for one kind of key are not among it, so that one which is missing shows.
-IMPORTED = (
-    *("argparse", "certifi", "email.contentmanager", "email.policy", "encodings.idna", "json", "paho.mqtt.client"),
-    *("cryptography.hazmat.primitives.serialization.pkcs7", "cryptography.hazmat.backends.openssl", "sslcontext"),
-    *("device.cli", "device.doctor.runner", "device.keys.file", "device.first_connection", "device.mqtt_publish"),
-    *(f"device.commands.{name}" for name in ("bootstrap", "doctor", "publish", "renew", "status", "wait")),
-)
-
-
-@cache
-def fork_server() -> ForkServer:
-    """The one of this test run, for all commands that start in its environment."""
-    server = ForkServer(IMPORTED, os.environ)
-    atexit.register(server.close)
-    return server
+from tests.support.fork_server import REPOSITORY
+from tests.support.programs import can_fork, fork_server
 
 
 @dataclass
@@ -41,9 +24,9 @@ class Pi:
     def forked(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m …` or `python -c …` as `python` does, for programs that do not look at imports."""
         environment = {**os.environ, **self.environment, **variables}
-        if read_at_start(environment) != read_at_start(os.environ):
+        if not can_fork(environment):
             return self.python(*arguments, stdin=stdin, **variables)
-        return fork_server().run(arguments, env=environment, stdin=stdin)
+        return fork_server("zymkey-iot", environment).run(arguments, env=environment, stdin=stdin)
 
     def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run an interpreter of its own in the repository, with the device's environment."""

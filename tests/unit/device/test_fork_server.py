@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.device.pi import Pi, fork_server
+from tests.support.device.pi import Pi
+from tests.support.programs import fork_server
 
 PORTRAIT = """
 import json, locale, os, signal, subprocess, sys, threading, time
@@ -88,7 +89,7 @@ def test_ctrl_c_interrupts_one_run_and_no_other() -> None:
     program = (
         "import sys, time\ntry:\n    print(1, flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)"
     )
-    first, second = (fork_server().start(["-c", program], env=os.environ) for _ in range(2))
+    first, second = (fork_server("zymkey-iot").start(["-c", program], env=os.environ) for _ in range(2))
     time.sleep(0.1)
     assert first.poll() is None
 
@@ -104,7 +105,7 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     program = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
 
     with pytest.raises(subprocess.TimeoutExpired):
-        fork_server().run(["-c", program], env=os.environ, timeout=0.3)
+        fork_server("zymkey-iot").run(["-c", program], env=os.environ, timeout=0.3)
 
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -115,6 +116,16 @@ def test_what_is_read_when_a_process_starts_is_left_to_an_interpreter(pi: Pi) ->
 
     assert pi.forked("-c", program).stdout == f"{sys.flags.utf8_mode} True\n"
     assert pi.forked("-c", program, PYTHONUTF8="1").stdout == "1 False\n"
+
+
+def test_another_locale_has_another_server(pi: Pi) -> None:
+    program = (
+        "import locale, sys; print(locale.setlocale(locale.LC_CTYPE), sys.stdout.encoding, 'device.cli' in sys.modules)"
+    )
+
+    for name in ("C.UTF-8", "POSIX"):
+        interpreted, forked = both(pi, "-c", program, LC_ALL=name)
+        assert forked.stdout == interpreted.stdout.replace("False", "True")
 
 
 def alike(text: str) -> str:

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import EstServer
-from tests.support.device.pi import IMPORTED, Pi
+from tests.support.device.pi import Pi
 from tests.support.fork_server import ForkServer
+from tests.support.programs import IMPORTED
 
 
 class FragilePi:
@@ -47,7 +48,7 @@ class FragilePi:
 
 @pytest.fixture(scope="session")
 def preloaded(kill_at_write: str) -> Iterator[ForkServer]:
-    server = ForkServer(IMPORTED, {**os.environ, "LD_PRELOAD": kill_at_write})
+    server = ForkServer(IMPORTED["zymkey-iot"], {**os.environ, "LD_PRELOAD": kill_at_write})
     yield server
     server.close()
 
