@@ -76,6 +76,8 @@ def test_settings_that_the_service_cannot_read_are_mentioned(root: Path, command
 
 def test_a_second_install_changes_nothing(root: Path, command: Path) -> None:
     service("install", root, "--command", command)
+    for passwords in (root / "etc").glob("*shadow"):
+        passwords.chmod(0o600)  # systemd-sysusers makes them with mode 0, and only root reads them again
     second = service("install", root, "--command", command)
 
     assert second.returncode == 0, second.stderr
