@@ -134,7 +134,7 @@ def anonymous(text: str, patient: Patient) -> str:
         (r" \(x86_64\)| \(aarch64\)", ""),
         (r"(cryptography|sslcontext|certifi) \d[\w.]*\w", r"\1 …"),
         (r"(?<=OpenSSL )\d+\.[\d.]+\w*", "3.x"),
-        (r"curl \S+ (?=loads the engine$)", "curl … "),
+        (r"curl \S+ (?=loads the engine\n)", "curl … "),
         (r"serial \w+", "serial …"),
         (r"SHA256:\S+", "SHA256:…"),
         (r"\d+ (ms|MiB)", r"… \1"),
