@@ -1,0 +1,120 @@
+"""What is wrong with a PIN, a token or a Zymkey's library, told by cause and cure."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pkcs11
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.errors import DeviceError, HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusable
+from device.keys import open_key
+from device.keys.pin import find_pin
+from device.keys.pkcs11 import explained
+from device.keys.zymkey import ZymkeyKey
+from tests.support.device.pi import Pi
+from tests.support.device.softhsm import SoftHsm
+
+
+@pytest.fixture
+def token_pi(pi: Pi, softhsm: SoftHsm) -> Pi:
+    pi.environment |= softhsm.environment() | {"ZYMKEY_IOT_KEY": softhsm.uri}
+    return pi
+
+
+@pytest.mark.parametrize(
+    ("content", "names"), [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "it is not text")]
+)
+def test_a_pin_file_that_holds_no_pin(tmp_path: Path, content: bytes | None, names: str) -> None:
+    file = tmp_path / "pin"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(KeyUnavailable, match=names):
+        find_pin(file, "fleet")
+
+
+@pytest.mark.parametrize(
+    ("raised", "told", "names"),
+    [
+        (pkcs11.PinLocked, KeyUnavailable, "locked"),
+        (pkcs11.TokenNotPresent, HsmNotAnswering, "not there any more"),
+        (pkcs11.DeviceRemoved, HsmNotAnswering, "not there any more"),
+        (pkcs11.GeneralError, KeyUnavailable, "GeneralError"),
+    ],
+)
+def test_what_a_token_may_answer(raised: type[Exception], told: type[DeviceError], names: str) -> None:
+    with pytest.raises(told, match=names), explained("fleet"):
+        raise raised
+
+
+def test_a_key_may_be_named_by_its_id(token_pi: Pi, softhsm: SoftHsm) -> None:
+    softhsm.add_key("device", "02")  # the same label
+    assert "name one" in token_pi.run("key").stderr
+    assert token_pi.run("key", "--key", softhsm.uri.replace("object=device", "type=private;id=%02")).returncode == 0
+
+
+def test_several_tokens_that_fit_are_named(token_pi: Pi, softhsm: SoftHsm) -> None:
+    environment = {**softhsm.environment(), "PATH": "/usr/bin:/bin"}
+    command = ["softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", "1234", "--so-pin", "4321"]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+
+    done = token_pi.run("key", "--key", softhsm.uri.replace("token=fleet;", ""))
+
+    assert (done.returncode, "fleet, other" in done.stderr) == (3, True)
+
+
+def test_without_the_extra_for_pkcs11_it_is_named(softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(LibraryUnusable) as missing:
+        open_key(softhsm.uri, state=Path("/nowhere"))
+    assert "zymkey-iot[pkcs11]" in missing.value.cure
+
+
+def test_without_a_module_path_and_without_a_module_in_its_usual_places(
+    pi: Pi, softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pathlib.Path.exists", lambda self: False)
+    with pytest.raises(DeviceError, match="module"):
+        open_key("pkcs11:token=fleet;object=device", state=pi.state)
+
+
+def zymkey_with(client: object) -> ZymkeyKey:
+    return ZymkeyKey(client, 0, ec.generate_private_key(ec.SECP256R1()).public_key())
+
+
+def test_a_signature_of_another_length_is_another_kind_of_key() -> None:
+    with pytest.raises(SlotUnusable, match="32 bytes and not 64"):
+        zymkey_with(SimpleNamespace(sign_digest=lambda digest, slot: bytes(32))).sign_digest(bytes(32))
+
+
+def test_a_library_that_is_older_than_the_module_lacks_functions() -> None:
+    with pytest.raises(LibraryUnusable, match="older than the Python module"):
+        zymkey_with(SimpleNamespace()).sign_digest(bytes(32))
+
+
+FOREIGN_LIBRARY = """
+import ctypes
+from pathlib import Path
+
+from device.errors import LibraryUnusable
+from device.keys import open_key
+
+
+class ForeignLibrary:
+    def __init__(self, *_, **__):
+        raise OSError("libzk_app_utils.so: invalid ELF header")
+
+
+ctypes.CDLL = ctypes.cdll.LoadLibrary = ForeignLibrary
+try:
+    open_key("zymkey:", state=Path("/nowhere"))
+except LibraryUnusable as error:
+    print(error.cause, error.cure)
+"""
+
+
+def test_a_library_that_was_made_for_another_processor(zymkey_pi: Pi) -> None:
+    done = zymkey_pi.python("-c", FOREIGN_LIBRARY)
+    assert ("invalid ELF header" in done.stdout, "install_zk_sw.sh" in done.stdout) == (True, True), done.stderr
