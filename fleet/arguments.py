@@ -57,7 +57,7 @@ def add_fingerprint(parser: argparse.ArgumentParser) -> None:
         "fingerprint",
         metavar="FINGERPRINT",
         type=fingerprint,
-        help="the key's, SHA256:… as `zymkey-fleet pending` and the device show it",
+        help="the key's fingerprint, SHA256:…, as `zymkey-fleet pending` and the device show it",
     )
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "reject": "refuse a key that waits for approval",
     "export": "write the CSRs that wait for a signature into a folder",
     "sign": "sign the CSRs that wait with your own CA, and register the certificates",
-    "import": "register certificates that your CA has signed elsewhere",
+    "import": "register certificates that your CA has signed with other tools",
     "audit": "find, and repair, what differs between the ledger and AWS IoT",
     "verify": "test the deployment with a throw-away device",
     "ca": "work with your own CA: create, prove, check and retire it",

@@ -24,13 +24,13 @@ class Kind(StrEnum):
 
 # What each means, and what --fix does about it (None: nothing, a person has to decide).
 MEANINGS: dict[Kind, tuple[str, str | None]] = {
-    Kind.MISSING: ("in use by the ledger, but AWS IoT does not have it", "records it as deactivated"),
-    Kind.SWITCHED_OFF: ("in use by the ledger, but not ACTIVE in AWS IoT", "records it as deactivated"),
-    Kind.NOT_PERMITTED: ("in use, but the fleet's policy is not attached: the device may do nothing", None),
+    Kind.MISSING: ("active in the ledger, but AWS IoT does not have it", "records it as deactivated"),
+    Kind.SWITCHED_OFF: ("active in the ledger, but not ACTIVE in AWS IoT", "records it as deactivated"),
+    Kind.NOT_PERMITTED: ("active in the ledger, but without the fleet's policy: the device has no permissions", None),
     Kind.SUPERSEDED: ("replaced by a renewal for longer than --grace, and still ACTIVE", "switches it off"),
     Kind.SHOULD_BE_OFF: ("of a blocked or removed device, or abandoned, and still ACTIVE", "switches it off"),
-    Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never enrolled: it may do nothing", "deletes it"),
-    Kind.UNKNOWN: ("has the fleet's policy, but the ledger does not know it", None),
+    Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never enrolled: it has no permissions", "deletes it"),
+    Kind.UNKNOWN: ("with the fleet's policy, but unknown to the ledger", None),
 }
 
 

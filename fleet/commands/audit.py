@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         for kind, (meaning, fix) in MEANINGS.items()
     )
     parser.epilog = f"""\
-Findings:
+Findings, each about one certificate:
 {meanings}
 
 Certificates of other fleets and systems are never touched. The exit code is 0 when the ledger and AWS IoT agree, or

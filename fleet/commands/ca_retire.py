@@ -31,9 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
-After a rotation: the newest CA, which issues, is not retired, and no CA while a device holds an unexpired certificate
-of it. Devices renew by themselves at two thirds of their certificate's life. Afterwards remove the CA from cdk.json
-and deploy; its key in KMS is retained, and costs money until you schedule its deletion.
+After a rotation: the command refuses to retire the newest CA, which issues, and a CA while devices hold unexpired
+certificates of it. Devices renew by themselves at two thirds of their certificate's life. Afterwards remove the CA from
+cdk.json and deploy; its key in KMS is retained, and costs money until you schedule its deletion.
 
 After a theft (--force): AWS IoT registers no further certificate of the CA. Certificates that are registered already
 go on working: look at `audit` and `list` next, and `block` each device that is not yours.

@@ -29,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
-Prints the one command to run on the Raspberry Pi. Its token works once. The token is in the environment, because
-every user of a machine can read the arguments of its processes. A second invitation of the same name replaces the
-token of the first.
+Prints the one command to run on the Raspberry Pi. Its token works once. The token is in an environment variable,
+because every user of a machine can read the arguments of its processes. A second invitation of the same name replaces
+the token of the first.
 JSON: name, token, expires, command."""
     add_examples(parser, "zymkey-fleet invite pi-1", "zymkey-fleet invite pi-1 --expires 7d")
 

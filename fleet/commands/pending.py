@@ -19,8 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 WAITS-FOR is one of:
   signature  the CSR of a device that may enroll. Have your CA sign it: `zymkey-fleet sign`, or `export` and `import`.
   approval   a key without an invitation: `zymkey-fleet approve FINGERPRINT --name NAME`, or `reject FINGERPRINT`.
-             Compare the fingerprint with the one that the device shows. NAME is what the device calls itself; you
-             decide on its name.
+             Compare the fingerprint with the one that the device shows. The name in the list is the device's own
+             suggestion; you decide.
 JSON: a list of waitsFor, fingerprint, name, since."""
     add_examples(parser, "zymkey-fleet pending")
 

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 Run it after `cdk deploy`; it needs no Pi. A throw-away device with a software key is invited, enrolls, publishes over
 HTTPS and MQTT, is refused on another device's topic, asks again and gets the same certificate. Then every trace of it
 is removed, also after an interruption; if this machine goes down, the next `verify` removes the rest. A new
-certificate may take a minute to work everywhere: the command tries again for as long.
+certificate may take a minute to work everywhere; during that time the command tries again.
 
 With the issuer external your CA must sign: give --ca-cert and --ca-key. A second device then shows whether AWS IoT
 registers a certificate at its first connection.

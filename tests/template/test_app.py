@@ -25,7 +25,7 @@ globalThis.Date = class extends Date {
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """No credentials, no configuration of this user, and a network without answers."""
+    """No credentials, nothing of this user's, and a network that answers nobody."""
     nowhere = "http://127.0.0.1:9"
     return {
         "PATH": os.environ["PATH"],

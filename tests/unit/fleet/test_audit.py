@@ -139,7 +139,7 @@ def test_a_certificate_without_the_policy_takes_a_person(run, cloud):
     expected = (1, [("not-permitted", "pi-1", certificate.certificate_id, False)])
     assert audit(run) == expected
     assert audit(run, "--fix") == expected
-    assert "not-permitted: in use, but the fleet's policy is not attached" in run("audit").err
+    assert "not-permitted: active in the ledger, but without the fleet's policy" in run("audit").err
 
 
 def test_a_superseded_certificate_is_switched_off_after_its_grace(run, cloud):
