@@ -3,7 +3,6 @@
 import os
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pki.certificates import ca_certificate
+from tests.support import programs
 from tests.support.fleet.authority import new_key
 
-COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 
@@ -45,13 +44,10 @@ def run_with_token(token, tmp_path, uri, *, label, pin="1234"):
     environment = {name: value for name, value in token["environment"].items() if name != "ZYMKEY_FLEET_PIN"}
     if pin is not None:
         environment["ZYMKEY_FLEET_PIN"] = pin
-    answer = subprocess.run(
-        [COMMAND, "ca", "verification-csr", "--ca-cert", tmp_path / "ca.crt", "--ca-key", uri],
+    answer = programs.run(
+        "zymkey-fleet",
+        ["ca", "verification-csr", "--ca-cert", tmp_path / "ca.crt", "--ca-key", uri],
         env={**environment, **{name: value for name, value in os.environ.items() if name.startswith("AWS_")}},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
     return ca, answer
 
