@@ -73,6 +73,8 @@ def emulator_environment(addresses: Addresses) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "HOME": str(_temporary(addresses)),
         "TMPDIR": str(_temporary(addresses)),
+        # Else /tmp/ministack-state, which the accounts of a machine would share.
+        "STATE_DIR": str(addresses.directory / "emulator-state"),
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificates.chain),
