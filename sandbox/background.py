@@ -1,8 +1,8 @@
 """Processes that outlive the command that started them.
 
 Each holds a lock on its own file for as long as it lives, so "is it running" is asked of the operating system and
-not of a process id that may by now be somebody else's. The lock is an open file description that the process
-inherits; it goes when the process goes, however it ends.
+not of a process id, which another program may have by now. The lock is an open file description that the process
+inherits; it ends with the process, however that ends.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 class BackgroundProcess:
     """A named process with its lock file (`<name>.pid`) and its log (`<name>.log`) in `directory`.
 
-    `version` stands for what it is made from: a process that runs with another one is out of date.
+    `version` stands for what the process is made from: one that runs with another version is out of date.
     """
 
     name: str
@@ -42,7 +42,7 @@ class BackgroundProcess:
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> None:
         """Start `command` in a session of its own, with `environment` and nothing else, in `folder`.
 
-        Its output goes to the log, which is begun anew. Does not wait until it is ready.
+        Its output goes to the log, which is emptied first. Does not wait until the process is ready.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)

@@ -21,7 +21,7 @@ from pki.names import common_name_only
 from .addresses import REGION
 
 VALIDITY = datetime.timedelta(days=365)
-# A root that has less left than this is made anew, so that a sandbox never expires while it runs.
+# Certificates that have less time left than this are replaced, so that none expires while a sandbox runs.
 RENEW_BEFORE = datetime.timedelta(days=7)
 
 SERVER_NAMES = ["localhost", "*.execute-api.localhost", f"*.iot.{REGION}.localhost"]
@@ -41,15 +41,15 @@ class ServerCertificates:
 
 
 def ensure_server_certificates(directory: Path) -> ServerCertificates:
-    """Make the root and the server certificate in `directory`, or keep those that are still good."""
+    """Make the root and the server certificate in `directory`, or keep those that are still valid."""
     files = ServerCertificates.in_directory(directory)
-    if not _still_good(files):
+    if not _still_valid(files):
         directory.mkdir(parents=True, exist_ok=True)
         _make(files)
     return files
 
 
-def _still_good(files: ServerCertificates) -> bool:
+def _still_valid(files: ServerCertificates) -> bool:
     if not (files.root.exists() and files.chain.exists() and files.key.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(files.chain.read_bytes())

@@ -1,4 +1,4 @@
-"""`make demo`: the whole story once, with the product's own commands, on this machine.
+"""`make demo`: one device from invitation to publish, with the product's own commands, on this machine.
 
 Every run is a new device: a new name, and a simulated Zymkey fresh from the factory. The sandbox stays up, so a
 second run is quick.
@@ -67,7 +67,7 @@ class DemoDevice:
 
 
 def run_demo(addresses: Addresses, issuer: str) -> bool:
-    """Run the demonstration and print its table; say whether all went as it must.
+    """Run the demonstration and print its table; say whether every step went as expected.
 
     Writes demo.json beside the sandbox's folder: build/demo.json.
     """
@@ -79,7 +79,8 @@ def run_demo(addresses: Addresses, issuer: str) -> bool:
     report.print_table()
     written = addresses.directory.parent / "demo.json"
     report.write(written)
-    print(f"\n{'All went as it must.' if report.ok else 'Not all went as it must.'} Written to {written}.")
+    outcome = "Every step went as expected." if report.ok else "Not every step went as expected."
+    print(f"\n{outcome} Written to {written}.")
     return report.ok
 
 
@@ -112,7 +113,7 @@ def _tell(report: Report, addresses: Addresses, issuer: str) -> None:
     with report.step("other-topic") as step:
         refusal = _publish(step, device, "devices/another/demo", exit_code=TOPIC_DENIED)
         _expect(refusal["error"] == "topic-denied", f"refused for another reason: {refusal['cause']}")
-        step.result = "403, as it must be"
+        step.result = "403, as expected"
 
     with report.step("mqtt") as step:
         _publish(step, device, f"devices/{device.name}/demo", "--mqtt")

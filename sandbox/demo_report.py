@@ -10,12 +10,12 @@ from typing import Any
 
 
 class UnexpectedError(Exception):
-    """A step went otherwise than it must. The message says how."""
+    """A step did not go as expected. The message says how."""
 
 
 @dataclass
 class Step:
-    """`title` is what is done, `result` what came of it, `signatures` what it cost the device's key."""
+    """`title` is what is done, `result` the outcome, `signatures` how often the device's key signed."""
 
     title: str
     ok: bool = False
@@ -26,7 +26,7 @@ class Step:
 
 @dataclass
 class Report:
-    """The steps of one demonstration and the facts that it established."""
+    """The steps of one demonstration, and facts about its device."""
 
     titles: dict[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Announce, time and record the step `name`; what is raised inside is its failure, and goes on."""
+        """Announce, time and record the step `name`. An exception inside is the step's failure, and is raised again."""
         step = self.steps[name]
         print(f"\n{list(self.steps).index(name) + 1}. {step.title}")
         began = time.monotonic()

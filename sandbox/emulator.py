@@ -1,7 +1,7 @@
 """The AWS emulator (ministack): every AWS service that the app uses, in one process.
 
-Started with IAM and IoT policies enforced and with TLS. All of its state is in memory: stopping it is forgetting
-everything that was deployed.
+Started with IAM and IoT policies enforced and with TLS. All of its state is in memory: when it stops, everything that
+was deployed is lost.
 """
 
 import os
@@ -46,8 +46,9 @@ def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> b
     try:
         _start(addresses, certificates, process)
     except SandboxError:
-        # The emulator takes port 443 of this address too when it is free. Of two that start at the same moment, both
-        # find it free, and the one that loses ends itself. Started again, it finds it taken and does without.
+        # Root's emulator also takes port 443 of this address when the port is free. Of two that start at the same
+        # moment both find it free, and the second one ends itself. Started again, it finds the port taken and goes
+        # on without it.
         _start(addresses, certificates, process)
     return True
 
@@ -63,7 +64,7 @@ def _start(addresses: Addresses, certificates: ServerCertificates, process: Back
 
 
 def emulator_environment(addresses: Addresses) -> dict[str, str]:
-    """Functions inherit the emulator's environment, so it holds nothing of the caller's (but PATH).
+    """Functions inherit the emulator's environment, so it contains nothing of the caller's except PATH.
 
     In particular no CA variable: with one of them set, the emulator would not give functions its own.
     """
@@ -72,6 +73,8 @@ def emulator_environment(addresses: Addresses) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "HOME": str(_temporary(addresses)),
         "TMPDIR": str(_temporary(addresses)),
+        # Else /tmp/ministack-state, which the accounts of a machine would share.
+        "STATE_DIR": str(addresses.directory / "emulator-state"),
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificates.chain),

@@ -1,4 +1,4 @@
-"""What can go wrong with the sandbox, in sentences for whoever started it."""
+"""What can go wrong with the sandbox, in sentences for the person who started it."""
 
 
 class SandboxError(Exception):

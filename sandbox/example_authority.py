@@ -1,6 +1,6 @@
-"""A CA "elsewhere" for the sandbox's external issuer: made, proved and used with the operator's own commands.
+"""A CA of one's own for the sandbox's external issuer: made, proved and used with the operator's own commands.
 
-Its key is a file, encrypted with a passphrase that lies beside it: an example, good for this machine alone.
+Its key is a file, encrypted with a passphrase in a file beside it: an example, for this machine alone.
 """
 
 import json
@@ -43,7 +43,7 @@ class ExampleAuthority:
 def ensure_example_authority(directory: Path, aws: Mapping[str, str], registration_code: str) -> ExampleAuthority:
     """Make the CA in `directory`, or keep the one that is there; prove it to the account of `registration_code`.
 
-    The account is a new one with every start of the emulator, and so is its code.
+    Each start of the emulator is a new account with a new code.
     """
     authority = _in_directory(directory)
     if not authority.certificate.exists():

@@ -89,7 +89,7 @@ def start(
 
 
 def stop(addresses: Addresses, say: Say) -> bool:
-    """End all that runs; say whether anything did. Certificates and logs stay, what was deployed is gone."""
+    """End everything that runs; say whether anything did. Certificates and logs stay; the deployment is lost."""
     with exclusively(addresses.directory, say):
         ended = [
             data_endpoint_process(addresses).stop(),
@@ -128,7 +128,7 @@ def _build_zymkey(say: Say) -> str | None:
 
 def _start_emulator(addresses: Addresses, certificates: ServerCertificates, say: Say) -> None:
     began = time.monotonic()
-    # Said each time, because it is the one part that other machines can reach.
+    # Printed each time, because this is the only part that other machines can reach.
     where = f"{addresses.gateway}, MQTT on port {addresses.mqtt_port} of all interfaces"
     if ensure_emulator(addresses, certificates):
         forget_deployment(addresses.directory)
@@ -176,9 +176,9 @@ def _ensure_deployment(
 
 
 def _example_authority(addresses: Addresses, aws: Mapping[str, str], issuer: str) -> ExampleAuthority | None:
-    """The CA elsewhere, if this deployment names one: since it was first asked for, or it could not come back.
+    """The external CA, if this deployment names one. It goes on naming one after the first time it did.
 
-    AWS IoT takes a CA only once; a deployment that goes on naming it keeps its registration.
+    AWS IoT registers a CA only once; a deployment that no longer named it could not register it again later.
     """
     directory = addresses.directory / "external-ca"
     code = boto3.client("iot", **sdk_connection(aws)).get_registration_code()["registrationCode"]

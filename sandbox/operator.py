@@ -1,6 +1,6 @@
-"""The operator of the sandbox's fleet: a user who is no administrator and may what the fleet's policy lets her.
+"""The operator of the sandbox's fleet: an IAM user with the fleet's operator policy, and no administrator.
 
-`zymkey-fleet` runs as her, so that a permission that is missing from the template shows here and not on AWS.
+`zymkey-fleet` runs as this user, so that a permission that is missing from the template shows here and not on AWS.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ USER = "operator"
 
 
 def ensure_operator(iam: "IAMClient", policy_arn: str) -> dict[str, str]:
-    """Give the user the policy, no other of ours, and new credentials; return these as AWS SDK variables."""
+    """Give the user this policy alone and new credentials; return the credentials as AWS SDK variables."""
     try:
         iam.create_user(UserName=USER)
     except iam.exceptions.EntityAlreadyExistsException:

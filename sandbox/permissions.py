@@ -1,8 +1,8 @@
 """The permissions that the emulator asks for in another form than AWS does.
 
 AWS IoT checks some actions on the certificate, the policy or the CA that they name, and the template grants them on
-those. The emulator does not find the resource in these calls and checks them on `*`. The template stays right; who
-holds such a permission gets the emulator's form of it here.
+those. The emulator does not find the resource in these calls and checks them on `*`. The template stays right; each
+role or user with such a permission gets the emulator's form of it here.
 """
 
 import json
@@ -24,7 +24,7 @@ POLICY_NAME = "emulator-form"
 
 
 def adapt_roles(iam: "IAMClient", cloudformation: "CloudFormationClient", stack: str) -> list[str]:
-    """Give each of the stack's roles the emulator's form of what it holds; return the names of those that needed it."""
+    """Give each of the stack's roles the emulator's form of what it has; return the names of those that needed it."""
     roles = [
         resource["PhysicalResourceId"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -38,7 +38,7 @@ def adapt_roles(iam: "IAMClient", cloudformation: "CloudFormationClient", stack:
 
 
 def adapt_user(iam: "IAMClient", user: str, policy_arn: str) -> None:
-    """Give a user the emulator's form of what a managed policy holds."""
+    """Give a user the emulator's form of what a managed policy allows."""
     version = iam.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
     iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_named_in(document)))

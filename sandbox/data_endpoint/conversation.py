@@ -12,7 +12,7 @@ Answer = Callable[[str, str, bytes], Reply]
 
 
 class Stream(Protocol):
-    """A connected byte stream: b"" from `receive` means that the client has gone."""
+    """A connected byte stream: b"" from `receive` means that the client has ended it."""
 
     def receive(self) -> bytes: ...
 
@@ -20,7 +20,7 @@ class Stream(Protocol):
 
 
 def converse(stream: Stream, answer: Answer) -> None:
-    """Answer requests until either side has had enough."""
+    """Answer requests until either side ends the connection."""
     http = h11.Connection(h11.SERVER)
     while True:
         try:

@@ -17,7 +17,7 @@ class RegisteredCertificate:
 
 
 class Registry:
-    """Reads the emulator's registry, anew for each question: what was changed counts at once."""
+    """Reads the emulator's registry for each question again, so that a change counts at once."""
 
     def __init__(self, iot: "IoTClient") -> None:
         self._iot = iot

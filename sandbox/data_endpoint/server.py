@@ -1,4 +1,4 @@
-"""TLS: who is calling? Any issuer's certificate is let through the handshake and then looked up.
+"""TLS: which device connects? A certificate of any issuer passes the handshake and is then looked up.
 
 pyOpenSSL, because `ssl` in the standard library can only ask for certificates whose issuers it was given. What
 the handshake does prove, in either version of TLS, is that the client holds the certificate's key: OpenSSL
@@ -32,7 +32,7 @@ def tls_context(chain_file: str, key_file: str) -> SSL.Context:
     context.use_certificate_chain_file(chain_file)
     context.use_privatekey_file(key_file)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
-    # Without resumption each connection costs its client one signature, and each is judged anew.
+    # Without resumption each connection costs its client one signature, and each is judged by itself.
     context.set_session_id(b"zymkey-fleet")
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_options(SSL.OP_NO_TICKET)
@@ -86,7 +86,7 @@ class DataEndpoint:
     def _authenticate(self, connection: SSL.Connection) -> Session | None:
         """The session of an acceptable client, or None: as with AWS IoT the connection is then just closed.
 
-        Under TLS 1.3 the client takes its handshake for finished by now; its first read shows it the end.
+        Under TLS 1.3 the client's handshake is finished by now; the client learns of the refusal when it reads.
         """
         certificate = connection.get_peer_certificate(as_cryptography=True)
         if certificate is None:

@@ -4,7 +4,7 @@
     libzk_app_utils.c     what the vendor's Python module (PyPI zku) loads
     zymkey_ssl.c          what the vendor's `openssl` and `curl` commands load
     build.py              compiles and installs both
-    device.py             a test's hands on the device: count, fail, delay, unplug
+    device.py             what tests do to the device: count, fail, delay, unplug
 
 Nothing here knows the product, and the product knows nothing of this: both know the vendor's names.
 It uses the standard library alone, so that any interpreter can run `python -m sandbox.zymkey build`.

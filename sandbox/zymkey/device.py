@@ -1,4 +1,4 @@
-"""A test's hands on a simulated Zymkey: read its count of signatures, break it, unplug it, swap it.
+"""A simulated Zymkey for tests and demonstrations: count its signatures, break it, unplug it, swap it.
 
 The device is a directory (see state.h), so this needs no library loaded and works on programs that
 are already running. Programs find the device through `environment()`.
@@ -23,7 +23,7 @@ class Signature:
 
 
 class SimulatedZymkey:
-    """The device whose keys and faults are in the directory `state`; made when it is not there."""
+    """The device whose keys and faults are in the directory `state`, which is made when it does not exist."""
 
     def __init__(self, state: Path = DEFAULT_STATE) -> None:
         self.state = state.absolute()
@@ -51,7 +51,7 @@ class SimulatedZymkey:
         self._set("fail", str(code))
 
     def delay(self, milliseconds: int) -> None:
-        """Let every call after open take so much longer."""
+        """Let every call after open take this much longer."""
         self._set("delay_ms", str(milliseconds))
 
     def absent(self) -> None:
