@@ -1,1 +1,1 @@
-"""What things cost here: `make bench`. Compares in one run, alternating, and never inside a test."""
+"""What things cost here: ``make bench``. Compares in one run, alternating, and never inside a test."""

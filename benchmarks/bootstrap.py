@@ -1,4 +1,4 @@
-"""`python -m benchmarks.bootstrap`: a whole bootstrap against the vendor's recipe, in one run, alternating.
+"""python -m benchmarks.bootstrap: a whole bootstrap against the vendor's recipe, in one run, alternating.
 
 Both in the sandbox with a simulated Zymkey, each device new to the cloud, each from request to accepted publish.
 What the operator does (the invitation here, the policy there) is not measured.
@@ -49,10 +49,10 @@ def main() -> int:
 
 
 def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path], rounds: int) -> Comparison:
-    """`zymkey-iot bootstrap` against the recipe's two ways.
+    """``zymkey-iot bootstrap`` against the recipe's two ways.
 
-    `pythons` run the recipe's scripts: one `with` all that its page has a person install, one `without` pyOpenSSL,
-    which botocore imports when it finds it.
+    ``pythons`` run the recipe's scripts: one ``with`` all that its page has a person install, one ``without``
+    pyOpenSSL, which botocore imports when it finds it.
     """
     started = lifecycle.start(Addresses.from_environment(), "kms", print)
     zymkey = SimulatedZymkey(folder / "zymkey")
@@ -99,7 +99,7 @@ def compare_bootstraps(folder: Path, *, device: Path, pythons: Mapping[str, Path
 
 
 def compare_help(device: Path, *, rounds: int) -> Comparison:
-    """`zymkey-iot --help` against a Python that does nothing."""
+    """``zymkey-iot --help`` against a Python that does nothing."""
     environment = clean_environment({})
 
     def run(*command: str | Path) -> Cost:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.cloud`: what our code adds to the start of a function and to a synth.
+"""python -m benchmarks.cloud: what our code adds to the start of a function and to a synth.
 
 A function's cold start imports its handler; it is compared with importing boto3 and making one client, which no
-function that talks to AWS gets around. `cdk synth` is compared with that of an app whose one stack is empty.
+function that talks to AWS gets around. cdk synth is compared with that of an app whose one stack is empty.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def compare_imports(functions: Path, *, rounds: int) -> Comparison:
 
 
 def compare_synths(folder: Path, *, rounds: int) -> Comparison:
-    """`cdk synth` of the whole app against that of an empty stack, with the same Python and CDK."""
+    """``cdk synth`` of the whole app against that of an empty stack, with the same Python and CDK."""
     (folder / "empty.py").write_text(EMPTY_APP)
     environment = clean_environment(os.environ) | {
         "CDK_DISABLE_CLI_TELEMETRY": "true",

@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parents[1] / "build" / "benchmarks"
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`ours` against the others, by name. Targets are ratios to the first of the others: cpu, memory, wall."""
+    """``ours`` against the others, by name. Targets are ratios to the first of the others: cpu, memory, wall."""
 
     title: str
     ours: str
@@ -98,7 +98,7 @@ def compare(
     rounds: int,
     targets: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Let every contestant run once unmeasured, then `rounds` times in turns. The first is ours."""
+    """Let every contestant run once unmeasured, then ``rounds`` times in turns. The first is ours."""
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     for run in contestants.values():
         run()

@@ -1,4 +1,4 @@
-"""Virtual environments as a user makes them: `python -m venv`, then pip, which compiles what it installs.
+"""Virtual environments as a user makes them: ``python -m venv``, then pip, which compiles what it installs.
 
 Running from a checkout would measure something else: modules without bytecode, and a shell script in front.
 """
@@ -15,19 +15,19 @@ INSTALLATIONS = REPOSITORY / "build" / "benchmarks" / "installed"
 
 
 def device_installation() -> Path:
-    """Python's folder `bin` where zymkey-iot is installed from this checkout, with its locked packages."""
+    """Python's folder ``bin`` where zymkey-iot is installed from this checkout, with its locked packages."""
     environment = _installed("device", REPOSITORY / "requirements" / "device.txt", "--no-binary", "cmdline")
     _pip(environment, "--no-deps", "--force-reinstall", build_wheel(INSTALLATIONS))
     return environment / "bin"
 
 
 def functions_installation() -> Path:
-    """Python's folder `bin` with what Lambda has, boto3 among it."""
+    """Python's folder ``bin`` with what Lambda has, boto3 among it."""
     return _installed("functions", REPOSITORY / "requirements" / "functions.txt") / "bin"
 
 
 def recipe_installation() -> Path:
-    """Python's folder `bin` with what the vendor's scripts import."""
+    """Python's folder ``bin`` with what the vendor's scripts import."""
     return _installed("recipe", REPOSITORY / "requirements" / "recipe.txt") / "bin"
 
 
@@ -40,7 +40,7 @@ def install_simulated_zymkey(binaries: Path, library: Path) -> None:
 
 
 def _installed(name: str, requirements: Path, *options: str) -> Path:
-    """A virtual environment of `requirements`, made anew when they have changed."""
+    """A virtual environment of ``requirements``, made anew when they have changed."""
     environment = INSTALLATIONS / name
     digest = hashlib.sha256(f"{sys.version} {options}".encode() + requirements.read_bytes()).hexdigest()
     stamp = environment / "requirements.sha256"

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.installed`: write the README's list of what `pip install .` puts on a Pi."""
+"""``python -m benchmarks.installed``: write the README's list of what ``pip install .`` puts on a Pi."""
 
 import csv
 import re
@@ -55,7 +55,11 @@ def normalized(name: str) -> str:
 
 
 def table(packages: list[Package]) -> str:
-    """The list, in Markdown. Raises KeyError for a package that `REASONS` does not explain."""
+    """The list, in Markdown.
+
+    Raises:
+        KeyError: ``REASONS`` does not explain a package.
+    """
     lines = ["| package | version | what for | kB |", "|---|---|---|---:|"]
     lines += [f"| {each.name} | {each.version} | {REASONS[each.name]} | {each.size // 1000} |" for each in packages]
     total = sum(each.size for each in packages)

@@ -3,8 +3,8 @@
     python -I -S launch.py DESCRIPTOR COMMAND...
 
 A process of its own, and a small one: on Linux a started program's peak memory begins with that of whoever
-started it (`ru_maxrss` survives exec), so a benchmark that has imported half of Python must not start it itself.
-`wait4` counts the command and all its descendants that were waited for: CPU is their sum, the peak is that of the
+started it (``ru_maxrss`` survives exec), so a benchmark that has imported half of Python must not start it itself.
+``wait4`` counts the command and all its descendants that were waited for: CPU is their sum, the peak is that of the
 largest single process among them.
 """
 

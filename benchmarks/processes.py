@@ -28,7 +28,11 @@ class CommandFailed(Exception):
 
 
 def measure(*command: str | Path, folder: Path, environment: Mapping[str, str]) -> Cost:
-    """Run a command to its end and return what it cost. Raises CommandFailed."""
+    """Run a command to its end and return what it cost.
+
+    Raises:
+        CommandFailed: it ended with another exit code than 0.
+    """
     readable, writable = os.pipe()
     with os.fdopen(readable) as result:
         try:

@@ -33,7 +33,7 @@ with open('zymkey.crt', 'w') as zymkey_cert_file:
 	zymkey_cert_file.write(zymkey_cert['certificatePem'])
 """
 
-# activate_aws_cert.py, its indentation repaired, and `status` for `setAsActive`, which AWS has deprecated.
+# activate_aws_cert.py, its indentation repaired, and ``status`` for ``setAsActive``, which AWS has deprecated.
 ACTIVATE = """\
 import boto3
 import OpenSSL
@@ -65,7 +65,7 @@ _MAKE_CA = [
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The recipe in a folder of its own. `iot` is the operator's boto3 client, `python` what runs the scripts."""
+    """The recipe in a folder of its own. ``iot`` is the operator's boto3 client, ``python`` what runs the scripts."""
 
     folder: Path
     python: Path
@@ -81,7 +81,7 @@ class Recipe:
         return cost.then(self._publish(name))
 
     def with_own_ca(self, name: str) -> Cost:
-        """Request, certificate by a CA in a file, registration, publish. `prepare_own_ca` comes first."""
+        """Request, certificate by a CA in a file, registration, publish. ``prepare_own_ca`` comes first."""
         (self.folder / "activate_aws_cert.py").write_text(ACTIVATE)
         cost = self._request(name)
         cost = cost.then(

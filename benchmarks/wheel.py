@@ -1,4 +1,4 @@
-"""The device's wheel, built from this checkout as `pip install .` builds it."""
+"""The device's wheel, built from this checkout as ``pip install .`` builds it."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ UV = Path(sys.executable).with_name("uv")
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build in `folder`, from a copy: setuptools leaves files beside what it builds. Returns the wheel's path."""
+    """Build in ``folder``, from a copy: setuptools leaves files beside what it builds. Returns the wheel's path."""
     sources, output = folder / "sources", folder / "wheel"
     for place in (sources, output):
         shutil.rmtree(place, ignore_errors=True)

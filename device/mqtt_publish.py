@@ -55,11 +55,21 @@ class MqttRoundTrip:
         self._payload = b""
 
     def connect(self) -> None:
-        """Connect and hang up. Raises as `run` does; CertificateRefused when AWS IoT drops the connection."""
+        """Connect and hang up.
+
+        Raises:
+            CertificateRefused: AWS IoT drops the connection.
+            DeviceError: as ``run`` raises it.
+        """
         self._reach("subscribe")
 
     def run(self, topic: str, payload: bytes) -> None:
-        """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when nothing comes back."""
+        """One round trip.
+
+        Raises:
+            NoAnswer: nothing comes back.
+            DeviceError: as ``HttpsPublisher.publish`` raises it.
+        """
         self._topic, self._payload = topic, payload
         self._reach("received")
 

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("zymkey-fleet: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader has gone (`zymkey-fleet list | head`); so that Python does not complain at exit, it is replaced.
+        # The reader has gone (``zymkey-fleet list | head``); so that Python does not complain at exit, it is replaced.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -113,7 +113,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self._module is not None:
-            # A module cannot be called by a word of the language: `import` is in import_.py.
+            # A module cannot be called by a word of the language: ``import`` is in import_.py.
             name = f"{self._module}_" if iskeyword(self._module) else self._module
             module = import_module(f"fleet.commands.{name}")
             if hasattr(module, "COMMANDS"):  # a group of commands, which knows nothing of parsers

@@ -1,7 +1,7 @@
 """The files of a CA whose key is elsewhere, read and checked while the app is synthesized.
 
 A CA that AWS IoT would refuse ends synth with the reason, before anything is deployed. What cannot be known here
-is the account's registration code; `zymkey-fleet ca verification-csr` makes the request that has it.
+is the account's registration code; ``zymkey-fleet ca verification-csr`` makes the request that has it.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What `zymkey-fleet` needs, for operators who are no administrators."""
+"""What ``zymkey-fleet`` needs, for operators who are no administrators."""
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -8,7 +8,7 @@ from infra.acknowledge import acknowledge
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
 
-# What `zymkey-fleet verify` calls its throw-away devices.
+# What ``zymkey-fleet verify`` calls its throw-away devices.
 _VERIFY_THINGS = "thing/zymkey-fleet-verify-*"
 
 

@@ -11,7 +11,7 @@ from constructs import IConstruct
 
 from infra.acknowledge import acknowledge
 
-# As cdk-nag writes what `iot_arn` returns.
+# As cdk-nag writes what ``iot_arn`` returns.
 SHOWN_ARN = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 
 _CREATION = {

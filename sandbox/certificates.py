@@ -27,7 +27,7 @@ SERVER_NAMES = ["localhost", "*.execute-api.localhost", f"*.iot.{REGION}.localho
 
 @dataclass(frozen=True, kw_only=True)
 class ServerCertificates:
-    """PEM files. `root` is what clients trust; `chain` and `key` are what the listeners load."""
+    """PEM files. ``root`` is what clients trust; ``chain`` and ``key`` are what the listeners load."""
 
     root: Path
     chain: Path
@@ -39,7 +39,7 @@ class ServerCertificates:
 
 
 def ensure_server_certificates(directory: Path) -> ServerCertificates:
-    """Make the root and the server certificate in `directory`, or keep those that are still good."""
+    """Make the root and the server certificate in ``directory``, or keep those that are still good."""
     files = ServerCertificates.in_directory(directory)
     if not _still_good(files):
         directory.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ class UnexpectedError(Exception):
 
 @dataclass
 class Step:
-    """`title` is what is done, `result` what came of it, `signatures` what it cost the device's key."""
+    """``title`` is what is done, ``result`` what came of it, ``signatures`` what it cost the device's key."""
 
     title: str
     ok: bool = False
@@ -37,7 +37,7 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Announce, time and record the step `name`; what is raised inside is its failure, and goes on."""
+        """Announce, time and record the step ``name``; what is raised inside is its failure, and goes on."""
         step = self.steps[name]
         print(f"\n{list(self.steps).index(name) + 1}. {step.title}")
         began = time.monotonic()

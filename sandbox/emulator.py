@@ -34,7 +34,8 @@ def emulator_process(addresses: Addresses) -> BackgroundProcess:
 def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> bool:
     """Start the emulator and wait until it answers; say whether it had to be started.
 
-    Raises SandboxError when a port belongs to another program or the emulator does not come up.
+    Raises:
+        SandboxError: a port belongs to another program, or the emulator does not come up.
     """
     process = emulator_process(addresses)
     if process.is_current() and is_healthy(addresses, certificates):

@@ -1,6 +1,6 @@
 """The operator of the sandbox's fleet: a user who is no administrator and may what the fleet's policy lets her.
 
-`zymkey-fleet` runs as her, so that a permission that is missing from the template shows here and not on AWS.
+``zymkey-fleet`` runs as her, so that a permission that is missing from the template shows here and not on AWS.
 """
 
 from typing import TYPE_CHECKING

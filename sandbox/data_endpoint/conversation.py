@@ -12,7 +12,7 @@ Answer = Callable[[str, str, bytes], Reply]
 
 
 class Stream(Protocol):
-    """A connected byte stream: b"" from `receive` means that the client has gone."""
+    """A connected byte stream: b"" from ``receive`` means that the client has gone."""
 
     def receive(self) -> bytes: ...
 

@@ -1,6 +1,6 @@
 """TLS: who is calling? Any issuer's certificate is let through the handshake and then looked up.
 
-pyOpenSSL, because `ssl` in the standard library can only ask for certificates whose issuers it was given. What
+pyOpenSSL, because ``ssl`` in the standard library can only ask for certificates whose issuers it was given. What
 the handshake does prove, in either version of TLS, is that the client holds the certificate's key: OpenSSL
 verifies the client's signature (CertificateVerify) whatever the verify callback says.
 """
