@@ -1,4 +1,4 @@
-"""The CDK app: what `cdk deploy` deploys. cdk.json has the settings; infra/settings.py explains them."""
+"""The CDK app: what ``cdk deploy`` deploys. cdk.json has the settings; infra/settings.py explains them."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from infra.settings import Settings, SettingsError
 
 
 def main() -> None:
-    # `make lint` validates the templates; here it would take half of the time of a synth.
+    # ``make lint`` validates the templates; here it would take half of the time of a synth.
     app = App(builtin_cloud_formation_validation=False)
     try:
         settings = Settings.from_context(app.node.get_all_context())

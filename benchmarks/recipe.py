@@ -35,7 +35,7 @@ with open('zymkey.crt', 'w') as zymkey_cert_file:
 	zymkey_cert_file.write(zymkey_cert['certificatePem'])
 """
 
-# activate_aws_cert.py with its indentation repaired, and `status` instead of `setAsActive`, which is deprecated.
+# activate_aws_cert.py with its indentation repaired, and ``status`` instead of ``setAsActive``, which is deprecated.
 ACTIVATE = """\
 import boto3
 import OpenSSL

@@ -135,7 +135,11 @@ def _run(command: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _tell(
-            "interrupted", 130, "interrupted.", "the same command again; it continues from here", as_json=as_json
+            "interrupted",
+            130,
+            "interrupted. Everything that was done so far is kept.",
+            "the same command again, which continues from there",
+            as_json=as_json,
         )
     except Exception as defect:  # noqa: BLE001 - a user never gets a stack trace
         return _tell_defect(defect, as_json=as_json)

@@ -68,11 +68,21 @@ class MqttRoundTrip:
         self._payload = b""
 
     def connect(self) -> None:
-        """Connect and disconnect. Raises as `run` does; CertificateRefused when AWS IoT drops the connection."""
+        """Connect and disconnect.
+
+        Raises:
+            CertificateRefused: AWS IoT drops the connection.
+            DeviceError: as ``run`` raises it.
+        """
         self._reach("subscribe")
 
     def run(self, topic: str, payload: bytes) -> None:
-        """One round trip. Raises as `HttpsPublisher.publish` does, and NoAnswer when the time runs out."""
+        """One round trip.
+
+        Raises:
+            NoAnswer: the time ran out.
+            DeviceError: as ``HttpsPublisher.publish`` raises it.
+        """
         self._topic, self._payload = topic, payload
         self._reach("received")
 
@@ -96,7 +106,7 @@ class MqttRoundTrip:
         except OSError as error:
             if self._signer.failure is not None:
                 raise self._signer.failure from None
-            # The ssl module says it in words alone. Without them it was TCP, where a firewall is the likely reason.
+            # Only the words of the ssl module tell. Without them it was TCP, where a firewall is the likely reason.
             if isinstance(error, TimeoutError) and "handshake" in str(error):
                 raise self._no_answer("accepted the connection and did not complete the TLS handshake", began) from None
             elapsed = time.monotonic() - began
@@ -109,15 +119,15 @@ class MqttRoundTrip:
     def _no_answer(self, what: str, began: float) -> NoAnswer:
         return NoAnswer(
             f"MQTT: {self._endpoint} port {self._port} {what} within {time.monotonic() - began:.0f} s.",
-            cure="try again in a minute; if it stays so, the reason is that server or a firewall on the way, and not"
-            " this device",
+            cure="try again in a minute; if it happens again, look at that server or at a firewall on the way to it,"
+            " not at this device",
         )
 
     def _refusal(self) -> DeviceError:
         if self._signer.failure is not None:
             return self._signer.failure
         if self._denied == _SERVER_UNAVAILABLE:
-            return Busy("MQTT: AWS IoT is busy or out of order.", cure="it is worth trying again later")
+            return Busy("MQTT: AWS IoT is busy or does not work now.", cure="try again later")
         if self._state == "connect" and self._denied is None:
             return self._certificate_refused()
         action = {
@@ -127,8 +137,8 @@ class MqttRoundTrip:
         }.get(self._state, f"receive from {self._topic}")
         denied = ConnectDenied if self._state == "connect" else TopicDenied
         return denied(
-            f"MQTT: the IoT policy does not let this device {action}.",
-            cure="the topics that are allowed are in configuration.json; a change of policy takes minutes",
+            f"MQTT: the IoT policy does not allow this device to {action}.",
+            cure="use a topic that configuration.json lists; a change of the policy takes effect after minutes",
         )
 
     def _certificate_refused(self) -> CertificateRefused:

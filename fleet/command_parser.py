@@ -34,7 +34,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self._module is not None:
-            # A module cannot be called by a word of the language: `import` is in import_.py.
+            # A module cannot be called by a word of the language: ``import`` is in import_.py.
             name = f"{self._module}_" if iskeyword(self._module) else self._module
             module = import_module(f"fleet.commands.{name}")
             if hasattr(module, "COMMANDS"):  # a group, which knows nothing of parsers

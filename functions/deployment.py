@@ -44,7 +44,11 @@ class Choices:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Choices:
-        """Read them. Raises ``KeyError`` or ``ValueError`` at start-up when the template forgot one."""
+        """Read them, when the function starts.
+
+        Raises:
+            KeyError, ValueError: the template forgot one.
+        """
         pem = environment["CA_CERTIFICATES"].encode()
         return cls(
             fleet=environment["FLEET"],

@@ -8,7 +8,7 @@ from infra.acknowledge import acknowledge
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
 
-# The names of the throw-away devices of `zymkey-fleet verify`.
+# The names of the throw-away devices of ``zymkey-fleet verify``.
 _VERIFY_THINGS = "thing/zymkey-fleet-verify-*"
 
 

@@ -12,7 +12,7 @@ from constructs import IConstruct
 from infra.acknowledge import acknowledge
 from pki.issuers import AMAZON, EXTERNAL, KMS
 
-# What `iot_arn` returns, as cdk-nag writes it.
+# What ``iot_arn`` returns, as cdk-nag writes it.
 SHOWN_ARN = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 
 _CREATION = {

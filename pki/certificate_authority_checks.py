@@ -17,12 +17,20 @@ _VERIFICATION = "The verification certificate"
 
 
 def read_ca_certificate(pem: bytes) -> x509.Certificate:
-    """The one certificate of a CA's PEM file. Raises ``CertificateError`` as ``check_certificate_authority`` does."""
+    """The one certificate of a CA's PEM file.
+
+    Raises:
+        CertificateError: the file does not hold one certificate in PEM.
+    """
     return _read(pem, _CA)
 
 
 def read_verification_certificate(pem: bytes) -> x509.Certificate:
-    """The one certificate of a verification certificate's PEM file. Raises ``CertificateError``."""
+    """The one certificate of a verification certificate's PEM file.
+
+    Raises:
+        CertificateError: the file does not hold one certificate in PEM.
+    """
     return _read(pem, _VERIFICATION)
 
 

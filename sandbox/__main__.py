@@ -1,4 +1,4 @@
-"""`python -m sandbox start|stop|status|demo`: the cloud on this machine."""
+"""python -m sandbox start|stop|status|demo: the cloud on this machine."""
 
 import argparse
 import sys

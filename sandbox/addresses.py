@@ -44,7 +44,7 @@ class Addresses:
         )
 
     def to_environment(self) -> dict[str, str]:
-        """The variables that `from_environment` reads, for a process of this sandbox."""
+        """The variables that ``from_environment`` reads, for a process of this sandbox."""
         return {
             "SANDBOX_GATEWAY_PORT": str(self.gateway_port),
             "SANDBOX_HTTPS_PORT": str(self.https_port),

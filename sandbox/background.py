@@ -22,9 +22,9 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundProcess:
-    """A named process with its lock file (`<name>.pid`) and its log (`<name>.log`) in `directory`.
+    """A named process with its lock file (``<name>.pid``) and its log (``<name>.log``) in ``directory``.
 
-    `version` stands for what the process is made from: one that runs with another version is out of date.
+    ``version`` stands for what the process is made from: one that runs with another version is out of date.
     """
 
     name: str
@@ -40,7 +40,7 @@ class BackgroundProcess:
         return self.directory / f"{self.name}.pid"
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> None:
-        """Start `command` in a session of its own, with `environment` and nothing else, in `folder`.
+        """Start ``command`` in a session of its own, with ``environment`` and nothing else, in ``folder``.
 
         Its output goes to the log, which is emptied first. Does not wait until the process is ready.
         """
@@ -119,7 +119,7 @@ def version_of(*parts: object) -> str:
 
 @contextlib.contextmanager
 def exclusively(directory: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the sandbox for one command: `make sandbox` in two terminals must not start two of anything."""
+    """Hold the sandbox for one command: ``make sandbox`` in two terminals must not start two of anything."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         try:

@@ -29,7 +29,7 @@ SERVER_NAMES = ["localhost", "*.execute-api.localhost", f"*.iot.{REGION}.localho
 
 @dataclass(frozen=True, kw_only=True)
 class ServerCertificates:
-    """PEM files. `root` is what clients trust; `chain` and `key` are what the listeners load."""
+    """PEM files. ``root`` is what clients trust; ``chain`` and ``key`` are what the listeners load."""
 
     root: Path
     chain: Path
@@ -41,7 +41,7 @@ class ServerCertificates:
 
 
 def ensure_server_certificates(directory: Path) -> ServerCertificates:
-    """Make the root and the server certificate in `directory`, or keep those that are still valid."""
+    """Make the root and the server certificate in ``directory``, or keep those that are still valid."""
     files = ServerCertificates.in_directory(directory)
     if not _still_valid(files):
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`make demo`: one device from invitation to publish, with the product's own commands, on this machine.
+"""``make demo``: one device from invitation to publish, with the product's own commands, on this machine.
 
 Every run is a new device: a new name, and a simulated Zymkey fresh from the factory. The sandbox stays up, so a
 second run is quick.
@@ -212,7 +212,8 @@ def _device_command(
 def _run(command: Sequence[str], environment: Mapping[str, str], *, exit_code: int = 0) -> Any:
     """Run one of the product's commands, show it and what it says, and return its JSON.
 
-    Raises UnexpectedError when it ends with another exit code.
+    Raises:
+        UnexpectedError: it ends with another exit code.
     """
     print(f"   $ {shlex.join(command)}")
     program = shutil.which(command[0], path=environment["PATH"])

@@ -15,7 +15,7 @@ class UnexpectedError(Exception):
 
 @dataclass
 class Step:
-    """`title` is what is done, `result` the outcome, `signatures` how often the device's key signed."""
+    """``title`` is what is done, ``result`` the outcome, ``signatures`` how often the device's key signed."""
 
     title: str
     ok: bool = False
@@ -37,7 +37,7 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Announce, time and record the step `name`. An exception inside is the step's failure, and is raised again."""
+        """Announce, time and record the step ``name``. An exception inside fails the step, and is raised again."""
         step = self.steps[name]
         print(f"\n{list(self.steps).index(name) + 1}. {step.title}")
         began = time.monotonic()

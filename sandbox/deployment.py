@@ -84,9 +84,12 @@ def deployment_digest(settings: Mapping[str, str], app: Path = REPOSITORY) -> st
 def deploy(
     addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], app: Path = REPOSITORY
 ) -> dict[str, str]:
-    """`cdk bootstrap`, then `cdk deploy` of all stacks; the CLI's words go to deploy.log.
+    """``cdk bootstrap``, then ``cdk deploy`` of all stacks; the CLI's words go to deploy.log.
 
-    Returns the stacks' outputs by name. Raises SandboxError with the end of that log when the CLI fails.
+    Returns the stacks' outputs by name.
+
+    Raises:
+        SandboxError: the CLI fails. The error has the end of that log.
     """
     directory = addresses.directory
     forget_deployment(directory)

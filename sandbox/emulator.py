@@ -36,7 +36,8 @@ def emulator_process(addresses: Addresses) -> BackgroundProcess:
 def ensure_emulator(addresses: Addresses, certificates: ServerCertificates) -> bool:
     """Start the emulator and wait until it answers; say whether it had to be started.
 
-    Raises SandboxError when a port belongs to another program or the emulator does not come up.
+    Raises:
+        SandboxError: a port belongs to another program, or the emulator does not come up.
     """
     process = emulator_process(addresses)
     if process.is_current() and is_healthy(addresses, certificates):
@@ -96,7 +97,7 @@ def _temporary(addresses: Addresses) -> Path:
 
 
 def is_healthy(addresses: Addresses, certificates: ServerCertificates, *, timeout: float = ANSWER_SECONDS) -> bool:
-    """Whether the gateway answers and the MQTT broker completes a TLS handshake, each within `timeout` seconds."""
+    """Whether the gateway answers and the MQTT broker completes a TLS handshake, each within ``timeout`` seconds."""
     try:
         if b'"listening"' not in _get(addresses, certificates, "/_ministack/ready"):
             return False

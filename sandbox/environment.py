@@ -55,7 +55,7 @@ def device_environment(addresses: Addresses, *, enrollment_url: str, roots: Path
 
 
 def as_operator(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with the operator's credentials in place of the root's, for `zymkey-fleet`."""
+    """``environment`` with the operator's credentials in place of the root's, for ``zymkey-fleet``."""
     operator = {
         name.removeprefix(OPERATOR_PREFIX): value
         for name, value in environment.items()
@@ -65,7 +65,7 @@ def as_operator(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def reachable_enrollment_url(addresses: Addresses, deployed: str) -> str:
-    """The address at which this machine finds the API that the stack's output calls `deployed`.
+    """The address at which this machine finds the API that the stack's output calls ``deployed``.
 
     The output is as on AWS, https://<api id>.execute-api.<region>.amazonaws.com/; the emulator answers for the
     same API under a path of its gateway, with the stage ($default) spelled out.
@@ -76,7 +76,7 @@ def reachable_enrollment_url(addresses: Addresses, deployed: str) -> str:
 
 
 def write_environment_file(path: Path, variables: dict[str, str]) -> None:
-    """Write `path` for a shell to source: exports, and the two commands on PATH. Replaces it in one step."""
+    """Write ``path`` for a shell to source: exports, and the two commands on PATH. Replaces it in one step."""
     commands = shlex.quote(str(REPOSITORY / "bin"))
     lines = [
         "# Made by `make sandbox`. Use it with: . build/sandbox.env",
@@ -91,6 +91,6 @@ def write_environment_file(path: Path, variables: dict[str, str]) -> None:
 
 
 def sourced(path: Path) -> dict[str, str]:
-    """This process's environment as it is after sourcing `path` in a shell."""
+    """This process's environment as it is after sourcing ``path`` in a shell."""
     done = subprocess.run(["sh", "-c", '. "$1" && env -0', "sh", path], capture_output=True, check=True)
     return dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)

@@ -41,7 +41,7 @@ class ExampleAuthority:
 
 
 def ensure_example_authority(directory: Path, aws: Mapping[str, str], registration_code: str) -> ExampleAuthority:
-    """Make the CA in `directory`, or keep the one that is there; prove it to the account of `registration_code`.
+    """Make the CA in ``directory``, or keep the one that is there; prove it to the account of ``registration_code``.
 
     Each start of the emulator is a new account with a new code.
     """
@@ -59,7 +59,7 @@ def ensure_example_authority(directory: Path, aws: Mapping[str, str], registrati
 
 
 def is_proved_to(directory: Path, registration_code: str) -> bool:
-    """Whether the CA in `directory` has signed a verification certificate for this code."""
+    """Whether the CA in ``directory`` has signed a verification certificate for this code."""
     certificate = _in_directory(directory).verification_certificate
     if not certificate.exists():
         return False

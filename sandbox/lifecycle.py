@@ -46,8 +46,8 @@ Say = Callable[[str], None]
 class Sandbox:
     """A running sandbox.
 
-    `authority` is the CA that signs for the external issuer, where there is one. `zymkey_problem` says why there is no
-    simulated Zymkey, when there is none.
+    ``authority`` is the CA that signs for the external issuer, where there is one. ``zymkey_problem`` says why there is
+    no simulated Zymkey, when there is none.
     """
 
     addresses: Addresses
@@ -70,10 +70,11 @@ def start(
 ) -> Sandbox:
     """Bring everything up that is not up, deploy what is not deployed, write the environment file.
 
-    `settings` are more of cdk.json's that differ, by their dotted names, with JSON for what is no string. `app` is
+    ``settings`` are more of cdk.json's that differ, by their dotted names, with JSON for what is no string. ``app`` is
     the folder of the CDK app: another than this one's for an earlier release.
 
-    Raises SandboxError when a part cannot be brought up; those that came up stay.
+    Raises:
+        SandboxError: a part cannot be brought up; those that came up stay.
     """
     with exclusively(addresses.directory, say):
         certificates = ensure_server_certificates(addresses.directory)

@@ -1,6 +1,6 @@
 """The operator of the sandbox's fleet: an IAM user with the fleet's operator policy, and no administrator.
 
-`zymkey-fleet` runs as this user, so that a permission that is missing from the template shows here and not on AWS.
+``zymkey-fleet`` runs as this user, so that a permission that is missing from the template shows here and not on AWS.
 """
 
 from typing import TYPE_CHECKING

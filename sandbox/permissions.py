@@ -1,7 +1,7 @@
 """The permissions that the emulator asks for in another form than AWS does.
 
 AWS IoT checks some actions on the certificate, the policy or the CA that they name, and the template grants them on
-those. The emulator does not find the resource in these calls and checks them on `*`. The template stays right; each
+those. The emulator does not find the resource in these calls and checks them on ``*``. The template stays right; each
 role or user with such a permission gets the emulator's form of it here.
 """
 

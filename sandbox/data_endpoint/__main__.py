@@ -1,4 +1,4 @@
-"""`python -m sandbox.data_endpoint`: serve until ended. The sandbox starts it; AWS_* name the emulator."""
+"""``python -m sandbox.data_endpoint``: serve until ended. The sandbox starts it; AWS_* name the emulator."""
 
 import logging
 

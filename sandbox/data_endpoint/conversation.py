@@ -12,7 +12,7 @@ Answer = Callable[[str, str, bytes], Reply]
 
 
 class Stream(Protocol):
-    """A connected byte stream: b"" from `receive` means that the client has ended it."""
+    """A connected byte stream: b"" from ``receive`` means that the client has ended it."""
 
     def receive(self) -> bytes: ...
 

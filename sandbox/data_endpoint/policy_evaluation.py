@@ -4,11 +4,11 @@ Pure: documents and variables in, verdict out. The rules, from the guide's pages
 "AWS IoT Core policy variables" and the IAM guide's "Policy evaluation logic":
 
 - An explicit deny in any document wins; otherwise one allow is enough; otherwise the answer is no.
-- In actions and resources `*` stands for any characters and `?` for one. `+` and `#`, the wildcards of MQTT, are
-  literal. Actions ignore case, resources do not.
-- `${name}` is replaced by the connection's variable. A variable that the connection does not have, and a value
-  that contains one of `* $ + ? #`, is not substituted: such a resource or condition value matches nothing.
-- `$(*)`, `$(?)` and `$($)`, written with braces, are those characters themselves.
+- In actions and resources ``*`` stands for any characters and ``?`` for one. ``+`` and ``#``, the wildcards of MQTT,
+  are literal. Actions ignore case, resources do not.
+- ``${name}`` is replaced by the connection's variable. A variable that the connection does not have, and a value
+  that contains one of ``* $ + ? #``, is not substituted: such a resource or condition value matches nothing.
+- ``$(*)``, ``$(?)`` and ``$($)``, written with braces, are those characters themselves.
 """
 
 import json
@@ -40,7 +40,7 @@ class Verdict(Enum):
 class Request:
     """One thing that a connection asks to do.
 
-    `action` such as iot:Publish; `resource` its whole ARN; `variables` what is known of the connection, by policy
+    ``action`` such as iot:Publish; ``resource`` its whole ARN; ``variables`` what is known of the connection, by policy
     variable name (iot:CertificateId). Names ignore case.
     """
 
@@ -50,9 +50,10 @@ class Request:
 
 
 def evaluate(request: Request, documents: Sequence[str]) -> Verdict:
-    """Judge `request` by all attached policy `documents` (JSON).
+    """Judge ``request`` by all attached policy ``documents`` (JSON).
 
-    Raises UnsupportedPolicyError for elements and condition operators that are not known here.
+    Raises:
+        UnsupportedPolicyError: a document has elements or condition operators that are not known here.
     """
     effects = {
         statement["Effect"]
@@ -105,7 +106,7 @@ def _condition_holds(operator: str, key: str, expected: Sequence[str], variables
 
 
 def _matches(pattern: str, value: str, variables: Mapping[str, str]) -> bool:
-    """Whether `value` fits `pattern`; a substituted value is matched literally."""
+    """Whether ``value`` fits ``pattern``; a substituted value is matched literally."""
     expression = ""
     position = 0
     for variable in _VARIABLE.finditer(pattern):

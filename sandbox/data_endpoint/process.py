@@ -29,8 +29,11 @@ def ensure_data_endpoint(
 ) -> bool:
     """Start the endpoint and wait until it serves; say whether it had to be started.
 
-    `environment` holds the AWS_* variables that lead to the emulator. Raises SandboxError when the port belongs
-    to another program or the endpoint does not come up.
+    Args:
+        environment: holds the AWS_* variables that lead to the emulator.
+
+    Raises:
+        SandboxError: the port belongs to another program, or the endpoint does not come up.
     """
     process = data_endpoint_process(addresses)
     if process.is_current() and is_serving(addresses, certificates):

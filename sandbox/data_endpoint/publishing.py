@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A TLS connection whose client has proved that it holds the key of `certificate`."""
+    """A TLS connection whose client has proved that it holds the key of ``certificate``."""
 
     certificate: x509.Certificate
     registered: RegisteredCertificate
@@ -59,7 +59,7 @@ class Session:
 
 
 class Publisher:
-    """Answers `POST /topics/<topic>?qos=0|1`."""
+    """Answers ``POST /topics/<topic>?qos=0|1``."""
 
     def __init__(self, registry: Registry, broker: "IoTDataPlaneClient") -> None:
         self._registry = registry

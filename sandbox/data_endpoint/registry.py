@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredCertificate:
-    """`arn` of a certificate whose id is the SHA-256 of its DER, in hex."""
+    """``arn`` of a certificate whose id is the SHA-256 of its DER, in hex."""
 
     certificate_id: str
     arn: str

@@ -1,6 +1,6 @@
 """TLS: which device connects? A certificate of any issuer passes the handshake and is then looked up.
 
-pyOpenSSL, because `ssl` in the standard library can only ask for certificates whose issuers it was given. What
+pyOpenSSL, because ``ssl`` in the standard library can only ask for certificates whose issuers it was given. What
 the handshake does prove, in either version of TLS, is that the client holds the certificate's key: OpenSSL
 verifies the client's signature (CertificateVerify) whatever the verify callback says.
 """

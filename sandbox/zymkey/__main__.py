@@ -1,4 +1,4 @@
-"""`python -m sandbox.zymkey build`: compile the simulated Zymkey and install it for this interpreter."""
+"""python -m sandbox.zymkey build: compile the simulated Zymkey and install it for this interpreter."""
 
 import argparse
 import os

@@ -34,8 +34,8 @@ class CannotBuild(Exception):
 class Built:
     """Where things are.
 
-    `library` is what the vendor's module loads in the interpreter that ran the build; `engines` is the
-    value for OPENSSL_ENGINES; `compiled` tells whether the compiler had to run.
+    ``library`` is what the vendor's module loads in the interpreter that ran the build; ``engines`` is the
+    value for OPENSSL_ENGINES; ``compiled`` tells whether the compiler had to run.
     """
 
     library: Path
@@ -46,7 +46,10 @@ class Built:
 def build(*, compiler: str = "gcc") -> Built:
     """Compile what changed, install the library for the interpreter that runs this, and say where it is.
 
-    Safe to repeat and safe to run twice at once: files are replaced whole. Raises `CannotBuild`.
+    Safe to repeat and safe to run twice at once: files are replaced whole.
+
+    Raises:
+        CannotBuild: why.
     """
     try:
         compiled = _compile_when_changed(compiler)

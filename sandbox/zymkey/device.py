@@ -1,7 +1,7 @@
 """A simulated Zymkey for tests and demonstrations: count its signatures, break it, unplug it, swap it.
 
 The device is a directory (see state.h), so this needs no library loaded and works on programs that
-are already running. Programs find the device through `environment()`.
+are already running. Programs find the device through ``environment()``.
 """
 
 import os
@@ -23,7 +23,7 @@ class Signature:
 
 
 class SimulatedZymkey:
-    """The device whose keys and faults are in the directory `state`, which is made when it does not exist."""
+    """The device whose keys and faults are in the directory ``state``, which is made when it does not exist."""
 
     def __init__(self, state: Path = DEFAULT_STATE) -> None:
         self.state = state.absolute()
@@ -34,11 +34,11 @@ class SimulatedZymkey:
         return {"ZYMKEY_SIMULATOR_DIR": str(self.state), "OPENSSL_ENGINES": str(OUTPUT)}
 
     def signatures(self) -> int:
-        """How many signatures were made since the last `reset()`, by all programs together."""
+        """How many signatures were made since the last ``reset()``, by all programs together."""
         return len(self.record())
 
     def record(self) -> list[Signature]:
-        """Every signature since the last `reset()`, oldest first."""
+        """Every signature since the last ``reset()``, oldest first."""
         try:
             lines = (self.state / "signatures").read_text().splitlines()
         except FileNotFoundError:
@@ -47,7 +47,7 @@ class SimulatedZymkey:
         return [Signature(slot=int(slot), process=int(pid), caller=caller) for slot, pid, caller in fields]
 
     def fail(self, code: int = -110) -> None:
-        """Let every call after open return `code`, a negative errno; -110 is a bus that does not answer."""
+        """Let every call after open return ``code``, a negative errno; -110 is a bus that does not answer."""
         self._set("fail", str(code))
 
     def delay(self, milliseconds: int) -> None:

@@ -164,7 +164,7 @@ def test_a_first_connection_that_leads_nowhere_is_made_good_by_an_upload_also_af
     for line in process.stdout:
         if "over MQTT; AWS IoT dropped" in line:
             break
-    assert "run it again to go on" in interrupt(process).err
+    assert "the same command again" in interrupt(process).err
     assert status(cloud, pi.certificate) == left
 
     answer = pi.zymkey_iot("bootstrap")

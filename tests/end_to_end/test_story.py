@@ -122,7 +122,7 @@ def wait_for_the_ca(
     assert bootstrap.stdout is not None
     progress = next(line for line in bootstrap.stdout if "Again in" in line)
     assert f"{pi.name} has to wait: The CSR waits for a signature by the fleet's CA" in progress
-    assert "run it again to go on" in interrupt(bootstrap).err
+    assert "the same command again" in interrupt(bootstrap).err
 
     waiting = {each["name"]: each for each in fleet("pending", "--json").json}
     assert (waiting[pi.name]["waitsFor"], waiting[pi.name]["fingerprint"]) == ("signature", pi.fingerprint)

@@ -1,6 +1,8 @@
 """The rules of the house, read from the sources."""
 
 import ast
+import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,35 @@ def test_a_circle_is_found_however_it_is_closed_and_spelled_out(tmp_path):
         "house.door -> house.hall -> house.stairs -> house.door",
         "house.rooms.cellar -> house.rooms.attic -> house.bell -> house.rooms.cellar",
     ]
+
+
+def prose(path: Path) -> str:
+    """The docstrings and comments of a file, those after attributes too."""
+    with tokenize.open(path) as file:
+        comments = [token.string for token in tokenize.generate_tokens(file.readline) if token.type == tokenize.COMMENT]
+    docstrings = [
+        node.value.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    return "\n".join([*docstrings, *comments])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        ("code stands in two backticks on each side", r".*(?<!`)(`|```+)(?!`).*"),
+        ("what is raised stands in a section of its own, below `Raises:`", r".*\bRaises\b(?!:$).*"),
+    ],
+)
+def test_docstrings_and_comments_speak_one_dialect(package: str, rule: str, broken: str) -> None:
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if (lines := [match.group() for match in re.finditer(broken, prose(path), re.MULTILINE)])
+    }
+    assert found == {}, rule
 
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])

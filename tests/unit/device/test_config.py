@@ -44,3 +44,19 @@ def test_a_software_key_goes_to_curl_as_a_file(pi: Pi, tmp_path: Path) -> None:
 
     assert f"--key {pi.state / 'key.pem'} " in printed
     assert "--engine" not in printed
+
+
+def test_a_configuration_that_cannot_be_read_is_named_with_what_fetches_it_again(pi: Pi) -> None:
+    assert pi.run("bootstrap").returncode == 0
+    kept = pi.state / "configuration.json"
+    kept.write_text("{")
+
+    for command in (["config", "paho"], ["publish", "devices/{device}/t", "x"]):
+        result = pi.run(*command)
+        assert result.returncode == 12
+        assert f"{kept} does not hold a configuration." in result.stderr
+        assert f"(rm {kept}); then sudo zymkey-iot bootstrap fetches it again" in result.stderr
+
+    kept.unlink()
+    assert pi.run("bootstrap").returncode == 0
+    assert pi.run("config", "paho").returncode == 0

@@ -1,4 +1,4 @@
-"""doctor as a whole: what it tells in which form, what it skips, how it ends. The faults are in tests/sandbox."""
+"""doctor as a whole: what it tells in which form, what it skips, how it ends. The faults are in tests/end_to_end."""
 
 import json
 import os

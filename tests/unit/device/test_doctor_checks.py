@@ -1,4 +1,4 @@
-"""What single checks of doctor find, beyond the twenty faults of tests/sandbox."""
+"""What single checks of doctor find, beyond the twenty faults of tests/end_to_end."""
 
 import datetime
 import os

@@ -110,7 +110,7 @@ def test_a_server_that_accepts_and_says_nothing_is_not_a_firewall_that_drops_pac
     assert failure.cause == (
         f"MQTT: 127.0.0.1 port {port} accepted the connection and did not complete the TLS handshake within 1 s."
     )
-    assert "not this device" in failure.cure
+    assert "not at this device" in failure.cure
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_a_broker_that_stops_answering_is_told_by_the_step(
     ("answers", "hangs_up", "error", "sentence"),
     [
         ((), True, CertificateRefused, "ended the connection before it began"),
-        ((CONNACK_NOT_AUTHORIZED,), False, ConnectDenied, "does not let this device connect as pi-7"),
+        ((CONNACK_NOT_AUTHORIZED,), False, ConnectDenied, "does not allow this device to connect as pi-7"),
         ((CONNACK_SERVER_UNAVAILABLE,), False, Busy, "AWS IoT is busy"),
-        ((CONNACK,), True, TopicDenied, "does not let this device subscribe to devices/pi-7/test"),
-        ((CONNACK, SUBACK_FAILURE), False, TopicDenied, "does not let this device subscribe to devices/pi-7/test"),
-        ((CONNACK, SUBACK), True, TopicDenied, "does not let this device publish to devices/pi-7/test"),
+        ((CONNACK,), True, TopicDenied, "does not allow this device to subscribe to devices/pi-7/test"),
+        ((CONNACK, SUBACK_FAILURE), False, TopicDenied, "does not allow this device to subscribe to devices/pi-7/test"),
+        ((CONNACK, SUBACK), True, TopicDenied, "does not allow this device to publish to devices/pi-7/test"),
     ],
     ids=["dropped", "connect", "unavailable", "subscribe-dropped", "subscribe", "publish"],
 )
