@@ -100,7 +100,7 @@ def test_an_unknown_key_is_left_inactive_and_in_as_soon_as_it_is_known(
 ) -> None:
     answer = pi.zymkey_iot(*pi.first_bootstrap, code=6)
 
-    assert f"{pi.name} with key {pi.fingerprint} is not known (401): Nobody invited this key" in answer.err
+    assert f"{pi.name} with key {pi.fingerprint} is not known (401): This key has no invitation" in answer.err
     assert f"zymkey-fleet allow {pi.name} --key {pi.fingerprint}" in answer.err
     assert status(cloud, pi.certificate) == "PENDING_ACTIVATION"
     assert cloud.ledger.device(pi.name) is None
