@@ -36,8 +36,8 @@ def adopt(
     Raises:
         CertificateError: it is not of this fleet's CA, not for this device, or not valid now.
         Conflict: it was given to the device before.
-        LedgerError: the device is blocked, busy, or its token is not good.
-        ClientError, BotoCoreError: AWS did not do its part; the same again repairs it.
+        LedgerError: the device is blocked, busy, or its token is wrong, spent or expired.
+        ClientError, BotoCoreError: an AWS call failed; the same request again repairs it.
     """
     fingerprint = key_fingerprint(leaf.public_key())
     issuer = check_issued_certificate(
@@ -64,7 +64,7 @@ def _refuse_known(leaf: x509.Certificate, device: str, deployment: Deployment) -
     if known is None or known.state is CertificateState.RECORDED:
         return
     if known.state is CertificateState.ACTIVE:
-        raise Conflict(f"This certificate is already registered, as the one of device {device!r}.")
+        raise Conflict(f"This certificate is already registered for device {device!r}.")
     raise Conflict(f"This certificate was already registered for device {device!r}, and is {known.state} now.")
 
 

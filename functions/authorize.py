@@ -49,7 +49,7 @@ def authorize(
     Raises:
         BadRequest: the CSR names another device, or the name could not be a device's.
         Unauthorized: an unknown key without a token.
-        Forbidden: the key belongs to a device of another name.
+        Forbidden: the key belongs to a device with another name.
         Blocked: the operator has blocked the device or rejected the key.
         NotYet: the key waits for the operator's approval.
     """
@@ -57,7 +57,7 @@ def authorize(
     device = ledger.device_of_key(fingerprint)
     if device is not None:
         if credentials is not None and credentials.name != device.name:
-            raise Forbidden("This key already belongs to a device of another name.")
+            raise Forbidden("This key already belongs to a device with another name.")
         _check_common_name(common_name, device.name)
         if device.state is State.BLOCKED:
             raise Blocked(f"Device {device.name!r} is blocked.")
@@ -74,8 +74,8 @@ def authorize(
             retry_after=APPROVAL_RETRY_SECONDS,
         )
     raise Unauthorized(
-        "Nobody invited this key: send the device's name and its token as HTTP Basic credentials "
-        "(the operator makes one with `zymkey-fleet invite NAME`)."
+        "This key has no invitation: send the device's name and its token as HTTP Basic credentials. "
+        "The operator makes a token with `zymkey-fleet invite NAME`."
     )
 
 

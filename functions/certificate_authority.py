@@ -1,7 +1,7 @@
-"""A CA in KMS is made: its certificate, and the proof that AWS IoT wants of it.
+"""Make a CA in KMS: its certificate, and the proof that AWS IoT asks for.
 
-A CA is made once. An update returns the same bytes, for another CA certificate would replace the CA under the
-whole fleet; and a deletion forgets nothing, for the devices of that CA live on.
+A CA is made once. An update returns the same bytes: another CA certificate would replace the CA of the whole fleet.
+A deletion forgets nothing: the devices of that CA stay in use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
 class CertificateAuthorityError(Exception):
-    """A change that a CA does not survive. CloudFormation shows the sentence and rolls back."""
+    """A change that would make another CA. CloudFormation shows the sentence and rolls back."""
 
 
 def answer(event: dict[str, Any], *, ledger: Ledger, kms: KMSClient, iot: IoTClient, now: datetime) -> dict[str, Any]:
@@ -93,18 +93,19 @@ def _refuse_change(authority: CertificateAuthority, properties: dict[str, Any]) 
     if asked != made:
         raise CertificateAuthorityError(
             f"The CA {authority.name!r} was made as {made[0]} for {made[1]} years and cannot become {asked[0]} for "
-            f"{asked[1]} years: a changed CA would shut out every device that it has signed for. To change CAs, leave "
-            "this one as it is in the setting certificateAuthorities and add another after it, under a new name."
+            f"{asked[1]} years: a changed CA would lock out every device whose certificate it has signed. "
+            "To change CAs, leave this one as it is in the setting certificateAuthorities and add another after it, "
+            "under a new name."
         )
 
 
 def patiently(
     work: Callable[[], dict[str, Any]], *, pause: Callable[[float], None], seconds: float = 60, step: float = 5
 ) -> dict[str, Any]:
-    """Do the work, again and again for some time while AWS denies it.
+    """Do the work, and repeat it for ``seconds`` while AWS denies it.
 
     CloudFormation has just written the function's permissions, and IAM takes seconds to make them known everywhere
-    (IAM User Guide, eventual consistency). What is still denied after that is denied.
+    (IAM User Guide, eventual consistency). What is still denied after that is really denied.
     """
     for _ in range(int(seconds / step)):
         try:

@@ -16,9 +16,9 @@ def complete(
         in_aws_iot: AWS IoT is known to have it already, so it is at most to be activated.
 
     Raises:
-        Forbidden: somebody has switched the certificate off.
+        Forbidden: the certificate was switched off.
         LedgerError: the device is blocked, or another request has taken over.
-        ClientError, BotoCoreError: AWS did not do its part; the next request repairs it.
+        ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
     """
     iot = deployment.iot
     if in_aws_iot:
@@ -29,7 +29,7 @@ def complete(
     try:
         deployment.ledger.make_current(certificate, lease=lease, now=now)
     except Blocked:
-        # The operator was faster than we were: what we have just switched on goes off again.
+        # The operator blocked the device meanwhile: switch off what was just switched on.
         iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
         raise
     log.info("registered, attached and permitted", certificate_id=certificate.certificate_id)

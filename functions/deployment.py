@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_kms import KMSClient
 
-# One call may take this long, and three attempts at it. The function's own timeout is 20 s: what is cut off by it is
-# repaired by the next request.
+# One attempt of a call may take this long, and a call gets three. The function's own timeout is 20 s: what the timeout
+# interrupts, the next request repairs.
 _REPEATABLE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # CreateCertificateFromCsr makes another certificate at each call. A retry by the SDK whose first reply was lost
-# would leave an active certificate that nobody has heard of.
+# would leave an active certificate that nobody knows of.
 _NOT_REPEATABLE = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
 
 
@@ -93,7 +93,7 @@ class Deployment:
 
     @cached_property
     def data_endpoint(self) -> str:
-        """The host name that this account's devices connect to; asked once, for it never changes.
+        """The host name that this account's devices connect to; asked once, since it never changes.
 
         The ATS endpoint's certificate chains to Amazon's own roots (AWS IoT Developer Guide, server authentication).
         """

@@ -26,7 +26,7 @@ def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: D
 
     Raises:
         Refusal, LedgerError: an answer other than a certificate.
-        ClientError, BotoCoreError: AWS did not do its part; the next request repairs it.
+        ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
     """
     about(fingerprint=csr.fingerprint)
     issuer = issuer_of(deployment)

@@ -1,4 +1,4 @@
-"""Failures become refusals in one place: whose hands it is in, and whether to try again."""
+"""Failures become refusals in one place: who can act, and whether to try again."""
 
 import traceback
 
@@ -26,18 +26,18 @@ _RETRY_FAILED_SECONDS = 10
 
 
 def refusal_for(error: Exception, *, request_id: str) -> Refusal:
-    """The refusal that a failure is answered with. What it stands for is in the log when it is AWS's or ours."""
+    """The refusal that a failure is answered with. When the failure is AWS's or ours, its cause is in the log."""
     match error:
         case Refusal():
             return error
         case CsrError() | CertificateError():
             return BadRequest(str(error))
         case NotInvited() | TokenExpired() | TokenSpent():
-            return Unauthorized(f"{error} The operator makes a new one with `zymkey-fleet invite NAME`.")
+            return Unauthorized(f"{error} The operator makes a new token with `zymkey-fleet invite NAME`.")
         case Blocked():
             return Forbidden(str(error))
         case KeyTaken():
-            return Forbidden("This key already belongs to a device of another name.")
+            return Forbidden("This key already belongs to a device with another name.")
         case Busy():
             return NotYet(str(error), retry_after=error.retry_after)
         case LeaseLost():
@@ -51,22 +51,22 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
 
 
 def _unavailable(error: Exception, request_id: str) -> Refusal:
-    """AWS throttled, AWS failed, or we did. Logged as an error but for the first, which is nobody's fault."""
+    """AWS throttles (logged as a warning), an AWS call failed, or our own code did (both logged as an error)."""
     if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in THROTTLING_CODES:
         log.warning("throttled by AWS", operation=error.operation_name)
         return Unavailable(
-            "AWS takes no more calls at the moment. Nothing is lost: try again a little later.",
+            "AWS is throttling this service. Nothing is lost: send the same request again later.",
             retry_after=_RETRY_THROTTLED_SECONDS,
         )
     if isinstance(error, ClientError | BotoCoreError):
         # AWS's own sentence: it names the operation and, when denied, the missing permission.
-        log.error("AWS did not do its part", reason=str(error))
+        log.error("an AWS call failed", reason=str(error))
     else:
-        # Where, but neither the values nor the whole trace: they could hold what is not for a log.
+        # The place, but neither the values nor the whole trace: they could hold secrets.
         place = traceback.extract_tb(error.__traceback__)[-1]
         log.error("unexpected", reason=type(error).__name__, file=place.filename, line=place.lineno)
     return Unavailable(
-        "The enrollment service failed. Nothing is lost: try again a little later. If it goes on, the operator finds "
-        f"the cause in the function's log under the request id {request_id}.",
+        "The enrollment service failed. Nothing is lost: send the same request again later. If it fails again, the "
+        f"operator finds the cause in the function's log, under the request id {request_id}.",
         retry_after=_RETRY_FAILED_SECONDS,
     )

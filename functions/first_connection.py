@@ -1,8 +1,8 @@
 """Just-in-time registration: AWS IoT saw a certificate of the fleet's CA for the first time.
 
 The certificate is PENDING_ACTIVATION, the device was disconnected and will try again. If its key may enroll, the
-certificate is activated and permitted; otherwise it is left as it is, which lets nobody in. A repeated event finds
-the work done; a lost one is made good by the device, which uploads its certificate when it is not let in.
+certificate is activated and permitted; otherwise it stays as it is and permits nothing. A repeated event finds the
+work done. A lost event is repaired by the device, which uploads its certificate when it is not let in.
 
 Event (AWS IoT Developer Guide, just-in-time registration): certificateId, caCertificateId, certificateStatus,
 awsAccountId.
@@ -36,7 +36,7 @@ def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deploy
     """
     description = deployment.iot.describe_certificate(certificateId=event["certificateId"])["certificateDescription"]
     if description["status"] in _INACTIVE:
-        return f"AWS IoT holds the certificate as {description['status']}"
+        return f"the certificate is {description['status']} in AWS IoT"
     leaf = x509.load_pem_x509_certificate(description["certificatePem"].encode())
     fingerprint = key_fingerprint(leaf.public_key())
     about(fingerprint=fingerprint)
@@ -60,9 +60,9 @@ def _device(leaf: x509.Certificate, fingerprint: str, *, admission: str, now: in
     if device is None and admission == "any":
         names = common_names(leaf.subject)
         if len(names) != 1 or not is_device_name(names[0]):
-            raise CertificateError(f"The certificate's common name is to be the device's name: {DEVICE_NAME_RULE}.")
+            raise CertificateError(f"The certificate's common name must be the device's name: {DEVICE_NAME_RULE}.")
         ledger.allow(names[0], fingerprint=fingerprint, by="first connection", now=now)
         device = ledger.device_of_key(fingerprint)
     if device is None:
-        raise Forbidden("Nobody let this key in (zymkey-fleet allow NAME --key FINGERPRINT).")
+        raise Forbidden(f"This key is not allowed yet: zymkey-fleet allow NAME --key {fingerprint}")
     return device

@@ -11,7 +11,7 @@ from functions.deployment import Deployment
 from functions.log import log
 from ledger import Device, LedgerError
 
-# Longer than the function may run (20 s): a lease that has run out belongs to nobody who could still be writing.
+# Longer than the function may run (20 s): when a lease has expired, its request can no longer write.
 LEASE_SECONDS = 25
 
 
@@ -25,7 +25,8 @@ def lease(
     killed gives nothing back, and the next request waits for ``LEASE_SECONDS`` at most.
 
     Raises:
-        LedgerError: the token is not good, the device is blocked, or another request of the key is at work.
+        LedgerError: the token is wrong, spent or expired, the device is blocked, or another request of the key is at
+            work.
     """
     lease_id = secrets.token_hex(8)
     until = now + LEASE_SECONDS
@@ -50,5 +51,5 @@ def _give_back(name: str, lease_id: str, deployment: Deployment) -> None:
     try:
         deployment.ledger.release(name, lease=lease_id)
     except (ClientError, BotoCoreError, LedgerError) as error:
-        # It runs out by itself.
+        # It expires by itself.
         log.warning("could not give the lease back", reason=type(error).__name__)

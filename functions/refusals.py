@@ -20,7 +20,7 @@ class BadRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """Nobody invited this key, or the token is wrong, spent or late.
+    """The key has no invitation, or the token is wrong, spent or expired.
 
     The challenge is what makes clients such as libest send their credentials at all (RFC 7030 section 3.2.3).
     """
@@ -70,6 +70,6 @@ class TooMany(_Later):
 
 
 class Unavailable(_Later):
-    """AWS throttles, or did not do its part; what was done so far is kept."""
+    """AWS throttles, or an AWS call failed; what was done so far is kept."""
 
     status = 503

@@ -25,7 +25,7 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
     registration leaves it PENDING_ACTIVATION, from where it is activated).
 
     Raises:
-        Forbidden: somebody has switched this very certificate off.
+        Forbidden: this certificate was switched off.
     """
     try:
         reply = iot.register_certificate(
@@ -40,24 +40,24 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
 
 
 def activate(certificate_id: str, *, iot: IoTClient) -> str:
-    """See to it that a certificate which AWS IoT has is active, and return its ARN.
+    """Activate a certificate that AWS IoT has, unless it is active, and return its ARN.
 
     Raises:
-        Forbidden: somebody has switched it off.
+        Forbidden: it was switched off.
     """
     description = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
     if description["status"] == "PENDING_ACTIVATION":
         iot.update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
     elif description["status"] != "ACTIVE":
         raise Forbidden(
-            f"AWS IoT holds this device's certificate as {description['status']}: the operator has switched it off."
+            f"The operator has switched this device's certificate off: it is {description['status']} in AWS IoT."
         )
     return description["certificateArn"]
 
 
 def permit(arn: str, *, device: str, policy: str, iot: IoTClient) -> None:
-    """Attach the certificate to the device's thing, and last of all the policy: until then it may do nothing."""
-    # A thing that differs, with attributes that somebody gave it, is the device's all the same.
+    """Attach the certificate to the device's thing, then the policy to the certificate: before, it permits nothing."""
+    # A thing that exists with other attributes is the device's thing, too.
     with suppress(iot.exceptions.ResourceAlreadyExistsException):
         iot.create_thing(thingName=device)
     iot.attach_thing_principal(thingName=device, principal=arn)

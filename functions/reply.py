@@ -62,6 +62,6 @@ def _pkcs7(certificates: Sequence[x509.Certificate], content_type: str) -> Reply
         status=200,
         content_type=content_type,
         body=base64.b64encode(der).decode("ascii"),
-        # RFC 8951 has clients ignore it; those that are older than that look for it.
+        # RFC 8951 lets clients ignore it; older clients look for it.
         headers={"Content-Transfer-Encoding": "base64"},
     )

@@ -1,8 +1,8 @@
-"""The daily sweep: the certificate before a renewal is switched off once its time of grace is over.
+"""The daily sweep: after a renewal, the old certificate is switched off once its grace period is over.
 
-Not at the renewal itself, for the device may not have got the new certificate yet, and not at its next request,
-for anybody can send a CSR again that they have seen. After the grace a device that still uses the old certificate is
-cut off, and gets the new one by asking, for which it needs no certificate.
+Not at the renewal itself: the device may not have received the new certificate yet. Not at the device's next request:
+anybody who has seen its CSR can send it again. A device that still uses the old certificate after the grace period is
+cut off. It gets the new certificate by asking, for which it needs no certificate.
 """
 
 from functions.deployment import Deployment
@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 def sweep(*, grace_days: int, now: int, deployment: Deployment) -> list[str]:
-    """Deactivate each superseded certificate whose grace is over. Returns their ids; repeating it is safe."""
+    """Deactivate each superseded certificate whose grace period is over. Returns their ids. Repeating it is safe."""
     over = [
         device
         for device in deployment.ledger.devices()

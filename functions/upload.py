@@ -1,6 +1,6 @@
 """Upload of a finished certificate: one that the fleet's CA signed elsewhere, for a key that may enroll.
 
-The CA's signature is the proof that counts here; whose key it is, the ledger or a token says.
+The CA's signature proves the certificate. The ledger, or a token, tells which device the key belongs to.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from pki.issued_certificate_checks import read_leaf
 def upload(body: bytes, credentials: Credentials | None, *, now: int, deployment: Deployment) -> dict[str, Any]:
     """Register a certificate, as PEM: the leaf alone, or the leaf with its chain.
 
-    Repeating an upload whose reply was lost is answered with a ``Conflict`` that says so.
+    An upload that is repeated because its reply was lost is answered with a ``Conflict`` that says so.
 
     Raises:
         Refusal, LedgerError, CertificateError: why not.
-        ClientError, BotoCoreError: AWS did not do its part; the same upload again repairs it.
+        ClientError, BotoCoreError: an AWS call failed; the same upload again repairs it.
     """
     leaf = read_leaf(body)
     fingerprint = key_fingerprint(leaf.public_key())

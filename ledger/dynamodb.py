@@ -1,4 +1,4 @@
-"""Conditional writes to one DynamoDB table, of items that hold text, whole numbers and truths only.
+"""Conditional writes to one DynamoDB table, of items that hold only text, whole numbers and booleans.
 
 Plain boto3 needs each value wrapped in its type; boto3's own resource layer would do that, at the price of
 another 60 ms at each cold start.
@@ -24,7 +24,7 @@ Item = dict[str, Any]
 
 
 class ConditionFailed(Exception):
-    """The item was not as the condition asked, or another transaction held it. Nothing was written."""
+    """The condition did not hold, or another transaction held the item. Nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class Table:
         single write.
 
         Raises:
-            ConditionFailed: a condition did not hold, or somebody else is writing the same items.
+            ConditionFailed: a condition did not hold, or another transaction is writing the same items.
         """
         try:
             self._client.transact_write_items(

@@ -6,19 +6,19 @@ class LedgerError(Exception):
 
 
 class NotInvited(LedgerError):
-    """Nobody invited this device with this token."""
+    """There is no invitation of this device with this token."""
 
 
 class TokenExpired(LedgerError):
-    """The token was right, but too late."""
+    """The token is right, but it has expired."""
 
 
 class TokenSpent(LedgerError):
-    """The token was right, but another key used it first."""
+    """The token is right, but another key has used it."""
 
 
 class KeyTaken(LedgerError):
-    """The key already belongs to a device of another name."""
+    """The key already belongs to a device with another name."""
 
 
 class Blocked(LedgerError):
@@ -34,10 +34,10 @@ class RequestsFull(LedgerError):
 
 
 class Busy(LedgerError):
-    """Another request for the same key is being worked on; ``retry_after`` is in seconds."""
+    """Another request for the same key is in progress; ``retry_after`` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("Another request for this key is being worked on.")
+        super().__init__("Another request for this key is in progress.")
         self.retry_after = retry_after
 
 

@@ -9,7 +9,7 @@ device#NAME           device             the device (``records.Device``); also i
 device#NAME           certificate#ID     each certificate that was ever issued to it; outlives the device
 device#NAME           event#TIME         its history; outlives the device
 key#FINGERPRINT       key                which device has this key: what makes keys unique
-requests              FINGERPRINT        a key that nobody invited, waiting for approval; expires
+requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
 ====================  =================  ==================================================================
@@ -21,7 +21,7 @@ from      by                      to         condition
 ========  ======================  =========  ===================================================================
 (none)    invite, allow, approve  invited    the name is free; the key, where there is one, is free
 invited   invite, allow, approve  invited    it has no key yet: a new token, or the key, takes the old token's place
-invited   claim                   pending    the token is the one that is out, and in time; the key is free
+invited   claim                   pending    the token is the current one and has not expired; the key is free
 invited   acquire_lease           pending    the key is the one that was allowed
 pending   acquire_lease           pending    no other request of this key is at work
 enrolled  acquire_lease           enrolled   the same: a renewal, during which the old certificate stays current
@@ -270,7 +270,7 @@ class Ledger:
         for start in range(0, len(writes), MAX_WRITES):
             self._table.write(*writes[start : start + MAX_WRITES])
 
-    # Keys that nobody invited
+    # Keys without an invitation
 
     def hold_for_approval(self, *, fingerprint: str, suggested_name: str, now: int) -> Request:
         """Remember a key until the operator decides. Asking again changes nothing, so it grows no older than it is.
@@ -286,7 +286,7 @@ class Ledger:
             raise Blocked("The operator has rejected this key.")
         if known:
             return known
-        # Rejected keys are as many as the operator had patience for; they do not keep others from asking.
+        # Rejected keys do not count: they must not keep other keys from asking.
         if sum(not each.rejected for each in requests.values()) >= MAX_REQUESTS:
             raise RequestsFull(f"{MAX_REQUESTS} keys wait for approval already.")
         request = Request(
@@ -397,7 +397,7 @@ class Ledger:
         return self._existing(name)
 
     def record_certificate(self, certificate: Certificate, *, lease: str, now: int) -> None:
-        """Write a signed certificate down before AWS IoT hears of it, so that a repeat registers the same bytes.
+        """Record a signed certificate before it is registered with AWS IoT, so that a repeat registers the same bytes.
 
         Raises:
             LeaseLost: another request has taken over, or has recorded a certificate already.
@@ -508,7 +508,7 @@ class Ledger:
             raise self._lease_lost(name) from None
 
     def release(self, name: str, *, lease: str) -> None:
-        """Give the lease back. When another request has it, or nobody, that is as well."""
+        """Give the lease back. Does nothing when this request no longer has it."""
         try:
             self._table.write(
                 self._table.update(
@@ -522,7 +522,7 @@ class Ledger:
             return
 
     def deactivated(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
-        """Write down that AWS IoT no longer takes a certificate. Doing it twice is doing it once.
+        """Record that AWS IoT no longer accepts a certificate. Doing it twice is doing it once.
 
         Raises:
             WrongState: the ledger knows no such certificate.
@@ -552,7 +552,7 @@ class Ledger:
                 raise Busy(1) from None
 
     def reactivated(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
-        """Write down that AWS IoT takes a device's current certificate again.
+        """Record that AWS IoT accepts a device's current certificate again.
 
         Raises:
             Blocked: the device is blocked; the certificate must be deactivated again.
@@ -639,7 +639,7 @@ class Ledger:
     def _explain_claim(self, name: str, fingerprint: str, token_hash: str, now: int) -> Exception:
         item = self._table.get(*_device_key(name))
         if item is None:
-            return NotInvited(f"Nobody invited a device {name!r}.")
+            return NotInvited(f"There is no invitation for a device {name!r}.")
         if item.get("fingerprint") == fingerprint:
             self._refuse_blocked(_device(item))
             return self._busy(name, now)
@@ -661,7 +661,7 @@ class Ledger:
         device = self.device(name)
         if device and device.state is State.BLOCKED:
             return Blocked(f"Device {name!r} is blocked.")
-        return LeaseLost(f"Another request works for device {name!r} now.")
+        return LeaseLost(f"Another request for device {name!r} has taken over.")
 
     # Parts of a write
 

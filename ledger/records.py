@@ -16,11 +16,11 @@ class State(StrEnum):
 class CertificateState(StrEnum):
     """What became of a certificate that was issued."""
 
-    RECORDED = "recorded"  # signed and written down; registration with AWS IoT has begun
+    RECORDED = "recorded"  # signed and recorded; registration with AWS IoT has begun
     ACTIVE = "active"  # registered, with thing and policy: the device's certificate
     SUPERSEDED = "superseded"  # a renewal has taken its place
     DEACTIVATED = "deactivated"  # switched off in AWS IoT: its device was blocked, or its successor is in use
-    ABANDONED = "abandoned"  # never finished, and no longer wanted
+    ABANDONED = "abandoned"  # never completed, and no longer wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +31,19 @@ class Device:
     state: State
     updated_at: int
     fingerprint: str | None = None  # None until the token is used
-    token_expires: int | None = None  # only while a token is out
+    token_expires: int | None = None  # only while a token is valid
     certificate_id: str | None = None  # the current one
     not_after: int | None = None  # of the current certificate
     issued_by: str | None = None  # the id of the CA certificate, or "aws"
     unfinished: str | None = None  # the id of a certificate that is recorded, but not yet active
-    superseded: str | None = None  # the id of the certificate before the current one, while AWS IoT still takes it
+    superseded: str | None = None  # the id of the certificate before the current one, while AWS IoT still accepts it
     superseded_at: int | None = None
     superseded_issued_by: str | None = None
     csr: str | None = None  # PEM, while an offline CA has yet to sign it
     csr_at: int | None = None
 
 
-# What the index ``listing`` holds of a device: all that it is but for the CSR, so that a large fleet is cheap to list.
+# What the index ``listing`` holds of a device: everything except the CSR, so that a large fleet is cheap to list.
 LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in ("name", "csr")))
 
 
@@ -69,7 +69,7 @@ class Certificate:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A key that nobody invited, waiting for the operator's word."""
+    """A key without an invitation, waiting for the operator's decision."""
 
     fingerprint: str
     suggested_name: str  # the CSR's common name; may be empty, and is not to be trusted

@@ -51,7 +51,7 @@ def check_certificate_authority(certificate: x509.Certificate, *, now: datetime)
 def check_verification_certificate(
     certificate: x509.Certificate, *, ca: x509.Certificate, now: datetime, registration_code: str | None = None
 ) -> None:
-    """Check the proof that somebody holds the CA's key: a certificate that it signed, named by the account's code.
+    """Check the proof of possession of the CA's key: a certificate that it signed, named by the account's code.
 
     Args:
         now: an aware datetime.
@@ -97,7 +97,7 @@ def _check_ca_extensions(certificate: x509.Certificate) -> None:
     except x509.ExtensionNotFound:
         is_ca = False
     if not is_ca:
-        raise CertificateError(f"{_CA} is no CA's: basicConstraints CA:TRUE is missing.")
+        raise CertificateError(f"{_CA} is not a CA's: basicConstraints CA:TRUE is missing.")
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:

@@ -1,4 +1,4 @@
-"""The three kinds of certificate that are signed here: a CA's, the proof that we hold it, and a device's.
+"""The three kinds of certificate that are signed here: a CA's, the proof of possession of its key, and a device's.
 
 Profiles follow RFC 5280 section 4.2; AWS IoT asks for basicConstraints CA:TRUE in a CA's. A signer is any
 ``EllipticCurvePrivateKey`` or RSA key of the ``cryptography`` package; ours is usually one that lives in AWS KMS.
@@ -59,10 +59,10 @@ def ca_certificate(
 def verification_certificate(
     *, signer: Signer, ca: x509.Certificate, registration_code: str, now: datetime
 ) -> x509.Certificate:
-    """The certificate by which AWS IoT sees that we hold a CA's key (RegisterCACertificate, mode DEFAULT).
+    """The proof of possession of a CA's key for AWS IoT (RegisterCACertificate, mode DEFAULT).
 
-    Its common name is the account's registration code. Its own key is made here and forgotten at once: nothing
-    will ever use this certificate again.
+    Its common name is the account's registration code. Its own key is made here and forgotten at once: the
+    certificate is used only once.
     """
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     return (
@@ -118,7 +118,7 @@ def _builder(*, subject: x509.Name, issuer: x509.Name, key: CertificatePublicKey
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
-        # 159 random bits; the CA/Browser Forum asks for at least 64, so that nobody can foresee what is signed.
+        # 159 random bits; the CA/Browser Forum asks for at least 64, so that what is signed cannot be predicted.
         .serial_number(x509.random_serial_number())
     )
 

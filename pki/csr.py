@@ -18,7 +18,7 @@ MAX_CHARACTERS = 4096
 
 
 class CsrError(ValueError):
-    """A CSR that nobody may sign. The message is one sentence for the person who made it."""
+    """A CSR that must not be signed. The message is one sentence for the person who made it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Csr:
     pem: str
     public_key: CertificatePublicKeyTypes
     fingerprint: str
-    common_name: str  # empty when the CSR names nobody
+    common_name: str  # empty when the CSR has none
 
 
 def read_csr(body: bytes) -> Csr:
@@ -96,7 +96,7 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
         algorithm = request.signature_hash_algorithm
         valid = request.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CsrError("The CSR is signed with an algorithm that is not known here.") from None
+        raise CsrError("The CSR is signed with an unknown algorithm; use ECDSA or RSA with SHA-256.") from None
     if algorithm is not None and algorithm.name in WEAK_HASHES:
         raise CsrError(f"The CSR is signed with {algorithm.name.upper()}, which AWS IoT does not take; use SHA-256.")
     if not valid:

@@ -24,7 +24,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 class CertificateError(ValueError):
-    """A certificate that nobody may register. The message is one sentence for the person who brought it."""
+    """A certificate that must not be registered. The message is one sentence for the person who sent it."""
 
 
 def read_leaf(pem: bytes) -> x509.Certificate:
@@ -42,7 +42,7 @@ def read_leaf(pem: bytes) -> x509.Certificate:
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise CertificateError("The text is not a certificate in PEM, or its DER is damaged.") from None
     if not leaves:
-        raise CertificateError("The PEM holds CA certificates alone, and not a device's.")
+        raise CertificateError("The PEM holds only CA certificates, and no device certificate.")
     if len(leaves) > 1:
         raise CertificateError(f"The PEM holds {len(leaves)} device certificates; send one at a time.")
     return leaves[0]
@@ -142,7 +142,7 @@ def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) ->
 
 
 def _same_name(certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> str:
-    """The trap that looks like a mistake of ours: a CA that was made anew under its old name."""
+    """A trap that looks like a mistake of this project: a CA that was made again under its old name."""
     if any(each.subject == certificate.issuer for each in authorities):
         return ", which is the right name, but the signature is another key's"
     return ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KmsPrivateKey(RemoteEcPrivateKey):
-    """A P-256 key with KeyUsage SIGN_VERIFY. Each signature is one call of ``kms:Sign``, and nothing else is called.
+    """A P-256 key with KeyUsage SIGN_VERIFY. Each signature is one call of ``kms:Sign``; nothing else is called.
 
     Signing raises what boto3 raises: ``botocore.exceptions.ClientError`` when KMS refuses or throttles.
     """

@@ -1,4 +1,4 @@
-"""An EC private key that lives elsewhere and never leaves: only its public half and its signatures are to be had.
+"""An EC private key that lives elsewhere and never leaves: it gives its public half and signatures, and nothing else.
 
 Subclassing ``EllipticCurvePrivateKey`` is the ``cryptography`` package's documented way to sign with such a key: its
 certificate builder asks the object to ``sign``, and never for its numbers.

@@ -18,7 +18,7 @@ from pki.csr import read_csr
 
 
 def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
-    """RFC 7030 section 4.2. Enrollment and re-enrollment are one: a key is who it is."""
+    """RFC 7030 section 4.2. Enrollment and re-enrollment are the same: the key is the device's identity."""
     certificate = enroll(read_csr(request.body), request.credentials, now=_now(), deployment=deployment)
     return reply.issued(certificate)
 
@@ -43,7 +43,7 @@ def _now() -> int:
 
 
 _EST = "/.well-known/est"
-# An EST label (RFC 7030 section 3.2.2) chooses between CAs; a fleet has one that issues, so every label means it.
+# An EST label (RFC 7030 section 3.2.2) chooses between CAs. A fleet has one that issues, so every label means that one.
 _ROUTES: dict[str, Callable[[HttpRequest, Deployment], reply.Reply]] = {
     f"GET {_EST}/cacerts": _cacerts,
     f"GET {_EST}/{{label}}/cacerts": _cacerts,
@@ -62,7 +62,7 @@ def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
     try:
         route = _ROUTES.get(request.route)
         if route is None:
-            raise NotFound("There is nothing here.")
+            raise NotFound("This path is not part of the enrollment API.")
         answered = route(request, deployment)
     except Exception as error:  # noqa: BLE001  the one place where failures become replies
         refusal = refusal_for(error, request_id=request.request_id)
@@ -71,7 +71,7 @@ def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
     return answered.encode()
 
 
-# Made while the function starts: Lambda gives a starting function a full CPU whatever its memory, and a device waits.
+# Made while the function starts: a device is waiting, and Lambda gives a starting function a full CPU at any memory.
 _deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
 
 

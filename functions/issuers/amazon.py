@@ -15,9 +15,9 @@ from pki.issuers import AMAZON
 
 @dataclass(frozen=True)
 class AmazonIssuer:
-    """Until the ledger knows a certificate, it has no policy and no thing, and permits nothing.
+    """Until the ledger knows a certificate, the certificate has no policy and no thing, and permits nothing.
 
-    A reply that is lost leaves an active certificate of that kind: harmless, and removed by ``zymkey-fleet audit``.
+    A lost reply leaves an active certificate of that kind: harmless, and removed by ``zymkey-fleet audit``.
 
     AWS permission: ``iot:CreateCertificateFromCsr``.
     """
@@ -25,7 +25,7 @@ class AmazonIssuer:
     deployment: Deployment
 
     def check(self, csr: Csr) -> None:
-        """Amazon is handed the CSR as it is, and its subject decides which topics the device may use over HTTPS."""
+        """Amazon receives the CSR as it is. Its subject decides which topics the device may use over HTTPS."""
         if not csr.common_name:
             raise BadRequest("The CSR has no common name; with Amazon's CA it must be the device's name.")
 

@@ -10,7 +10,7 @@ class Issuer(Protocol):
     """One way to have a device's certificate signed and registered. Every method can be repeated."""
 
     def check(self, csr: Csr) -> None:
-        """Refuse a CSR that this issuer could make no usable certificate of.
+        """Refuse a CSR from which this issuer cannot make a usable certificate.
 
         Raises:
             BadRequest: what is wrong with the CSR.
@@ -26,7 +26,7 @@ class Issuer(Protocol):
         Raises:
             NotYet: a CA outside AWS has to sign it first.
             LedgerError: the device is blocked, or another request has taken over.
-            ClientError, BotoCoreError: AWS did not do its part.
+            ClientError, BotoCoreError: an AWS call failed.
         """
 
     def has_issued(self, certificate: Certificate) -> bool:
@@ -36,6 +36,6 @@ class Issuer(Protocol):
         """Have AWS IoT hold a recorded certificate as active, and return its ARN.
 
         Raises:
-            Forbidden: somebody has switched this certificate off.
-            ClientError, BotoCoreError: AWS did not do its part.
+            Forbidden: this certificate was switched off.
+            ClientError, BotoCoreError: an AWS call failed.
         """

@@ -14,7 +14,7 @@ from pki.kms_key import KmsPrivateKey
 
 
 class KmsIssuer(OwnAuthority):
-    """Signs with the newest CA's key. The certificate is recorded before AWS IoT hears of it.
+    """Signs with the newest CA's key. The certificate is recorded before it is registered with AWS IoT.
 
     AWS permission: ``kms:Sign`` on that key.
     """

@@ -15,7 +15,7 @@ class OwnAuthority:
     deployment: Deployment
 
     def check(self, csr: Csr) -> None:
-        """Nothing is taken over from the CSR but its key, so nothing else in it can be wrong."""
+        """Only the CSR's key is used, so nothing else in the CSR can be wrong."""
 
     def has_issued(self, certificate: Certificate) -> bool:
         return self.deployment.choices.ca_certificate(certificate.issued_by) is not None

@@ -146,8 +146,8 @@ def ed25519_csr(candidate):
 
 
 REFUSED = {
-    "no token": (anybody, 401, "Nobody invited this key"),
-    "never invited": (never_invited, 401, "Nobody invited a device"),
+    "no token": (anybody, 401, "This key has no invitation"),
+    "never invited": (never_invited, 401, "no invitation for a device"),
     "wrong token": (wrong_token, 401, "not the token of device"),
     "expired token": (expired_token, 401, "has expired"),
     "token of another name": (name_of_another_invitation, 401, "not the token of device"),

@@ -114,7 +114,7 @@ WRONG = {
         400,
         "expired",
     ),
-    "a CA": (lambda a, c: pem(a.certificate), 400, "CA certificates alone"),
+    "a CA": (lambda a, c: pem(a.certificate), 400, "only CA certificates"),
     "no PEM": (lambda a, c: b"hello", 400, "not a certificate in PEM"),
     "nothing": (lambda a, c: b"", 400, "empty"),
     "two leaves": (lambda a, c: pem(a.sign(c), a.sign(c)), 400, "2 device certificates"),

@@ -101,7 +101,8 @@ def test_an_unknown_key_is_left_inactive_and_in_as_soon_as_it_is_known(
     answer = pi.zymkey_iot(*pi.first_bootstrap, code=6)
 
     assert (
-        f"the fleet does not know {pi.name} with the key {pi.fingerprint} (401): Nobody invited this key" in answer.err
+        f"the fleet does not know {pi.name} with the key {pi.fingerprint} (401): This key has no invitation"
+        in answer.err
     )
     assert f"zymkey-fleet allow {pi.name} --key {pi.fingerprint}" in answer.err
     assert status(cloud, pi.certificate) == "PENDING_ACTIVATION"

@@ -97,7 +97,7 @@ def run_app(home: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
                 "externalCertificateAuthority": EXTERNAL_CA | {"certificate": EXTERNAL_CA["verificationCertificate"]},
             },
             f'zymkey-fleet.externalCertificateAuthority.certificate is "{EXTERNAL_CA["verificationCertificate"]}", '
-            "which cannot be used: The CA certificate is no CA's: basicConstraints CA:TRUE is missing.\n",
+            "which cannot be used: The CA certificate is not a CA's: basicConstraints CA:TRUE is missing.\n",
         ),
     ],
     ids=["setting", "certificate"],

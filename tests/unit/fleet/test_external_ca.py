@@ -216,7 +216,7 @@ def other_ca(key, name):
         (lambda key: other_ca(key, "pi-1"), "not issued by this fleet's CA"),
         (lambda key: issue(key, now=datetime.now(UTC) - timedelta(seconds=1), validity_days=0), "expired at"),
         (lambda key: issue(new_key(), "pi-2"), "No device of this fleet has this certificate's name ('pi-2')"),
-        (lambda key: CA, "CA certificates alone"),
+        (lambda key: CA, "only CA certificates"),
     ],
     ids=["another key", "another name", "another CA", "expired", "another fleet's", "a CA's own"],
 )

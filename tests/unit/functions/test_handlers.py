@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.log import log
 from functions.superseded import DAY
 from tests.support.aws_fleet import Candidate, assert_enrolled
 from tests.support.aws_functions import ENROLL, api_event, issued, life_of, pem, reply_of
@@ -52,7 +53,8 @@ def start(aws_address, monkeypatch):
         handler = entry_module(entry).handler
         return lambda event: handler(event, Context())
 
-    return start
+    yield start
+    log.clear_state()
 
 
 def entry_module(entry):

@@ -76,7 +76,7 @@ def test_an_issued_certificate_goes_out_alone_and_on_one_line():
 @pytest.mark.parametrize(
     ("error", "status", "retry_after"),
     [
-        (NotInvited("Nobody invited a device 'pi-1'."), 401, None),
+        (NotInvited("There is no invitation for a device 'pi-1'."), 401, None),
         (TokenExpired("This token has expired."), 401, None),
         (TokenSpent("Another key has used this token."), 401, None),
         (KeyTaken("The key belongs to 'pi-2'."), 403, None),

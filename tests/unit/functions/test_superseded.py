@@ -58,3 +58,14 @@ def test_a_sweep_that_breaks_is_made_good_by_the_next(fleet, renewed, operation,
     swept(fleet, GRACE_DAYS + 0.5)
     assert fleet.certificates_of(name) == {old: "INACTIVE", new: "ACTIVE"}
     assert fleet.ledger.device(name).superseded is None
+
+
+def test_a_certificate_that_somebody_has_deleted_does_not_stop_the_sweep(fleet, renewed):
+    name, old, new = renewed
+    arn = fleet.iot.describe_certificate(certificateId=old)["certificateDescription"]["certificateArn"]
+    fleet.iot.detach_thing_principal(thingName=name, principal=arn)
+    fleet.iot.update_certificate(certificateId=old, newStatus="INACTIVE")
+    fleet.iot.delete_certificate(certificateId=old, forceDelete=True)
+    assert swept(fleet, GRACE_DAYS + 0.5) == [old]
+    assert fleet.certificates_of(name) == {new: "ACTIVE"}
+    assert fleet.ledger.device(name).superseded is None

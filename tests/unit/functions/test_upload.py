@@ -48,7 +48,7 @@ WRONG = {
         "another key's",
     ),
     "expired": (lambda a, c: pem(a.sign(c, validity_days=1, now=NOW - dt.timedelta(days=1))), "expired"),
-    "a CA": (lambda a, c: pem(a.certificate), "CA certificates alone"),
+    "a CA": (lambda a, c: pem(a.certificate), "only CA certificates"),
     "no PEM": (lambda a, c: b"hello", "not a certificate in PEM"),
     "nothing": (lambda a, c: b"", "empty"),
     "two leaves": (lambda a, c: pem(a.sign(c), a.sign(c)), "2 device certificates"),
@@ -130,6 +130,6 @@ def test_a_certificate_that_the_operator_has_switched_off_meanwhile_stays_off(fl
     assert fleet.post(UPLOAD, body, faults=Faults(operation="CreateThing")).status == 503
     fleet.iot.update_certificate(certificateId=certificate_id(certificate), newStatus="INACTIVE")
     reply = fleet.post(UPLOAD, body)
-    assert (reply.status, "as INACTIVE" in reply.text) == (403, True)
+    assert (reply.status, "INACTIVE in AWS IoT" in reply.text) == (403, True)
     assert fleet.status_of(certificate) == "INACTIVE"
     assert fleet.policies_of(certificate_id(certificate)) == []

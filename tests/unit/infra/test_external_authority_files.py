@@ -60,7 +60,7 @@ def test_a_ca_that_aws_iot_would_refuse_is_refused_with_the_reason(tmp_path: Pat
         read(tmp_path, certificate=pem(VERIFICATION))
     assert str(refusal.value) == (
         f'zymkey-fleet.externalCertificateAuthority.certificate is "{tmp_path}/ca.pem", which cannot be used: '
-        "The CA certificate is no CA's: basicConstraints CA:TRUE is missing."
+        "The CA certificate is not a CA's: basicConstraints CA:TRUE is missing."
     )
 
 

@@ -188,7 +188,7 @@ def test_the_leaf_is_found_with_its_chain_in_any_order() -> None:
         (b" \n", "is empty"),
         (b"no PEM", "not a certificate in PEM"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not a certificate in PEM"),
-        (pem(CA), "CA certificates alone"),
+        (pem(CA), "only CA certificates"),
         (pem(issue(), issue()), "2 device certificates"),
         (b"x" * 65_537, "65,537 characters long"),
     ],
