@@ -152,31 +152,14 @@ def test_a_bootstrap_is_the_same_by_either_way_with_every_kind_of_key(any_pi: Pi
     assert {name: (content, mode) for name, (content, mode, _) in any_pi.files().items()} == expected
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(
-            "bootstrap",
-            "publish devices/{device}/t 1",
-            "status",
-            "status --json",
-            "renew --if-due",
-            "wait",
-            "key --json",
-        ),
-        *(
-            "config curl",
-            "explain",
-            "service status --root /nowhere",
-            "hooks",
-            "--help",
-            "publish",
-            "publish others/t 1",
-        ),
-        *("doctor", "key --key zymkey:", "key --key engine:none"),
-    ],
-)
-def test_every_command_is_the_same_by_either_way(pi: Pi, command: str) -> None:
+COMMANDS = [
+    *("publish devices/{device}/t 1", "publish others/t 1", "publish", "status --json", "renew --if-due", "explain"),
+    *("doctor", "key --key zymkey:", "--help"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_the_same_by_either_way(pi: Pi, command: str) -> None:
     assert pi.run("bootstrap").returncode == 0
 
     interpreted, forked = both(pi, "-m", "device", *command.split())
