@@ -14,11 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import boto3
+from botocore.exceptions import ClientError
+
 from .addresses import ACCOUNT, REGION, REPOSITORY, Addresses
+from .environment import sdk_connection
 from .errors import SandboxError
 from .example_authority import ExampleAuthority
 
 CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
+
+# What ``cdk bootstrap`` makes.
+BOOTSTRAP_STACK = "CDKToolkit"
 
 # What a deployment is made from. A change in any of these is a reason to deploy again.
 SOURCES = [
@@ -84,7 +91,7 @@ def deployment_digest(settings: Mapping[str, str], app: Path = REPOSITORY) -> st
 def deploy(
     addresses: Addresses, aws: Mapping[str, str], settings: Mapping[str, str], app: Path = REPOSITORY
 ) -> dict[str, str]:
-    """``cdk bootstrap``, then ``cdk deploy`` of all stacks; the CLI's words go to deploy.log.
+    """``cdk bootstrap`` where it was not done yet, then ``cdk deploy`` of all stacks; the CLI's words go to deploy.log.
 
     Returns the stacks' outputs by name.
 
@@ -101,8 +108,9 @@ def deploy(
     # The CLI never removes an asset, and each is 40 MB.
     assembly = directory / "cdk.out"
     shutil.rmtree(assembly, ignore_errors=True)
-    # Away from cdk.json, or the CLI would run the app first, for nothing.
-    _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices"], environment, log, folder=directory)
+    if not _is_bootstrapped(aws):
+        # Away from cdk.json, or the CLI would run the app first, for nothing.
+        _cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-notices"], environment, log, folder=directory)
     _cdk(
         [
             "deploy",
@@ -120,6 +128,15 @@ def deploy(
     )
     stacks: dict[str, dict[str, str]] = json.loads(outputs_file.read_text())
     return {name: value for stack in stacks.values() for name, value in stack.items()}
+
+
+def _is_bootstrapped(aws: Mapping[str, str]) -> bool:
+    cloudformation = boto3.client("cloudformation", **sdk_connection(aws))
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=BOOTSTRAP_STACK)["Stacks"]
+    except ClientError:  # there is none
+        return False
+    return stack["StackStatus"] == "CREATE_COMPLETE"
 
 
 def _cdk(arguments: list[str], environment: Mapping[str, str], log: Path, *, folder: Path) -> None:

@@ -1,64 +1,79 @@
-"""Changing what is deployed, with a device in the field: what must not happen to it, and what must happen instead.
+"""A deployment is changed under a fleet at work: a refused change, a CA rotated in KMS, another issuer, its end.
 
-In an emulator of its own: nothing here may touch the sandbox of the other tests.
+With the real commands, and devices that publish all the while. In a sandbox of its own: CAs are not taken back, and
+nothing here may touch the sandbox of the other tests.
 """
-
-from __future__ import annotations
 
 import base64
 import json
-import os
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from pki.fingerprint import certificate_id
+from sandbox import lifecycle
 from sandbox.addresses import REPOSITORY, Addresses
-from sandbox.certificates import ensure_server_certificates
-from sandbox.deployment import CDK, deploy
-from sandbox.emulator import emulator_process, ensure_emulator
-from sandbox.environment import aws_environment, reachable_enrollment_url, sdk_connection
+from sandbox.deployment import CDK
+from sandbox.environment import sourced
 from sandbox.errors import SandboxError
-from sandbox.permissions import adapt_roles
-from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued
+from tests.support.cloud.commands import RaspberryPi, operator
+from tests.support.cloud.enrollment import Cloud, new_name
+from tests.support.cloud.running_sandbox import RunningSandbox
 
-CA = {"name": "2026", "commonName": "fleet CA", "organization": "Acme", "validityYears": 20}
+OLD = {"name": "2026", "commonName": "the old CA", "organization": "Acme", "validityYears": 20}
+NEW = OLD | {"name": "2027", "commonName": "the new CA"}
+DAY = 86_400
 
 
-@dataclass
-class Account:
-    """An AWS account with nothing in it but what a test deploys."""
+@pytest.fixture
+def addresses(tmp_path: Path) -> Iterator[Addresses]:
+    gateway, https, mqtt = (free_port() for _ in range(3))
+    own = Addresses(gateway_port=gateway, https_port=https, mqtt_port=mqtt, directory=tmp_path / "sandbox")
+    yield own
+    lifecycle.stop(own, print)
 
-    addresses: Addresses
-    env: dict[str, str]
-    url: str = ""
 
-    def boto(self, service: str, **options: Any) -> Any:
-        return boto3.client(service, **sdk_connection(self.env), **options)  # type: ignore[call-overload]
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
-    def deploy(self, *, issuer: str, cas: list[dict[str, Any]]) -> Cloud:
-        settings = {"bundleFor": "host", "issuer": issuer, "certificateAuthorities": json.dumps(cas)}
-        outputs = deploy(self.addresses, self.env, settings)
-        adapt_roles(self.boto("iam"), self.boto("cloudformation"), "zymkey-Enrollment")
-        self.url = reachable_enrollment_url(self.addresses, outputs["EnrollmentUrl"])
-        return Cloud(self)
+
+class Fleet:
+    """One deployment after the other, in the same account."""
+
+    def __init__(self, addresses: Addresses, folder: Path) -> None:
+        self._addresses = addresses
+        self._folder = folder
+
+    def deploy(self, *authorities: dict[str, Any], issuer: str = "kms") -> None:
+        settings = {"certificateAuthorities": json.dumps(authorities)}
+        started = lifecycle.start(self._addresses, issuer, print, settings=settings)
+        self.sandbox = RunningSandbox(
+            addresses=started.addresses,
+            outputs=dict(started.deployment.outputs),
+            env=sourced(started.environment_file),
+        )
+        self.cloud = Cloud(self.sandbox)
+        self.zymkey_fleet = operator(self.sandbox.env)
 
     def destroy(self) -> None:
         """`cdk destroy` of both stacks."""
-        environment = {**os.environ, **self.env, "CDK_HOME": str(self.addresses.directory / "cdk")}
-        command = [CDK, "destroy", "--all", "--force", "--output", self.addresses.directory / "cdk.out"]
+        folder = self._addresses.directory
         done = subprocess.run(
-            [*command, "-c", "zymkey-fleet.bundleFor=host"],
+            [CDK, "destroy", "--all", "--force", "--output", folder / "cdk.out", "-c", "zymkey-fleet.bundleFor=host"],
             cwd=REPOSITORY,
-            env=environment | {"VIRTUAL_ENV": sys.prefix},
+            env=self.sandbox.env | {"CDK_HOME": str(folder / "cdk"), "VIRTUAL_ENV": sys.prefix},
             capture_output=True,
             text=True,
         )
@@ -66,82 +81,179 @@ class Account:
 
     def what_cdk_said(self) -> str:
         """The last deployment's log, without the line breaks that the command line puts into sentences."""
-        return " ".join((self.addresses.directory / "deploy.log").read_text(errors="replace").split())
+        return " ".join((self._addresses.directory / "deploy.log").read_text(errors="replace").split())
 
-    def ca_states(self) -> dict[str, str]:
+    def new_device(self) -> RaspberryPi:
+        name = new_name()
+        pi = RaspberryPi(name, self.sandbox.env, self._folder / name)
+        token = self.zymkey_fleet("invite", name, "--json").json["token"]
+        pi.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
+        return pi
+
+    def authorities(self) -> dict[str, x509.Certificate]:
+        """What `cacerts` shows, by common name."""
+        shown = self.cloud.get("/.well-known/est/cacerts").content
+        return {common_name(each.subject): each for each in pkcs7.load_der_pkcs7_certificates(base64.b64decode(shown))}
+
+    def registered(self) -> dict[str, str]:
         """Every CA that AWS IoT knows: id → status."""
-        return {
-            each["certificateId"]: each["status"] for each in self.boto("iot").list_ca_certificates()["certificates"]
-        }
+        return {each["certificateId"]: each["status"] for each in self.cloud.iot.list_ca_certificates()["certificates"]}
+
+    def age(self, pi: RaspberryPi, item: str, **times: int) -> None:
+        """Nobody waits until a certificate is old: the ledger remembers it so."""
+        self.sandbox.boto("dynamodb").update_item(
+            TableName=self.sandbox.outputs["LedgerTable"],
+            Key={"pk": {"S": f"device#{pi.name}"}, "sk": {"S": item}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in times),
+            ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in times.items()},
+        )
+
+    def sweep(self) -> None:
+        """What the schedule does every day."""
+        functions = self.sandbox.boto("lambda")
+        (name,) = (
+            each["FunctionName"]
+            for each in functions.list_functions()["Functions"]
+            if each["Handler"] == "functions.handlers.superseded.handler"
+        )
+        assert "FunctionError" not in functions.invoke(FunctionName=name, Payload=b"{}")
 
 
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    directory = tmp_path_factory.mktemp("account")
-    ports = [_free_port() for _ in range(3)]
-    addresses = Addresses(gateway_port=ports[0], https_port=ports[1], mqtt_port=ports[2], directory=directory)
-    certificates = ensure_server_certificates(directory)
-    ensure_emulator(addresses, certificates)
-    environment = aws_environment(addresses, certificates)
-    yield Account(addresses=addresses, env={**environment, "CA_BUNDLE": str(certificates.root)})
-    emulator_process(addresses).stop()
+def common_name(name: x509.Name) -> str:
+    return str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def issuer_of(pi: RaspberryPi) -> str:
+    return common_name(x509.load_pem_x509_certificate(pi.certificate_pem).issuer)
 
 
-def shown_cas(cloud: Cloud) -> list[x509.Certificate]:
-    """What devices are told: EST cacerts."""
-    return pkcs7.load_der_pkcs7_certificates(base64.b64decode(cloud.get("/.well-known/est/cacerts").content))
+def assert_all_work(devices: Sequence[RaspberryPi]) -> None:
+    for pi in devices:
+        pi.zymkey_iot("publish", "devices/{device}/t", "1")
+        pi.zymkey_iot("publish", "--mqtt", "devices/{device}/t", "1")
 
 
-def test_a_device_in_the_field_outlives_refused_changes_new_cas_another_issuer_and_the_stacks_themselves(
-    account: Account,
+def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_and_the_stacks_themselves(
+    addresses: Addresses, tmp_path: Path
 ) -> None:
-    cloud = account.deploy(issuer="kms", cas=[CA])
-    device = cloud.invite(Candidate())
-    certificate = issued(cloud.enroll(device))
-    (first,) = shown_cas(cloud)
-    certificate.verify_directly_issued_by(first)
+    fleet = Fleet(addresses, tmp_path)
+    fleet.deploy(OLD)
+    veteran = fleet.new_device()
+    assert issuer_of(veteran) == "the old CA"
 
-    # A changed subject would be another CA under the same name: the deployment fails, says why, and takes it back.
+    another_ca_under_the_same_name_is_refused_and_taken_back(fleet, veteran)
+    newcomer = a_second_ca_issues_from_now_on(fleet, veteran)
+    the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
+    devices = [veteran, newcomer, it_is_taken_out_of_the_settings(fleet, veteran)]
+    assert_all_work(devices)
+    devices.append(another_issuer_changes_nothing_for_devices_that_are_in(fleet, devices))
+    destroying_takes_nothing_away(fleet, devices)
+
+
+def another_ca_under_the_same_name_is_refused_and_taken_back(fleet: Fleet, veteran: RaspberryPi) -> None:
+    before = fleet.authorities(), fleet.registered()
+
     with pytest.raises(SandboxError):
-        account.deploy(issuer="kms", cas=[CA | {"commonName": "another CA"}])
-    assert "cannot become CN=another CA,O=Acme" in account.what_cdk_said()
-    assert "add another after it, under a new name" in account.what_cdk_said()
-    assert shown_cas(cloud) == [first]
-    assert_enrolled(cloud, device, certificate)
+        fleet.deploy(OLD | {"commonName": "another CA"})
 
-    # A second CA issues from now on. The first one's certificates stay what they are, and are given out again.
-    cloud = account.deploy(issuer="kms", cas=[CA, CA | {"name": "2027"}])
-    (second,) = set(shown_cas(cloud)) - {first}  # without order: in DER a set is sorted by its bytes
-    assert first in shown_cas(cloud)
-    registered = {certificate_id(first): "ACTIVE", certificate_id(second): "ACTIVE"}
-    assert account.ca_states() == registered
-    assert issued(cloud.enroll(device, with_token=False)) == certificate
-    newcomer = cloud.invite(Candidate())
-    newcomers = issued(cloud.enroll(newcomer))
-    newcomers.verify_directly_issued_by(second)
-    assert_enrolled(cloud, device, certificate)
-    assert_enrolled(cloud, newcomer, newcomers)
+    assert "cannot become CN=another CA,O=Acme" in fleet.what_cdk_said()
+    assert "add another after it, under a new name" in fleet.what_cdk_said()
+    assert (fleet.authorities(), fleet.registered()) == before
+    assert_all_work([veteran])
 
-    # Another issuer: same address, same ledger, same policy; the CAs stay registered, the certificates active.
-    before = cloud.outputs
-    cloud = account.deploy(issuer="aws", cas=[CA])
-    assert {**before, "Issuer": "aws"} == cloud.outputs
-    assert account.ca_states() == registered
-    assert issued(cloud.enroll(device, with_token=False)) == certificate
-    assert_enrolled(cloud, device, certificate)
-    assert_enrolled(cloud, newcomer, newcomers)
-    amazons = cloud.invite(Candidate())
-    assert_enrolled(cloud, amazons, issued(cloud.enroll(amazons)))
 
-    # Destroying gets stuck on nothing and takes nothing away: policy, certificates, CAs and ledger are kept.
-    account.destroy()
-    assert account.ca_states() == registered
-    assert_enrolled(cloud, device, certificate)
-    assert_enrolled(cloud, newcomer, newcomers)
+def a_second_ca_issues_from_now_on(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
+    """To the device in the field nothing happens. Returns one that is new."""
+    certificate = veteran.certificate_pem
+    assert "is the newest, which issues" in fleet.zymkey_fleet("ca", "retire", "2026", code=1).err
+
+    fleet.deploy(OLD, NEW)
+
+    old_ca, new_ca = (fleet.authorities()[name] for name in ("the old CA", "the new CA"))
+    assert set(fleet.authorities()) == {"the old CA", "the new CA"}
+    assert fleet.registered() == {certificate_id(old_ca): "ACTIVE", certificate_id(new_ca): "ACTIVE"}
+    shutil.rmtree(veteran.state)
+    veteran.zymkey_iot("bootstrap")
+    assert veteran.certificate_pem == certificate
+    newcomer = fleet.new_device()
+    x509.load_pem_x509_certificate(newcomer.certificate_pem).verify_directly_issued_by(new_ca)
+    assert_all_work([veteran, newcomer])
+    return newcomer
+
+
+def the_first_one_is_retired_once_no_device_stands_on_it(
+    fleet: Fleet, veteran: RaspberryPi, newcomer: RaspberryPi
+) -> None:
+    old_ca, old_id = certificate_id(fleet.authorities()["the old CA"]), veteran.certificate_id
+    refused = fleet.zymkey_fleet("ca", "retire", "2026", code=1).err
+    assert f"still held by {veteran.name}." in refused
+    assert fleet.registered()[old_ca] == "ACTIVE"
+
+    # Renewals bring everybody over; what they leave behind counts until its grace is over.
+    certificate = fleet.cloud.ledger.certificate(veteran.name, old_id)
+    assert certificate is not None
+    now = int(time.time())
+    fleet.age(veteran, f"certificate#{old_id}", not_before=now - 3 * (certificate.not_after - now))
+    assert "Renewed" in veteran.zymkey_iot("renew").out
+    assert issuer_of(veteran) == "the new CA"
+    assert fleet.cloud.certificates_of(veteran.name) == {old_id: "ACTIVE", veteran.certificate_id: "ACTIVE"}
+    assert veteran.name in fleet.zymkey_fleet("ca", "retire", "2026", code=1).err
+    fleet.age(veteran, "device", superseded_at=now - 8 * DAY)
+    fleet.sweep()
+    assert fleet.cloud.certificates_of(veteran.name) == {old_id: "INACTIVE", veteran.certificate_id: "ACTIVE"}
+
+    # Retired: AWS IoT takes nothing of it any more, and the fleet works on.
+    retired = fleet.zymkey_fleet("ca", "retire", "2026", "--json").json
+    assert retired == {"name": "2026", "certificateIds": [old_ca], "retired": True}
+    assert fleet.registered()[old_ca] == "INACTIVE"
+    assert_all_work([veteran, newcomer, fleet.new_device()])
+    assert fleet.zymkey_fleet("audit", "--json").json == []
+
+
+def it_is_taken_out_of_the_settings(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
+    """Returns a device that is new afterwards."""
+    before = fleet.registered()
+
+    fleet.deploy(NEW)
+
+    assert set(fleet.authorities()) == {"the new CA"}
+    assert fleet.registered() == before
+    latest = fleet.new_device()
+    assert issuer_of(latest) == "the new CA"
+    veteran.zymkey_iot("bootstrap", "--mqtt")
+    assert "is the newest, which issues" in fleet.zymkey_fleet("ca", "retire", "2027", code=1).err
+    return latest
+
+
+def another_issuer_changes_nothing_for_devices_that_are_in(fleet: Fleet, devices: Sequence[RaspberryPi]) -> RaspberryPi:
+    """Same address, same ledger, same policy; the CAs stay registered. Returns a device that Amazon's CA certifies."""
+    outputs, registered, certificates = fleet.cloud.outputs, fleet.registered(), {pi.certificate_pem for pi in devices}
+
+    fleet.deploy(NEW, issuer="aws")
+
+    assert fleet.cloud.outputs == {**outputs, "Issuer": "aws"}
+    assert fleet.registered() == registered
+    for pi in devices:
+        shutil.rmtree(pi.state)
+        pi.zymkey_iot("bootstrap")
+    assert {pi.certificate_pem for pi in devices} == certificates
+    amazons = fleet.new_device()
+    assert issuer_of(amazons) not in ("the old CA", "the new CA")
+    assert_all_work([*devices, amazons])
+    return amazons
+
+
+def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) -> None:
+    """It gets stuck on nothing, and policy, certificates, CAs and ledger are kept."""
+    registered = fleet.registered()
+
+    fleet.destroy()
+
+    assert fleet.registered() == registered
+    for pi in devices:
+        assert fleet.cloud.certificates_of(pi.name)[pi.certificate_id] == "ACTIVE"
+        assert fleet.cloud.policies_of(pi.certificate_id) == [fleet.cloud.outputs["IotPolicy"]]
+        device = fleet.cloud.ledger.device(pi.name)
+        assert device is not None
+        assert (device.state, device.certificate_id) == ("enrolled", pi.certificate_id)
+    assert_all_work(devices)

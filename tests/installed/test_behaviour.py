@@ -10,15 +10,13 @@ import pytest
 from benchmarks.wheel import REPOSITORY
 from tests.support.installation import LOCKED, PYTHONS, install
 
-# This Python runs all of tests/unit/device anyway: here only that it needs nothing but what is locked for a Pi.
+# This Python runs all of tests/unit/device anyway; it is tried here only where there is no other.
 THIS = "{}.{}".format(*sys.version_info)
-CHOSEN = {
-    version: ["test_every_key.py", "test_zymkey_key.py"] if version != THIS else ["test_zymkey_key.py"]
-    for version in PYTHONS
-}
+VERSIONS = [version for version in PYTHONS if version != THIS] or [THIS]
+CHOSEN = ("test_every_key.py", "test_zymkey_key.py")
 
 
-@pytest.mark.parametrize("version", PYTHONS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_device_behaves_the_same_under_python(version: str, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     install(environment, PYTHONS[version], *LOCKED, "-r", REPOSITORY / "requirements" / "device-tests.txt")
@@ -26,12 +24,12 @@ def test_the_device_behaves_the_same_under_python(version: str, tmp_path: Path) 
 
     done = subprocess.run(
         [
-            *(environment / "bin" / "python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"),
+            *(environment / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             f"--confcutdir={tests}",
-            *(tests / name for name in CHOSEN[version]),
+            *(tests / name for name in CHOSEN),
         ],
         cwd=REPOSITORY,
-        # The checkout's bytecode, too, is kept: each of these tests starts the command several times.
+        # The checkout's bytecode, too, is kept: some of these tests start the command several times.
         env={**_without_python_variables(), "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")},
         capture_output=True,
         text=True,

@@ -1,13 +1,21 @@
 """What `pip install .` puts on a Pi: all of the command, and nothing that does not belong there."""
 
 import json
+import os
+import shutil
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from benchmarks.installed import README, documented_names, installed_packages
 from benchmarks.wheel import REPOSITORY, UV
+from sandbox.zymkey.build import LIBRARY, build
+from sandbox.zymkey.device import SimulatedZymkey
+from tests.support.device.authority import Authority
+from tests.support.device.data_endpoint import DataEndpoint
+from tests.support.device.est_server import EstServer
 from tests.support.installation import LOCKED, PYTHONS, Installation
 
 # Imports every module of the package, so that one that was left out of the wheel, or a package, shows.
@@ -28,6 +36,49 @@ def test_the_command_works_from_the_wheel(installation: Installation) -> None:
 
     assert (version.returncode, version.stdout) == (0, "zymkey-iot 0.1.0\n"), version.stderr
     assert help_text.stdout.startswith("usage: zymkey-iot COMMAND")
+
+
+COMMANDS = [
+    *("key", "bootstrap", "status", "publish devices/{device}/t 1", "publish devices/{device}/t 1 --tls curl"),
+    *("config paho", "explain", "hooks", "doctor"),
+]
+
+
+def test_a_device_with_a_zymkey_needs_the_wheel_and_the_locked_packages_alone(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """All that its everyday commands import is there, what only one kind of key asks for too."""
+    library = installation.site_packages / "usr" / "lib"
+    library.mkdir(parents=True)
+    shutil.copy(build().engines / f"{LIBRARY}.so", library)
+    authority = Authority()
+    root, server = authority.write_pem(tmp_path / "ca.pem"), authority.write_server(tmp_path, "localhost", "127.0.0.1")
+    with DataEndpoint(server, root) as endpoint, EstServer(authority, server, data_port=endpoint.port) as est:
+        environment = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            **SimulatedZymkey(tmp_path / "zymkey").environment(),
+            "ENROLLMENT_URL": est.url,
+            "CA_BUNDLE": str(root),
+            "ZYMKEY_IOT_NAME": "pi-7",
+            "ZYMKEY_IOT_STATE": str(tmp_path / "state"),
+        }
+        for command in COMMANDS:
+            done = subprocess.run(
+                [installation.folder / "bin" / "zymkey-iot", *command.split()],
+                cwd=installation.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            warnings_alone = 16 if command == "doctor" else 0
+            assert done.returncode in (0, warnings_alone), f"{command}\n{done.stdout}{done.stderr}"
+    assert [message.topic for message in endpoint.published[:3]] == [
+        "devices/pi-7/bootstrap",
+        "devices/pi-7/t",
+        "devices/pi-7/t",
+    ]
 
 
 def test_the_wheel_holds_every_file_of_the_device(wheel) -> None:

@@ -65,7 +65,7 @@ def install(folder: Path, python: Path, *arguments: str | Path) -> None:
     """Make a virtual environment in `folder`, if there is none, and install into it on a machine with no compiler."""
     if not folder.exists():
         subprocess.run([UV, "venv", "--quiet", "--python", python, folder], check=True)
-    command = [UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", folder / "bin" / "python", *arguments]
+    command = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *arguments]
     done = subprocess.run(command, env={**os.environ, **NO_COMPILER}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

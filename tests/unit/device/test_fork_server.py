@@ -129,8 +129,8 @@ def test_another_locale_has_another_server(pi: Pi) -> None:
 
 
 def alike(text: str) -> str:
-    """What a command says, without the seconds that it took and the time of day."""
-    return re.sub(r"\d+(\.\d+)?(?= m?s\b|:)|:\d\d\b", "#", text)
+    """What a command says, without what changes from moment to moment: durations, the time of day, the free disk."""
+    return re.sub(r"\d+(\.\d+)?(?= m?s\b|:| MiB)|:\d\d\b", "#", text)
 
 
 def test_a_bootstrap_is_the_same_by_either_way_with_every_kind_of_key(any_pi: Pi) -> None:
@@ -152,31 +152,14 @@ def test_a_bootstrap_is_the_same_by_either_way_with_every_kind_of_key(any_pi: Pi
     assert {name: (content, mode) for name, (content, mode, _) in any_pi.files().items()} == expected
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(
-            "bootstrap",
-            "publish devices/{device}/t 1",
-            "status",
-            "status --json",
-            "renew --if-due",
-            "wait",
-            "key --json",
-        ),
-        *(
-            "config curl",
-            "explain",
-            "service status --root /nowhere",
-            "hooks",
-            "--help",
-            "publish",
-            "publish others/t 1",
-        ),
-        *("doctor", "key --key zymkey:", "key --key engine:none"),
-    ],
-)
-def test_every_command_is_the_same_by_either_way(pi: Pi, command: str) -> None:
+COMMANDS = [
+    *("publish devices/{device}/t 1", "publish others/t 1", "publish", "status --json", "renew --if-due", "explain"),
+    *("doctor", "key --key zymkey:", "--help"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_the_same_by_either_way(pi: Pi, command: str) -> None:
     assert pi.run("bootstrap").returncode == 0
 
     interpreted, forked = both(pi, "-m", "device", *command.split())
