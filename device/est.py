@@ -81,7 +81,7 @@ def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
     if len(certificates) != 1:
         raise UnexpectedReply(f"the enrollment service sent {len(certificates)} certificates instead of one.")
     if not certificates[0].is_for(key.public_key()):
-        raise UnexpectedReply("the enrollment service sent a certificate for the key of another device.")
+        raise UnexpectedReply("the enrollment service sent a certificate for another key.")
     return certificates[0]
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from device.keys import open_key
 from device.keys.pin import find_pin
 from device.keys.pkcs11 import explained
 from device.keys.zymkey import ZymkeyKey
+from device.settings import Settings, load
 from tests.support.device.pi import Pi
 from tests.support.device.softhsm import SoftHsm
 
@@ -39,8 +41,8 @@ def test_a_pin_file_that_holds_no_pin(tmp_path: Path, content: bytes | None, nam
     ("raised", "told", "names"),
     [
         (pkcs11.PinLocked, KeyUnavailable, "locked"),
-        (pkcs11.TokenNotPresent, HsmNotAnswering, "not there any more"),
-        (pkcs11.DeviceRemoved, HsmNotAnswering, "not there any more"),
+        (pkcs11.TokenNotPresent, HsmNotAnswering, "was removed"),
+        (pkcs11.DeviceRemoved, HsmNotAnswering, "was removed"),
         (pkcs11.GeneralError, KeyUnavailable, "GeneralError"),
     ],
 )
@@ -65,10 +67,14 @@ def test_several_tokens_that_fit_are_named(token_pi: Pi, softhsm: SoftHsm) -> No
     assert (done.returncode, "fleet, other" in done.stderr) == (3, True)
 
 
+def with_key(uri: str) -> Settings:
+    return load(Namespace(key=uri))
+
+
 def test_without_the_extra_for_pkcs11_it_is_named(softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkcs11", None)
     with pytest.raises(LibraryUnusable) as missing:
-        open_key(softhsm.uri, state=Path("/nowhere"))
+        open_key(with_key(softhsm.uri))
     assert "zymkey-iot[pkcs11]" in missing.value.cure
 
 
@@ -77,7 +83,7 @@ def test_without_a_module_path_and_without_a_module_in_its_usual_places(
 ) -> None:
     monkeypatch.setattr("pathlib.Path.exists", lambda self: False)
     with pytest.raises(DeviceError, match="module"):
-        open_key("pkcs11:token=fleet;object=device", state=pi.state)
+        open_key(with_key("pkcs11:token=fleet;object=device"))
 
 
 def zymkey_with(client: object) -> ZymkeyKey:
@@ -85,7 +91,7 @@ def zymkey_with(client: object) -> ZymkeyKey:
 
 
 def test_a_signature_of_another_length_is_another_kind_of_key() -> None:
-    with pytest.raises(SlotUnusable, match="32 bytes and not 64"):
+    with pytest.raises(SlotUnusable, match="32 bytes instead of 64"):
         zymkey_with(SimpleNamespace(sign_digest=lambda digest, slot: bytes(32))).sign_digest(bytes(32))
 
 
@@ -96,10 +102,11 @@ def test_a_library_that_is_older_than_the_module_lacks_functions() -> None:
 
 FOREIGN_LIBRARY = """
 import ctypes
-from pathlib import Path
+from argparse import Namespace
 
 from device.errors import LibraryUnusable
 from device.keys import open_key
+from device.settings import load
 
 
 class ForeignLibrary:
@@ -109,7 +116,7 @@ class ForeignLibrary:
 
 ctypes.CDLL = ctypes.cdll.LoadLibrary = ForeignLibrary
 try:
-    open_key("zymkey:", state=Path("/nowhere"))
+    open_key(load(Namespace(key="zymkey:")))
 except LibraryUnusable as error:
     print(error.cause, error.cure)
 """
