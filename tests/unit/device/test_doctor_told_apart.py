@@ -34,7 +34,7 @@ def enrolled(pi: Pi) -> Pi:
         ("refuse connect", "no policy", "attach-policy"),
         ("drop subscribe", "a policy is attached", "cdk.json"),
         ("refuse subscribe", "a policy is attached", "cdk.json"),
-        ("", "Over MQTT it may", "common name or id"),
+        ("", "MQTT", "common name or id"),
     ],
 )
 def test_a_denied_topic_is_told_apart_over_mqtt(

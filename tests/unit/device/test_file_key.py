@@ -81,7 +81,7 @@ def test_a_key_of_this_kind_does_nothing_else_and_there_is_one_of_it(key: FileKe
         lambda: key.private_bytes(Encoding.PEM, PKCS8, plain),
         lambda: key.exchange(ec.ECDH(), key.public_key()),
     ):
-        with pytest.raises(KeyUnavailable, match="signs and does nothing else"):
+        with pytest.raises(KeyUnavailable, match="sign"):
             attempt()
     assert (key.curve.name, key.key_size) == ("secp256r1", 256)
     assert copy.copy(key) is key

@@ -79,4 +79,4 @@ def test_a_newer_certificate_that_waits_for_its_trial(enrolled: Pi, zymkey_iot: 
     StateFolder(enrolled.state).add_candidate((enrolled.state / "certificate.pem").read_bytes())
 
     assert json.loads(zymkey_iot("status", "--json").stdout)["untriedCertificate"]
-    assert "waits for its trial" in zymkey_iot("status").stdout
+    assert "a newer certificate" in zymkey_iot("status").stdout
