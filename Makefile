@@ -111,17 +111,25 @@ test-slow: setup ## What proves thoroughness alone, a minute: every position of 
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
 
 .PHONY: test
-test: test-setup lint ## Everything from nothing: lint, unit, template and end-to-end tests
-	$(call say,Unit tests)
-	@$(PYTEST) --numprocesses 2 tests/unit
+test: test-setup ## Everything from nothing: lint, unit, template and end-to-end tests, two parts at a time
+	$(call say,All tests)
+	@$(BIN)/python -m tests.parts
+	@echo "What the tests hold is in tests/; the whole story to look at: make demo"
+
+.PHONY: template
+template: test-setup ## Template tests: what the synthesized CloudFormation promises
 	$(call say,Template tests: what the synthesized CloudFormation promises)
-	@$(PYTEST) --numprocesses 2 tests/template $(TEMPLATE_LINT:%=--ignore=%)
+	@$(PYTEST) tests/template $(TEMPLATE_LINT:%=--ignore=%)
+
+.PHONY: end-to-end
+end-to-end: test-setup ## End-to-end tests: the deployed app, the simulated Zymkey, the real commands
 	$(call say,End-to-end tests: the deployed app$(comma) the simulated Zymkey$(comma) the real commands)
 	@$(PYTEST) --numprocesses 3 tests/sandbox tests/end_to_end
+
+.PHONY: installed
+installed: test-setup ## The installed device: the wheel without a compiler, other Pythons than this one
 	$(call say,The installed device: the wheel without a compiler$(comma) other Pythons than this one)
-	@$(PYTEST) --numprocesses 2 tests/installed
-	$(call say,All passed)
-	@echo "Lint, unit, template and end-to-end tests passed. What they hold is in tests/; the whole story to look at: make demo"
+	@$(PYTEST) tests/installed
 
 .PHONY: lint
 lint: setup ## ruff, mypy; cdk-nag, cfn-lint and snapshots of the templates

@@ -5,6 +5,7 @@ With the real commands, the real broker and the deployed rule and function.
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.cloud.commands import Command, RaspberryPi, interrupt, operat
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.external_authority import Authority
 from tests.support.cloud.running_sandbox import RunningSandbox
+from tests.support.device.factory import hasty_first_connection
 
 pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
 
@@ -42,6 +44,11 @@ class FactoryPi(RaspberryPi):
     @property
     def first_bootstrap(self) -> list[object]:
         return ["bootstrap", "--certificate", self.card]
+
+    @property
+    def hasty(self) -> Command:
+        """Its command, which does not wait long for a cloud that is going to refuse, or that has not heard of it."""
+        return replace(self.zymkey_iot, change=hasty_first_connection(0.5, 2))
 
 
 @pytest.fixture
@@ -98,7 +105,7 @@ def test_a_known_key_is_dropped_once_and_then_in(pi: FactoryPi, fleet: Command, 
 def test_an_unknown_key_is_left_inactive_and_in_as_soon_as_it_is_known(
     pi: FactoryPi, fleet: Command, cloud: Cloud
 ) -> None:
-    answer = pi.zymkey_iot(*pi.first_bootstrap, code=6)
+    answer = pi.hasty(*pi.first_bootstrap, code=6)
 
     assert (
         f"the fleet does not know {pi.name} with the key {pi.fingerprint} (401): This key has no invitation"
@@ -117,7 +124,7 @@ def test_a_blocked_device_stays_out(pi: FactoryPi, fleet: Command, cloud: Cloud)
     fleet("allow", pi.name, "--key", pi.fingerprint)
     fleet("block", pi.name)
 
-    answer = pi.zymkey_iot(*pi.first_bootstrap, code=6)
+    answer = pi.hasty(*pi.first_bootstrap, code=6)
 
     assert "is blocked" in answer.err
     assert status(cloud, pi.certificate) == "PENDING_ACTIVATION"
@@ -168,7 +175,7 @@ def test_a_first_connection_that_leads_nowhere_is_made_good_by_an_upload_also_af
     assert "the same command again" in interrupt(process).err
     assert status(cloud, pi.certificate) == left
 
-    answer = pi.zymkey_iot("bootstrap")
+    answer = pi.hasty("bootstrap")
 
     assert "the fleet registered the certificate" in answer.out
     assert_in(pi, cloud)

@@ -26,10 +26,10 @@ IMPORTED = {
     ),
 }
 
-# What bin/ has Python run, and the folder that stands first in sys.path then.
-_ARGUMENTS = {
-    "zymkey-iot": ("-c", "import sys; from device.cli import main; sys.exit(main())"),
-    "zymkey-fleet": ("-m", "fleet"),
+# What bin/ has Python run.
+_PROGRAMS = {
+    "zymkey-iot": "import sys; from device.cli import main; sys.exit(main())",
+    "zymkey-fleet": "from fleet.cli import main; raise SystemExit(main())",
 }
 
 
@@ -52,12 +52,16 @@ def _fork_server(program: str, locale: tuple[tuple[str, str], ...]) -> ForkServe
 
 
 def run(
-    program: str, words: Sequence[str | Path], *, env: Mapping[str, str], timeout: float = 60
+    program: str, words: Sequence[str | Path], *, env: Mapping[str, str], timeout: float = 60, change: str = ""
 ) -> "subprocess.CompletedProcess[str]":
-    """Run one of the two, or another program on PATH, with `env` and nothing else. Raises subprocess.TimeoutExpired."""
+    """Run one of the two, or another program on PATH, with `env` and nothing else. Raises subprocess.TimeoutExpired.
+
+    `change` is Python that changes one of the two before it begins.
+    """
     ours = program in IMPORTED
+    assert not change or (ours and can_fork(env))
     if ours and can_fork(env):
-        arguments = [*_ARGUMENTS[program], *words]
+        arguments = ["-c", f"{change}\n{_PROGRAMS[program]}", *words]
         return fork_server(program, env).run(arguments, env=env, cwd=Path.cwd(), path=REPOSITORY, timeout=timeout)
     return subprocess.run(
         [REPOSITORY / "bin" / program if ours else program, *words],

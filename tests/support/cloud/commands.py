@@ -21,14 +21,18 @@ from tests.support.answer import Answer
 
 @dataclass(frozen=True)
 class Command:
-    """A program of bin/ with an environment. Calling it runs it, and fails when it ends with another exit code."""
+    """A program of bin/ with an environment. Calling it runs it, and fails when it ends with another exit code.
+
+    `change` is Python that changes the program before it begins.
+    """
 
     program: str
     environment: Mapping[str, str]
+    change: str = ""
 
     def __call__(self, *words: object, code: int | None = 0, **variables: str) -> Answer:
         environment = {**os.environ, **self.environment, **variables}
-        done = programs.run(self.program, list(map(str, words)), env=environment, timeout=180)
+        done = programs.run(self.program, list(map(str, words)), env=environment, timeout=180, change=self.change)
         return judged(done.returncode, done.stdout, done.stderr, code)
 
     def start(self, *words: object, **variables: str) -> "subprocess.Popen[str]":

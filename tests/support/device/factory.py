@@ -20,14 +20,16 @@ from tests.support.device.mqtt_broker import MqttBroker
 if TYPE_CHECKING:
     from tests.support.device.pi import Pi
 
-# The command as it is, but that it does not wait as long as a cloud may need.
-HASTY = """
-import sys
+
+def hasty_first_connection(first_look: float, registration_time: float) -> str:
+    """A change of the command: it does not wait as long as a cloud may need. The arguments are in seconds."""
+    return f"""
 from device import first_connection
-first_connection.FIRST_LOOK, first_connection.REGISTRATION_TIME = 0.1, 0.3
-from device.cli import main
-sys.exit(main())
+first_connection.FIRST_LOOK, first_connection.REGISTRATION_TIME = {first_look}, {registration_time}
 """
+
+
+HASTY = hasty_first_connection(0.1, 0.3) + "import sys; from device.cli import main; sys.exit(main())"
 
 
 @dataclass
