@@ -41,6 +41,7 @@ def say(*lines: object) -> None:
 def run(part: str) -> Ended:
     """Run one part to its end. Its output goes to a file while it runs, for whoever cannot wait."""
     began = time.monotonic()
+    say(f"{part} ...")
     log = LOGS / f"{part}.log"
     with log.open("wb") as output:
         done = subprocess.run(["make", "--no-print-directory", part], stdout=output, stderr=subprocess.STDOUT)
