@@ -1,34 +1,40 @@
 """Which unit tests a change touches: ``python -m tests.touched`` prints their paths, one a line.
 
-A change is what differs from the upstream branch, committed or not; new files count. It touches the test files that
-import the changed package, through other packages and ``tests.support`` too, and those that are changed themselves.
-The tests of the whole repository (``tests/unit/test_*.py``) always belong to it. A file that cannot be traced in this
-way, such as pyproject.toml, touches all tests; a text (``*.md``) none. Without any change, all tests are printed.
+A change is what differs from the upstream branch, committed or not; new files count. It touches
+
+- the tests whose imports lead to a changed module, by however many modules in between;
+- the tests of the changed package itself (``tests/unit/device`` for ``device``), which also start it as a process;
+- the tests of the whole repository (``tests/unit/test_*.py``), always;
+- all tests, when a file is no module and belongs to no package, such as pyproject.toml; none, when it is a text.
+
+Without a change, all tests are printed.
 """
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from tests.support.import_graph import Graph, import_graph, module_name
+
 ROOT = Path(__file__).parents[1]
 UNIT = Path("tests/unit")
+PACKAGES = ("benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
 
 
 def main() -> None:
-    tests = unit_tests(ROOT)
+    tests = unit_tests()
     changed = changes(ROOT)
-    selected = sorted(touched(changed, ROOT)) if changed else tests
+    selected = sorted(touched(changed)) if changed else tests
     what = f"{len(changed)} files differ from the upstream branch" if changed else "nothing has changed"
     sys.stderr.write(f"{what}: {len(selected)} of {len(tests)} files of unit tests\n")
     sys.stdout.writelines(f"{path}\n" for path in selected)
 
 
-def unit_tests(root: Path) -> list[Path]:
-    """Every file of unit tests, relative to ``root``."""
-    return sorted(path.relative_to(root) for path in (root / UNIT).rglob("test_*.py"))
+def unit_tests() -> list[Path]:
+    """Every file of unit tests, relative to the repository."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / UNIT).rglob("test_*.py"))
 
 
 def changes(root: Path) -> set[Path]:
@@ -42,76 +48,49 @@ def changes(root: Path) -> set[Path]:
     return {Path(path) for path in [*known, *new]}
 
 
-def touched(changed: Iterable[Path], root: Path) -> set[Path]:
-    """The test files that a change of these files touches; all paths are relative to ``root``."""
-    reach = {test: reached(test, root) for test in unit_tests(root)}
-    everywhere = {test for test in reach if test.parent == UNIT}
-    found = set(everywhere)
+def touched(changed: Iterable[Path]) -> set[Path]:
+    """The test files that a change of these files touches; all paths are relative to the repository."""
+    graph = _graph()
+    reach = {test: _reached(test, graph) for test in unit_tests()}
+    found = {test for test in reach if test.parent == UNIT}
     for path in changed:
+        package = path.parts[0]
         if path.suffix == ".md":
             continue
-        # Of a package, whatever is in it; of the tests, a file, or with a file that is not Python its folder.
-        marks = {path, Path(path.parts[0])} if path.suffix == ".py" else {path.parent, Path(path.parts[0])}
-        users = {test for test, files in reach.items() if files & marks}
-        is_test = path.parts[0] == "tests" and not path.is_relative_to("tests/support") and path.name != "conftest.py"
-        found |= users or ({path} & reach.keys() if is_test else set(reach))
+        if path.suffix == ".py" and path.is_relative_to("tests"):
+            found |= {test for test, modules in reach.items() if module_name(path) in modules}
+        elif path.is_relative_to("tests"):  # what a module of this folder compiles, reads or compares with
+            folder = module_name(path.parent / "__init__.py")
+            found |= {test for test, modules in reach.items() if any(each.startswith(folder) for each in modules)}
+        elif package in PACKAGES:
+            own = {test for test in reach if test.is_relative_to(UNIT / package)}
+            modules = {module_name(path)} if path.suffix == ".py" else {each for each in graph if _is_in(each, package)}
+            found |= own | {test for test in reach if reach[test] & modules}
+        else:
+            found |= set(reach)
     return found
 
 
-def reached(test: Path, root: Path) -> set[Path]:
-    """What a test depends on: packages by their folder; of ``tests``, each file and its folder."""
-    packages = _packages(root)
-    found: set[Path] = set()
-    waiting = [test, *(folder / "conftest.py" for folder in test.parents if (root / folder / "conftest.py").exists())]
+@cache
+def _graph() -> Graph:
+    return import_graph(ROOT, [*PACKAGES, "tests"])
+
+
+def _reached(test: Path, graph: Graph) -> set[str]:
+    """The modules that a test imports, and those that the conftest files above it import, directly or not."""
+    conftests = (module_name(folder / "conftest.py") for folder in test.parents if folder != Path())
+    waiting = [module_name(test), *(name for name in conftests if name in graph)]
+    found: set[str] = set()
     while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found |= {path, path.parent}
-        for name in _imports(root / path):
-            top, *rest = name.split(".")
-            if top == "tests":
-                waiting += _file_of(Path("tests", *rest), root)
-            elif top in packages:
-                found |= packages[top]
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += graph[name]
     return found
 
 
-@cache
-def _packages(root: Path) -> Mapping[str, set[Path]]:
-    """Each package and what it depends on, itself included, by the folders' names."""
-    folders = [path.parent.name for path in root.glob("*/__init__.py") if path.parent.name != "tests"]
-    direct = {
-        folder: {name.split(".")[0] for path in (root / folder).rglob("*.py") for name in _imports(path)} & set(folders)
-        for folder in folders
-    }
-    result: dict[str, set[Path]] = {}
-    for folder in folders:
-        reached, waiting = set(), [folder]
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += direct[name]
-        result[folder] = set(map(Path, reached))
-    return result
-
-
-@cache
-def _imports(path: Path) -> set[str]:
-    """The modules that a file imports by their full name; of ``from a import b``, both a and a.b."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
-def _file_of(module: Path, root: Path) -> list[Path]:
-    """The file of a module of the tests; none for a name that is no module's."""
-    return [path for path in (module.with_suffix(".py"), module / "__init__.py") if (root / path).exists()]
+def _is_in(module: str, package: str) -> bool:
+    return module.split(".")[0] == package
 
 
 def _git(root: Path, *arguments: str) -> list[str]:

@@ -15,8 +15,18 @@ def import_graph(root: Path, packages: Sequence[str]) -> Graph:
     any module of that package. ``from package import module`` is an import of the module, and not of the package's
     ``__init__``: a package runs before its modules in any case.
     """
-    modules = {_name(path, root): path for package in packages for path in sorted((root / package).rglob("*.py"))}
+    modules = {
+        module_name(path.relative_to(root)): path
+        for package in packages
+        for path in sorted((root / package).rglob("*.py"))
+    }
     return {name: set(_imports(name, path, modules)) - {name} for name, path in modules.items()}
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a module, by its file's path from the root."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def circles(graph: Graph) -> list[str]:
@@ -27,11 +37,6 @@ def circles(graph: Graph) -> list[str]:
         if circle:
             found.setdefault(frozenset(circle), " -> ".join([*circle, start]))
     return list(found.values())
-
-
-def _name(path: Path, root: Path) -> str:
-    parts = path.relative_to(root).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _imports(name: str, path: Path, modules: Mapping[str, Path]) -> Iterator[str]:

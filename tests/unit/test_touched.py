@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.touched import ROOT, UNIT, changes, touched, unit_tests
+from tests.touched import UNIT, changes, touched, unit_tests
 
 
 def folders(*changed):
     """The folders of the tests that a change touches; those of the repository itself, which always run, left out."""
-    return {path.parent.name for path in touched(map(Path, changed), ROOT) if path.parent != UNIT}
+    return {path.parent.name for path in touched(map(Path, changed)) if path.parent != UNIT}
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ def test_and_leaves_the_others_out(changed, left_out):
 
 
 def test_of_a_changed_test_only_itself_runs():
-    assert touched([Path("tests/unit/pki/test_csr.py")], ROOT) - set(UNIT.glob("test_*.py")) == {
+    assert touched([Path("tests/unit/pki/test_csr.py")]) - set(UNIT.glob("test_*.py")) == {
         Path("tests/unit/pki/test_csr.py")
     }
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "requirements/development.txt", "Makefile"])
 def test_what_cannot_be_traced_touches_all_tests(changed):
-    assert touched([Path(changed)], ROOT) == set(unit_tests(ROOT))
+    assert touched([Path(changed)]) == set(unit_tests())
 
 
 def test_a_text_touches_only_the_tests_of_the_whole_repository():
     assert folders("README.md", "docs/settings.md") == set()
-    assert touched([Path("README.md")], ROOT)
+    assert touched([Path("README.md")])
 
 
 def test_changes_are_what_is_new_or_differs_from_the_upstream_branch_committed_or_not(tmp_path):
