@@ -41,11 +41,6 @@ class Enrolled:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def refusal(self, client: str) -> str:
-        done = self.zymkey_iot("config", client)
-        assert (done.returncode, done.stdout) == (2, "")
-        return done.stderr
-
     def zymkey_iot(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return programs.run("zymkey-iot", words, env={**os.environ, **self.environment, **variables})
 
@@ -214,17 +209,3 @@ def test_greengrass_finds_the_certificate_under_the_label_and_id_of_the_key(enro
     assert re.search(r"label: +device\n", shown.stdout)
     assert re.search(r"ID: +01\n", shown.stdout)
     assert f"CN={device.name}" in shown.stdout
-
-
-def test_what_cannot_use_the_key_names_what_can(enroll: Callable[[str], Enrolled]) -> None:
-    assert "zymkey-iot config paho" in enroll("pkcs11").refusal("mosquitto")
-    for client in ("aws-sdk", "greengrass"):
-        for kind in ("zymkey", "engine:zymkey_ssl"):
-            assert "zk_pkcs11-util --use-zkslot 0" in enroll(kind).refusal(client)
-        assert "zymkey-iot config paho" in enroll("file").refusal(client)
-
-
-@pytest.mark.parametrize("client", ["paho", "requests", "curl", "aws-sdk", "greengrass"])
-def test_no_pin_is_printed(enroll: Callable[[str], Enrolled], client: str) -> None:
-    text = enroll("pkcs11").config(client)
-    assert not re.search(rf"(?<!\d){PIN}(?!\d)", text)
