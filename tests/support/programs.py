@@ -22,7 +22,13 @@ IMPORTED = {
     ),
     "zymkey-fleet": (
         *("boto3.session", "botocore.config", "botocore.exceptions", "encodings.idna", "paho.mqtt.client", "requests"),
-        *("fleet.cli", "fleet.commands.verify", "fleet.commands.sign", "fleet.commands.audit"),
+        *(
+            "fleet.cli",
+            "fleet.commands.verify",
+            "fleet.commands.sign",
+            "fleet.commands.audit",
+            "tests.support.sdk_models",
+        ),
     ),
 }
 
