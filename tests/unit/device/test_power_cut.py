@@ -21,7 +21,7 @@ from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import EstServer
 from tests.support.device.pi import Pi
 from tests.support.fork_server import ForkServer
-from tests.support.programs import IMPORTED
+from tests.support.programs import imported
 
 
 class FragilePi:
@@ -48,7 +48,7 @@ class FragilePi:
 
 @pytest.fixture(scope="session")
 def preloaded(kill_at_write: str) -> Iterator[ForkServer]:
-    server = ForkServer(IMPORTED["zymkey-iot"], {**os.environ, "LD_PRELOAD": kill_at_write})
+    server = ForkServer(imported("device"), {**os.environ, "LD_PRELOAD": kill_at_write})
     yield server
     server.close()
 
