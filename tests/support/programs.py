@@ -12,25 +12,26 @@ from pathlib import Path
 
 from tests.support.fork_server import REPOSITORY, ForkServer, locale_of, read_at_start
 
-# What most runs import. Modules for one kind of key are not among it, so that one which is missing shows.
-IMPORTED = {
-    "zymkey-iot": (
+# What runs import of other packages. The vendor's module for the Zymkey looks for its library when it is imported, so
+# each run does that for itself.
+_OTHERS = {
+    "device": (
         *("argparse", "certifi", "email.contentmanager", "email.policy", "encodings.idna", "json", "paho.mqtt.client"),
-        *("cryptography.hazmat.primitives.serialization.pkcs7", "cryptography.hazmat.backends.openssl", "sslcontext"),
-        *("device.cli", "device.doctor.runner", "device.keys.file", "device.first_connection", "device.mqtt_publish"),
-        *(f"device.commands.{name}" for name in ("bootstrap", "doctor", "publish", "renew", "status", "wait")),
+        *("cryptography.hazmat.primitives.serialization.pkcs7", "cryptography.hazmat.backends.openssl", "pkcs11"),
+        *("sslcontext._openssl._params", "sslcontext._openssl._provider"),
     ),
-    "zymkey-fleet": (
-        *("boto3.session", "botocore.config", "botocore.exceptions", "encodings.idna", "paho.mqtt.client", "requests"),
-        *("fleet.cli", "fleet.commands.verify", "fleet.commands.sign", "fleet.commands.audit"),
-    ),
+    "fleet": ("boto3.session", "encodings.idna", "paho.mqtt.client", "requests", "tests.support.sdk_models"),
 }
 
-# What bin/ has Python run.
-_PROGRAMS = {
-    "zymkey-iot": "import sys; from device.cli import main; sys.exit(main())",
-    "zymkey-fleet": "from fleet.cli import main; raise SystemExit(main())",
-}
+
+def imported(package: str) -> tuple[str, ...]:
+    """The names of all that a server of a program's runs imports: its own package, and what that imports of others."""
+    folder = REPOSITORY / package
+    own = sorted(path.relative_to(REPOSITORY).with_suffix("") for path in folder.rglob("*.py") if path.stem[:2] != "__")
+    return (*_OTHERS[package], *(".".join(path.parts) for path in own))
+
+
+PACKAGES = {"zymkey-iot": "device", "zymkey-fleet": "fleet"}
 
 
 def can_fork(env: Mapping[str, str]) -> bool:
@@ -46,7 +47,7 @@ def fork_server(program: str, env: Mapping[str, str] = os.environ) -> ForkServer
 @cache
 def _fork_server(program: str, locale: tuple[tuple[str, str], ...]) -> ForkServer:
     environment = {name: value for name, value in os.environ.items() if name not in locale_of(os.environ)}
-    server = ForkServer(IMPORTED[program], environment | dict(locale))
+    server = ForkServer(imported(PACKAGES[program]), environment | dict(locale))
     atexit.register(server.close)
     return server
 
@@ -58,10 +59,11 @@ def run(
 
     `change` is Python that changes one of the two before it begins.
     """
-    ours = program in IMPORTED
+    ours = program in PACKAGES
     assert not change or (ours and can_fork(env))
     if ours and can_fork(env):
-        arguments = ["-c", f"{change}\n{_PROGRAMS[program]}", *words]
+        entry = f"import sys; from {PACKAGES[program]}.cli import main; sys.exit(main())"  # as in bin/
+        arguments = ["-c", f"{change}\n{entry}", *words]
         return fork_server(program, env).run(arguments, env=env, cwd=Path.cwd(), path=REPOSITORY, timeout=timeout)
     return subprocess.run(
         [REPOSITORY / "bin" / program if ours else program, *words],
