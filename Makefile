@@ -74,7 +74,7 @@ demo: setup ## From nothing to a message signed by the HSM, step by step (ISSUER
 	@$(BIN)/python -m sandbox demo --issuer $(ISSUER)
 
 .PHONY: check
-check: setup ## The quick loop, under a minute: ruff, mypy, and the unit tests that your change touches
+check: test-setup ## The quick loop, under a minute: ruff, mypy, and the unit tests that your change touches
 	$(call say,ruff and mypy)
 	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet && echo "ruff: nothing to say"
 	@$(BIN)/mypy
@@ -83,7 +83,7 @@ check: setup ## The quick loop, under a minute: ruff, mypy, and the unit tests t
 	@$(PYTEST) --numprocesses 2 $$(cat build/touched)
 
 .PHONY: unit
-unit: setup ## Unit tests: all, or one (T=path::test, slow ones too), or some (T='words of -k')
+unit: test-setup ## Unit tests: all, or one (T=path::test, slow ones too), or some (T='words of -k')
 	@$(if $(T),$(PYTEST) -m '' $(if $(wildcard $(firstword $(subst ::, ,$(T)))),'$(T)',tests/unit -k '$(T)'), \
 		$(PYTEST) --numprocesses 2 tests/unit)
 
@@ -94,7 +94,7 @@ format: setup ## Put the sources in order: ruff's formatter, and its fixes that 
 
 COVERED := functions device
 .PHONY: coverage
-coverage: setup ## Branch coverage of functions and device by their unit tests: each has to reach 95 %
+coverage: test-setup ## Branch coverage of functions and device by their unit tests: each has to reach 95 %
 	$(call say,Unit tests of functions and device$(comma) measured)
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@$(BIN)/coverage run -m pytest -q --numprocesses 2 $(COVERED:%=tests/unit/%)
@@ -106,7 +106,7 @@ coverage: setup ## Branch coverage of functions and device by their unit tests: 
 	test -z "$$lacking" || { echo "Below 95 %:$$lacking"; exit 1; }
 
 .PHONY: test-slow
-test-slow: setup ## What proves thoroughness alone, a minute: every position of a fault, thousands of random examples
+test-slow: test-setup ## What proves thoroughness alone, a minute: every position of a fault, thousands of random examples
 	$(call say,Slow unit tests$(comma) and random examples in their thousands)
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
 

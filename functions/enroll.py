@@ -11,7 +11,7 @@ from functions.authorize import KnownKey, TokenClaim, authorize
 from functions.complete import complete
 from functions.deployment import Deployment
 from functions.issuers import Issuer, issuer_of
-from functions.lease import lease
+from functions.lease import give_back, lease
 from functions.log import about, log
 from functions.request import Credentials
 from ledger import Certificate, CertificateState, Device, State
@@ -33,29 +33,39 @@ def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: D
     issuer.check(csr)
     authorized = authorize(csr.fingerprint, csr.common_name, credentials, now=now, deployment=deployment)
     about(device=authorized.name)
-    certificate = _fresh(authorized, now, deployment)
-    if certificate is not None:
-        log.info("the key has a fresh certificate, and gets it again", certificate_id=certificate.certificate_id)
-    else:
-        with lease(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment) as (device, lease_id):
-            certificate = _unfinished(device, lease_id, issuer, now=now, deployment=deployment)
-            if certificate is None:
-                certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
-                log.info("signed and recorded", certificate_id=certificate.certificate_id)
-            complete(certificate, lease_id, now=now, deployment=deployment)
+    certificate = _fresh(authorized.device, now, deployment) if isinstance(authorized, KnownKey) else None
+    if certificate is None:
+        certificate = _issued(csr, authorized, issuer, now=now, deployment=deployment)
     return x509.load_pem_x509_certificate(certificate.pem.encode())
 
 
-def _fresh(authorized: KnownKey | TokenClaim, now: int, deployment: Deployment) -> Certificate | None:
-    """The certificate that the key has and that is not due for renewal."""
-    if isinstance(authorized, TokenClaim):
-        return None
-    device = authorized.device
+def _issued(
+    csr: Csr, authorized: KnownKey | TokenClaim, issuer: Issuer, *, now: int, deployment: Deployment
+) -> Certificate:
+    """A new certificate, or the one that another request of the key has brought about meanwhile."""
+    with lease(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment) as (device, lease_id):
+        certificate = _fresh(device, now, deployment)
+        if certificate is not None:
+            # That request was at work when the ledger was asked who this is, and had ended when the lease was taken.
+            give_back(device.name, lease_id, deployment)
+            return certificate
+        certificate = _unfinished(device, lease_id, issuer, now=now, deployment=deployment)
+        if certificate is None:
+            certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
+            log.info("signed and recorded", certificate_id=certificate.certificate_id)
+        complete(certificate, lease_id, now=now, deployment=deployment)
+    return certificate
+
+
+def _fresh(device: Device, now: int, deployment: Deployment) -> Certificate | None:
+    """The certificate that the device has and that is not due for renewal."""
     if device.state is not State.ENROLLED or device.certificate_id is None:
         return None
     certificate = deployment.ledger.certificate(device.name, device.certificate_id)
-    usable = certificate is not None and certificate.state is CertificateState.ACTIVE and not certificate.is_due(now)
-    return certificate if usable else None
+    if certificate is None or certificate.state is not CertificateState.ACTIVE or certificate.is_due(now):
+        return None
+    log.info("the key has a fresh certificate, and gets it again", certificate_id=certificate.certificate_id)
+    return certificate
 
 
 def _unfinished(

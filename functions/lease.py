@@ -21,8 +21,9 @@ def lease(
 ) -> Iterator[tuple[Device, str]]:
     """Work for one key, alone. Yields the device as the ledger has it now, and the lease's id.
 
-    The lease is given back when the work fails; when it succeeds, ``complete`` has ended it. A function that is
-    killed gives nothing back, and the next request waits for ``LEASE_SECONDS`` at most.
+    The lease is given back when the work fails; when it succeeds, ``complete`` has ended it. Work that finds nothing
+    to do calls ``give_back``. A function that is killed gives nothing back, and the next request waits for
+    ``LEASE_SECONDS`` at most.
 
     Raises:
         LedgerError: the token is wrong, spent or expired, the device is blocked, or another request of the key is at
@@ -43,13 +44,13 @@ def lease(
                 )
         yield device, lease_id
     except BaseException:
-        _give_back(authorized.name, lease_id, deployment)
+        give_back(authorized.name, lease_id, deployment)
         raise
 
 
-def _give_back(name: str, lease_id: str, deployment: Deployment) -> None:
+def give_back(name: str, lease_id: str, deployment: Deployment) -> None:
+    """End a lease without a result. When AWS does not answer, it expires by itself."""
     try:
         deployment.ledger.release(name, lease=lease_id)
     except (ClientError, BotoCoreError, LedgerError) as error:
-        # It expires by itself.
         log.warning("could not give the lease back", reason=type(error).__name__)

@@ -167,6 +167,23 @@ def test_a_request_that_takes_longer_than_its_lease_leaves_the_certificate_to_th
     assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
 
 
+@pytest.mark.parametrize("position", range(6))
+def test_two_requests_of_one_key_make_one_certificate_wherever_the_other_gets_in_between(fleet, position):
+    candidate = fleet.invite(Candidate())
+    assert fleet.enroll(candidate, Faults(operation="CreateThing", kind="refused")).status == 503
+    before = fleet.everything()
+
+    other = []
+    faults = Faults(position=position, kind="meanwhile", meanwhile=lambda: other.append(fleet.enroll(candidate)))
+    reply = fleet.enroll(candidate, faults)
+    assert faults.fired
+    assert {each.status for each in (reply, *other)} <= {200, 202}
+    certificate = issued(fleet.enroll(candidate))
+    assert_enrolled(fleet, candidate, certificate)
+    assert [issued(each) for each in (reply, *other) if each.status == 200 and issued(each) != certificate] == []
+    assert fleet.everything() - before <= {candidate.name, certificate_id(certificate)}
+
+
 def test_while_aws_is_out_the_lease_cannot_be_given_back_and_runs_out(fleet):
     candidate = fleet.invite(Candidate())
     faults = Faults(operation="CreateThing", kind="outage")
