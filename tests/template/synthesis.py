@@ -102,6 +102,12 @@ def _synthesize(overrides: str) -> Templates:
 
 @functools.cache
 def _empty_bundle() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="bundle-"))
+    # TemporaryDirectory removes the folder when it is collected: here, when Python ends.
+    directory = Path(_directory().name)
     (directory / "empty.py").touch()
     return directory
+
+
+@functools.cache
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="bundle-")
