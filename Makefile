@@ -73,7 +73,7 @@ test: setup ## Everything from nothing: lint, unit, template and end-to-end test
 .PHONY: unit
 unit: setup ## Unit tests
 	$(call say,Unit tests)
-	@$(PYTEST) --numprocesses 3 tests/unit
+	@$(PYTEST) --numprocesses 2 tests/unit
 
 .PHONY: template
 template: setup ## Template tests: what the synthesized CloudFormation promises
