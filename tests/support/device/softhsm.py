@@ -1,5 +1,6 @@
 """A PKCS#11 token in files: SoftHSM 2, from which Zymbit's own module descends."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,15 +9,21 @@ PIN = "1234"
 
 
 class SoftHsm:
-    """The token `fleet` with the key pair `device`."""
+    """The token `fleet` with the key pair `device`; as a copy, with the same key pair as another token."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, copy_of: "SoftHsm | None" = None) -> None:
         self._folder = folder
-        (folder / "tokens").mkdir(parents=True)
         self.pin_file = folder / "pin"
+        if copy_of is not None:
+            shutil.copytree(copy_of._folder, folder)
+        (folder / "tokens").mkdir(parents=True, exist_ok=True)
+        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
+        if copy_of is None:
+            self._make()
+
+    def _make(self) -> None:
         self.pin_file.write_text(PIN + "\n")
         self.pin_file.chmod(0o600)
-        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
         self._util("--init-token", "--free", "--label", "fleet", "--pin", PIN, "--so-pin", "4321")
         self.add_key("device", "01")
 

@@ -85,10 +85,15 @@ def _simulated_zymkey_library() -> None:
     build()
 
 
+@pytest.fixture(scope="session")
+def _token(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    return SoftHsm(tmp_path_factory.mktemp("token") / "softhsm")
+
+
 @pytest.fixture
-def softhsm(tmp_path: Path) -> SoftHsm:
+def softhsm(tmp_path: Path, _token: SoftHsm) -> SoftHsm:
     """A PKCS#11 token with one P-256 key pair."""
-    return SoftHsm(tmp_path / "softhsm")
+    return SoftHsm(tmp_path / "softhsm", copy_of=_token)
 
 
 KINDS_OF_KEY = ("zymkey", "pkcs11", "engine:zymkey_ssl", "engine:pkcs11", "file")
