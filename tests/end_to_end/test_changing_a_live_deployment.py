@@ -7,7 +7,6 @@ nothing here may touch the sandbox of the other tests.
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,11 +22,11 @@ from pki.fingerprint import certificate_id
 from sandbox import lifecycle
 from sandbox.addresses import REPOSITORY, Addresses
 from sandbox.deployment import CDK
-from sandbox.environment import sourced
 from sandbox.errors import SandboxError
 from tests.support.cloud.commands import RaspberryPi, operator
 from tests.support.cloud.enrollment import Cloud, new_name
-from tests.support.cloud.running_sandbox import RunningSandbox
+from tests.support.cloud.running_sandbox import start_sandbox
+from tests.support.ports import free_ports
 
 OLD = {"name": "2026", "commonName": "the old CA", "organization": "Acme", "validityYears": 20}
 NEW = OLD | {"name": "2027", "commonName": "the new CA"}
@@ -36,17 +35,10 @@ DAY = 86_400
 
 @pytest.fixture
 def addresses(tmp_path: Path) -> Iterator[Addresses]:
-    gateway, https, mqtt = (free_port() for _ in range(3))
+    gateway, https, mqtt = free_ports(3)
     own = Addresses(gateway_port=gateway, https_port=https, mqtt_port=mqtt, directory=tmp_path / "sandbox")
     yield own
     lifecycle.stop(own, print)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Fleet:
@@ -58,12 +50,7 @@ class Fleet:
 
     def deploy(self, *authorities: dict[str, Any], issuer: str = "kms") -> None:
         settings = {"certificateAuthorities": json.dumps(authorities)}
-        started = lifecycle.start(self._addresses, issuer, print, settings=settings)
-        self.sandbox = RunningSandbox(
-            addresses=started.addresses,
-            outputs=dict(started.deployment.outputs),
-            env=sourced(started.environment_file),
-        )
+        self.sandbox = start_sandbox(self._addresses, issuer, settings=settings)
         self.cloud = Cloud(self.sandbox)
         self.zymkey_fleet = operator(self.sandbox.env)
 

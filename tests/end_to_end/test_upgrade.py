@@ -12,10 +12,10 @@ import pytest
 
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
-from sandbox.environment import sourced
 from tests.support.cloud.commands import Command, RaspberryPi, operator
 from tests.support.cloud.enrollment import Cloud, new_name
-from tests.support.cloud.running_sandbox import RunningSandbox, free_ports
+from tests.support.cloud.running_sandbox import RunningSandbox, start_sandbox
+from tests.support.ports import free_ports
 from tests.support.release import FIRST_RELEASE, sources_of
 
 # Which resources hold state or are known to devices and people by their id.
@@ -38,15 +38,6 @@ def addresses(tmp_path: Path) -> Iterator[Addresses]:
     own = Addresses(gateway_port=gateway, https_port=https, mqtt_port=mqtt, directory=tmp_path / "sandbox")
     yield own
     lifecycle.stop(own, print)
-
-
-def started(addresses: Addresses, issuer: str, **options: Path) -> RunningSandbox:
-    sandbox = lifecycle.start(addresses, issuer, print, **options)
-    return RunningSandbox(
-        addresses=sandbox.addresses,
-        outputs=dict(sandbox.deployment.outputs),
-        env=sourced(sandbox.environment_file),
-    )
 
 
 def stateful_resources(sandbox: RunningSandbox) -> dict[str, str]:
@@ -88,7 +79,7 @@ def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox) -> None:
 def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_what_it_is(
     addresses: Addresses, first_release: Path, tmp_path: Path
 ) -> None:
-    sandbox = started(addresses, "kms", app=first_release)
+    sandbox = start_sandbox(addresses, "kms", app=first_release)
     fleet = operator(sandbox.env)
     pi = RaspberryPi(new_name(), sandbox.env, tmp_path / "enrolled")
     pi.zymkey_iot = Command(str(first_release / "bin" / "zymkey-iot"), pi.zymkey_iot.environment)
@@ -99,7 +90,7 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     before, outputs, certificate = stateful_resources(sandbox), sandbox.outputs, pi.certificate_pem
     assert {each.rpartition("(")[2].rstrip(")") for each in before} == STATEFUL
 
-    sandbox = started(addresses, "kms")
+    sandbox = start_sandbox(addresses, "kms")
     cloud = Cloud(sandbox)
     assert {name: stateful_resources(sandbox).get(name) for name in before} == before
     assert {name: sandbox.outputs.get(name) for name in outputs} == outputs

@@ -1,7 +1,6 @@
 """An AWS on loopback for the unit tests that need one: real conditional writes, and nothing to imitate by hand."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from botocore.config import Config
 from hypothesis import settings
 
 from tests.support.emulator import CREDENTIALS
+from tests.support.ports import free_ports
 
 SERVICES = "cloudformation,dynamodb,iot,kms,sts"
 READY_SECONDS = 30
@@ -26,7 +26,7 @@ settings.register_profile("thorough", max_examples=5_000, deadline=None)
 def aws_address(tmp_path_factory):
     """The emulator's address. It starts in 0.3 s and keeps everything in memory."""
     folder = tmp_path_factory.mktemp("emulator")
-    port = _free_port()
+    port = free_ports(1)[0]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -72,12 +72,6 @@ def _clients(address):
     )
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
     return cache(lambda service: session.client(service, endpoint_url=address, config=config))
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait_until_ready(address, process, log):

@@ -6,7 +6,6 @@ covers the address it was sent to) and does so with credentials of that role.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.support.ports import free_ports
 
 HANDLER = "functions.handlers.http_api.handler"
 READY_SECONDS = 20.0
@@ -84,7 +85,7 @@ class FaultProxy:
 
 @contextmanager
 def _running_proxy(env: Mapping[str, str], role: Mapping[str, str]) -> Iterator[FaultProxy]:
-    port = _free_port()
+    port = free_ports(1)[0]
     microburst = Path(sys.executable).parent / "microburst"
     process = subprocess.Popen(
         [microburst, "--resign", "--upstream", env["AWS_ENDPOINT_URL"], "--port", str(port)],
@@ -132,10 +133,3 @@ def configure(functions: Any, function: Mapping[str, Any], variables: Mapping[st
     functions.update_function_configuration(
         FunctionName=function["FunctionName"], Environment={"Variables": dict(variables)}
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,7 +9,6 @@ deployment.
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,26 +132,14 @@ def sandbox(_stopped_afterwards: None, issuer: str) -> RunningSandbox:
     return start_sandbox(_addresses(), issuer)
 
 
-def start_sandbox(addresses: Addresses, issuer: str) -> RunningSandbox:
-    """Start it, or bring the one that runs up to date."""
-    started = lifecycle.start(addresses, issuer, print)
+def start_sandbox(addresses: Addresses, issuer: str, **options: Any) -> RunningSandbox:
+    """Start it, or bring the one that runs up to date. `options` are those of `lifecycle.start`."""
+    started = lifecycle.start(addresses, issuer, print, **options)
     return RunningSandbox(
         addresses=started.addresses,
         outputs=dict(started.deployment.outputs),
         env=sourced(started.environment_file),
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, for a sandbox of a test's own."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 @pytest.fixture
