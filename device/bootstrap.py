@@ -14,11 +14,11 @@ from .errors import UsageError
 from .factory_certificate import factory_certificate
 from .hooks import run_pending_hooks
 from .keys import DeviceKey
+from .network import Network
 from .report import Report
 from .settings import Settings
 from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prove_over_https, prove_over_mqtt
 from .store import StateFolder
-from .tls import client_context
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,19 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
     state = StateFolder(settings.state)
     with state.locked():
         key = open_device_key(settings, report, create=True)
-        context = client_context(settings.ca_file)
+        network = Network.from_settings(settings)
         from_factory, settings = factory_certificate(settings, key, report)
 
         certificate = usable_certificate(state, key, settings, from_factory)
         enrolled = certificate is None
         if certificate is None:
-            certificate = enroll(state, key, settings, context, report)
+            certificate = enroll(state, key, settings, network, report)
         untried = state.certificate() != certificate.pem
         if untried and certificate is from_factory:
             add_candidate(state, settings, certificate)
-        configuration = configure(state, settings, context, report, refresh=untried)
+        configuration = configure(state, settings, network, report, refresh=untried)
 
-        device = Device(settings, configuration, certificate, key, context)
+        device = Device(settings, configuration, certificate, key, network)
         signed_elsewhere = certificate is from_factory or configuration.issuer == EXTERNAL_ISSUER
         if untried and not enrolled and signed_elsewhere:
             # Imported here: few devices come with a certificate, and these need it once.

@@ -1,11 +1,11 @@
 """What the cloud tells a device: where the data endpoint is, and which topics are allowed."""
 
 import json
-import ssl
 from dataclasses import dataclass, replace
 
 from . import https
 from .errors import Busy, UnexpectedReply
+from .network import Network
 from .settings import Settings
 
 PATH = "/configuration"
@@ -66,7 +66,7 @@ class Configuration:
         return self.publish[0].replace("{device}", device).replace("*", last).replace("?", "0")
 
 
-def fetch(url: str, *, context: ssl.SSLContext) -> tuple[Configuration, bytes]:
+def fetch(url: str, *, network: Network) -> tuple[Configuration, bytes]:
     """Ask for the configuration; return it, and the document as it was received.
 
     Raises:
@@ -74,7 +74,7 @@ def fetch(url: str, *, context: ssl.SSLContext) -> tuple[Configuration, bytes]:
         UnexpectedReply: there is no configuration at this URL.
         NetworkError, ServerNotTrusted: as ``https.request`` raises them.
     """
-    reply = https.request("GET", url + PATH, context=context, headers={"Accept": "application/json"})
+    reply = https.request("GET", url + PATH, network=network, headers={"Accept": "application/json"})
     if reply.status == 429 or reply.status >= 500:
         raise Busy(f"the cloud cannot send the configuration now ({reply.status}).", retry_after=reply.retry_after)
     cure = "check the enrollment URL: it is the output EnrollmentUrl of the stack"

@@ -1,6 +1,5 @@
 """The device at its data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,9 +11,10 @@ from .https_publish import HttpsPublisher
 from .kept import check_usable, read_certificate, read_configuration
 from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
+from .network import Network
 from .settings import Settings
 from .store import StateFolder
-from .tls import client_context, roots
+from .tls import roots
 
 
 class Publisher(Protocol):
@@ -27,13 +27,13 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True)
 class Device:
-    """A device: key, certificate, configuration. ``context`` trusts the right roots, and shows no certificate yet."""
+    """A device: key, certificate, configuration. ``network`` leads to the servers; it shows no certificate yet."""
 
     settings: Settings
     configuration: Configuration
     certificate: DeviceCertificate
     key: DeviceKey
-    context: ssl.SSLContext
+    network: Network
 
     def https(self) -> Publisher:
         """The way that ``settings.tls`` names; ``auto`` is the signer, and curl for ``engine:`` keys."""
@@ -46,7 +46,7 @@ class Device:
                 port=self.configuration.https_port,
                 certificate=self.certificate,
                 key=self.key,
-                context=self.context,
+                network=self.network,
             )
         except SignerUnsupported:
             if way == "signer":
@@ -73,7 +73,7 @@ class Device:
             certificate=self.certificate,
             chain=chain,
             key=self.key,
-            context=self.context,
+            context=self.network.context,
         )
 
     def topic(self, template: str, *, mqtt: bool = False) -> str:
@@ -107,4 +107,4 @@ def open_device(settings: Settings) -> Device:
     configuration = read_configuration(state).as_set(settings)
     key = open_key(settings)
     check_usable(certificate, key)
-    return Device(settings, configuration, certificate, key, client_context(settings.ca_file))
+    return Device(settings, configuration, certificate, key, Network.from_settings(settings))

@@ -6,12 +6,12 @@ it. When the same key asks again, that is a retry or a renewal: the cloud sends 
 
 import base64
 import binascii
-import ssl
 
 from . import https
 from .certificate import DeviceCertificate
 from .errors import Busy, DeviceError, EnrollmentRefused, Pending, UnexpectedReply
 from .keys import DeviceKey
+from .network import Network
 
 PATH = "/.well-known/est"
 # In seconds, for a 202 without the Retry-After that RFC 7030 section 4.2.3 asks for.
@@ -25,7 +25,7 @@ def enroll(
     name: str,
     token: str | None,
     key: DeviceKey,
-    context: ssl.SSLContext,
+    network: Network,
     operation: str = "simpleenroll",
 ) -> DeviceCertificate:
     """Ask once.
@@ -45,14 +45,14 @@ def enroll(
     headers = {"Content-Type": "application/pkcs10", "Accept": "application/pkcs7-mime"}
     headers |= authorization(name, token)
     reply = https.request(
-        "POST", f"{url}{PATH}/{operation}", context=context, headers=headers, body=base64.b64encode(csr)
+        "POST", f"{url}{PATH}/{operation}", network=network, headers=headers, body=base64.b64encode(csr)
     )
     if reply.status != 200:
         raise refusal(reply, url=url, name=name, token=token, key=key)
     return _issued(reply, key)
 
 
-def ca_certificates(url: str, *, context: ssl.SSLContext) -> list[DeviceCertificate]:
+def ca_certificates(url: str, *, network: Network) -> list[DeviceCertificate]:
     """The certificates of the fleet's CAs (RFC 7030 section 4.1).
 
     Raises:
@@ -60,7 +60,7 @@ def ca_certificates(url: str, *, context: ssl.SSLContext) -> list[DeviceCertific
         UnexpectedReply: the fleet does not send them.
         NetworkError, ServerNotTrusted: as ``https.request`` raises them.
     """
-    reply = https.request("GET", f"{url}{PATH}/cacerts", context=context)
+    reply = https.request("GET", f"{url}{PATH}/cacerts", network=network)
     if reply.status == 429 or reply.status >= 500:
         raise Busy(f"the cloud cannot send the CA certificates now ({reply.status}).", retry_after=reply.retry_after)
     if reply.status != 200:

@@ -104,7 +104,7 @@ def _never_accepted(device: Device, refusal: DeviceError) -> DeviceError:
 def _authority(device: Device, report: Report) -> DeviceCertificate:
     """The fleet's CA that signed the certificate, for the first connection to show. Asks the cloud."""
     url = device.settings.url or ""
-    authorities = _retried(device, report, lambda: est.ca_certificates(url, context=device.context))
+    authorities = _retried(device, report, lambda: est.ca_certificates(url, network=device.network))
     for authority in authorities:
         if _has_signed(authority, device.certificate):
             return authority
@@ -158,7 +158,7 @@ def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
                 name=settings.name,
                 token=settings.token,
                 key=device.key,
-                context=device.context,
+                network=device.network,
             ),
         )
         step.done = (
@@ -167,8 +167,8 @@ def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
     if fresh:
         return device
     # Perhaps a renewal has superseded it, and its files are lost. If not, the fleet sends the same certificate.
-    certificate = enroll(state, device.key, settings, device.context, report)
-    return Device(settings, device.configuration, certificate, device.key, device.context)
+    certificate = enroll(state, device.key, settings, device.network, report)
+    return Device(settings, device.configuration, certificate, device.key, device.network)
 
 
 def _retried(device: Device, report: Report, operation: Callable[[], Answer]) -> Answer:

@@ -8,13 +8,12 @@ that it accepts.
 import datetime
 import errno
 import http.client
-import os
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .cures import ANOTHER_NETWORK, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .errors import (
@@ -29,6 +28,7 @@ from .errors import (
     ServerNotTrusted,
     UnexpectedReply,
 )
+from .network import Network
 
 TIMEOUT = 20.0
 LARGEST_REPLY = 1 << 20
@@ -69,7 +69,7 @@ def request(
     method: str,
     url: str,
     *,
-    context: ssl.SSLContext,
+    network: Network,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     timeout: float = TIMEOUT,
@@ -89,7 +89,7 @@ def request(
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    connection, peer = open_connection(host, port, context=context, timeout=timeout)
+    connection, peer = open_connection(host, port, network=network, timeout=timeout)
     try:
         connection.connect()
         connection.request(method, target, body=body, headers=dict(headers or {}))
@@ -106,36 +106,22 @@ def request(
 
 
 def open_connection(
-    host: str, port: int, *, context: ssl.SSLContext, timeout: float
+    host: str, port: int, *, network: Network, timeout: float
 ) -> tuple[http.client.HTTPSConnection, str]:
     """A connection that is not open yet, directly or through a proxy; and the peer that TCP connects to."""
-    proxy = _proxy(host)
+    proxy = network.proxy_for(host, port)
     if proxy is None:
-        direct = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
+        direct = http.client.HTTPSConnection(host, port, context=network.context, timeout=timeout)
         return direct, f"{host} port {port}"
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    proxy_port = parts.port or 3128
-    tunnel = http.client.HTTPSConnection(parts.hostname or "", proxy_port, context=context, timeout=timeout)
+    tunnel = http.client.HTTPSConnection(proxy.host, proxy.port, context=network.context, timeout=timeout)
     headers = {}
-    if parts.username:
+    if proxy.user is not None:
         import base64
 
-        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        credentials = f"{proxy.user}:{proxy.password or ''}".encode()
         headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
     tunnel.set_tunnel(host, port, headers=headers)
-    return tunnel, f"the proxy {parts.hostname} port {proxy_port}"
-
-
-def _proxy(host: str) -> str | None:
-    """The proxy for ``host`` by the usual environment variables, or None."""
-    if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    if proxy_bypass(host):
-        return None
-    return proxies.get("https") or proxies.get("all")
+    return tunnel, proxy.peer
 
 
 def explain(

@@ -1,12 +1,11 @@
 """Publish over HTTPS with mutual TLS in this process: the key signs, and OpenSSL does everything else."""
 
-import ssl
-
 from . import https
 from .certificate import DeviceCertificate
 from .errors import HungUp, NetworkError
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
+from .network import Network
 from .tls import present
 
 
@@ -20,12 +19,12 @@ class HttpsPublisher:
         port: int,
         certificate: DeviceCertificate,
         key: DeviceKey,
-        context: ssl.SSLContext,
+        network: Network,
     ) -> None:
         self._endpoint, self._port = endpoint, port
-        self._context = context
+        self._network = network
         self._certificate = certificate
-        self._signer = present(context, certificate, key)
+        self._signer = present(network.context, certificate, key)
         self.how = f"TLS in this process, {key.title()}"
 
     def publish(self, topic: str, payload: bytes) -> str:
@@ -41,7 +40,7 @@ class HttpsPublisher:
         self._signer.failure = None
         url = publish_url(self._endpoint, self._port, topic)
         try:
-            reply = https.request("POST", url, context=self._context, body=payload)
+            reply = https.request("POST", url, network=self._network, body=payload)
         except NetworkError as error:
             if self._signer.failure is not None:
                 raise self._signer.failure from None

@@ -63,13 +63,13 @@ def this_device(
     }
     settings = load(argparse.Namespace(**{name: str(value) for name, value in given.items() if value is not None}))
     device = open_device(settings)
-    signer = present(device.context, device.certificate, device.key)
+    signer = present(device.network.context, device.certificate, device.key)
     configuration = device.configuration
     return Identity(
         name=settings.name,
         endpoint=configuration.data_endpoint,
         https_port=configuration.https_port,
         mqtt_port=configuration.mqtt_port,
-        context=device.context,
+        context=device.network.context,
         signer=signer,
     )

@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import ssl
 
 from .certificate import DeviceCertificate, now
 from .device import Device
@@ -10,11 +9,11 @@ from .errors import Pending, UsageError
 from .hooks import run_pending_hooks
 from .kept import check_is_for, find_candidate, read_certificate
 from .keys import DeviceKey
+from .network import Network
 from .report import Report
 from .settings import Settings
 from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prove_over_https
 from .store import StateFolder
-from .tls import client_context
 
 # A device asks within this fraction, one fourth, of the time that is left when its renewal becomes due.
 SPREAD = 4
@@ -44,14 +43,14 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         candidate = untried_candidate(state, key, current)
         if candidate is None and if_due and now() < renewal_time(current, key):
             return None
-        context = client_context(settings.ca_file)
+        network = Network.from_settings(settings)
         if candidate is None:
-            candidate = request_new_certificate(state, key, settings, context, report, current)
+            candidate = request_new_certificate(state, key, settings, network, report, current)
         if candidate.der == current.der:
             state.drop_candidate()
             return None
-        configuration = configure(state, settings, context, report, refresh=True)
-        device = Device(settings, configuration, candidate, key, context)
+        configuration = configure(state, settings, network, report, refresh=True)
+        device = Device(settings, configuration, candidate, key, network)
         prove_over_https(device, report, give_up_after=SETTLING_TIME)
         keep(state, candidate, report)
         run_pending_hooks(state, settings, candidate, report)
@@ -62,7 +61,7 @@ def request_new_certificate(
     state: StateFolder,
     key: DeviceKey,
     settings: Settings,
-    context: ssl.SSLContext,
+    network: Network,
     report: Report,
     current: DeviceCertificate,
 ) -> DeviceCertificate:
@@ -72,7 +71,7 @@ def request_new_certificate(
         Pending: it has to be signed first. The old certificate stays in use.
     """
     try:
-        return enroll(state, key, settings, context, report, operation="simplereenroll")
+        return enroll(state, key, settings, network, report, operation="simplereenroll")
     except Pending as pending:
         raise Pending(
             f"{pending.cause} The old certificate stays in use; it is valid until {current.not_after:%Y-%m-%d}.",

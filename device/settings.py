@@ -7,7 +7,8 @@
 5. device.json in the state folder, which holds what the last bootstrap used
 
 The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
-``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``give-up-after``, ``tls``, ``on-renew``.
+``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``proxy``, ``no-proxy``, ``give-up-after``,
+``tls``, ``on-renew``.
 """
 
 import argparse
@@ -51,6 +52,8 @@ class Settings:
     endpoint: str | None
     https_port: int | None
     mqtt_port: int | None
+    proxy: str | None = field(repr=False)  # may hold a password: print ``Proxy.parse(proxy)``
+    no_proxy: str | None
     give_up_after: float
     tls: str
     on_renew: Path
@@ -83,6 +86,8 @@ def load(
         "endpoint": _pick(layers, "endpoint", None, str),
         "https_port": _pick(layers, "https_port", None, _port),
         "mqtt_port": _pick(layers, "mqtt_port", None, _port),
+        "proxy": _pick(layers, "proxy", None, _proxy),
+        "no_proxy": _pick(layers, "no_proxy", None, str),
         "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
         "on_renew": _pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), Path),
         "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
@@ -109,10 +114,19 @@ _VARIABLES = {
     "endpoint": "IOT_ENDPOINT",
     "https_port": "IOT_HTTPS_PORT",
     "mqtt_port": "IOT_MQTT_PORT",
+    "proxy": "HTTPS_PROXY",
+    "no_proxy": "NO_PROXY",
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
     "tls": "ZYMKEY_IOT_TLS",
     "on_renew": "ZYMKEY_IOT_ON_RENEW",
 }
+# What other programs call these two, the first that is set wins. HTTP_PROXY is for http:// alone.
+_NAMES_OF_VARIABLES = {
+    "proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
+    "no_proxy": ("no_proxy", "NO_PROXY"),
+}
+# Settings that may hold a password, even where they are wrong.
+_SECRET = ("proxy",)
 
 
 def _options(arguments: argparse.Namespace) -> _Layer:
@@ -125,7 +139,12 @@ def _options(arguments: argparse.Namespace) -> _Layer:
 
 
 def _environment(environ: Mapping[str, str]) -> _Layer:
-    return {setting: (environ[variable], variable) for setting, variable in _VARIABLES.items() if environ.get(variable)}
+    return {
+        setting: (environ[name], name)
+        for setting, variable in _VARIABLES.items()
+        for name in reversed(_NAMES_OF_VARIABLES.get(setting, (variable,)))
+        if environ.get(name)
+    }
 
 
 def _file(path: Path) -> _Layer:
@@ -159,9 +178,12 @@ def _file(path: Path) -> _Layer:
     return layer
 
 
+_KEPT = ("url", "name", "key", "proxy", "no_proxy")
+
+
 def _last_bootstrap(state: Path) -> _Layer:
     folder = StateFolder(state)
-    known = {k: v for k, v in folder.device().items() if k in ("url", "name", "key") and isinstance(v, str)}
+    known = {k: v for k, v in folder.device().items() if k in _KEPT and isinstance(v, str)}
     return {setting: (value, str(folder.device_path)) for setting, value in known.items()}
 
 
@@ -176,8 +198,8 @@ def _pick(
     try:
         return parse(value), source
     except (ValueError, TypeError) as wrong:
-        label = setting.replace("_", "-")
-        raise UsageError(f"{label} {value!r} ({source}) is not allowed: {wrong}.") from None
+        label = setting.replace("_", "-") + ("" if setting in _SECRET else f" {value!r}")
+        raise UsageError(f"{label} ({source}) is not allowed: {wrong}.") from None
 
 
 def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
@@ -223,6 +245,16 @@ def _url(value: Any) -> str:
     if not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ValueError("an enrollment URL looks like https://abc.execute-api.eu-central-1.amazonaws.com")
     return str(value).rstrip("/").removesuffix("/.well-known/est")
+
+
+def _proxy(value: Any) -> str | None:
+    """An empty one means none, although a place further down has one."""
+    if not str(value).strip():
+        return None
+    # Imported here: few devices have a proxy.
+    from .proxy import Proxy
+
+    return Proxy.parse(str(value)).url
 
 
 def _tls(value: Any) -> str:

@@ -4,7 +4,6 @@ Each step prints one line, and each can be repeated.
 """
 
 import json
-import ssl
 import time
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ from .csr import make_csr
 from .device import Device
 from .errors import CertificateRefused, DeviceError, Pending, TopicDenied
 from .keys import DeviceKey, open_key
+from .network import Network
 from .report import Report, Step
 from .settings import Settings
 from .store import StateFolder
@@ -40,7 +40,7 @@ def enroll(
     state: StateFolder,
     key: DeviceKey,
     settings: Settings,
-    context: ssl.SSLContext,
+    network: Network,
     report: Report,
     *,
     operation: str = "simpleenroll",
@@ -54,7 +54,7 @@ def enroll(
     def ask() -> DeviceCertificate:
         try:
             return est.enroll(
-                url, csr, name=settings.name, token=settings.token, key=key, context=context, operation=operation
+                url, csr, name=settings.name, token=settings.token, key=key, network=network, operation=operation
             )
         except Pending:
             # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
@@ -71,7 +71,7 @@ def enroll(
 
 
 def configure(
-    state: StateFolder, settings: Settings, context: ssl.SSLContext, report: Report, *, refresh: bool
+    state: StateFolder, settings: Settings, network: Network, report: Report, *, refresh: bool
 ) -> Configuration:
     """The kept configuration, or the cloud's when none is kept or ``refresh`` asks for it."""
     configuration = None if refresh else kept.find_configuration(state)
@@ -79,7 +79,7 @@ def configure(
         return configuration.as_set(settings)
     with report.step("configure") as step:
         fetched, document = retry.retry(
-            lambda: cloud.fetch(settings.url or "", context=context),
+            lambda: cloud.fetch(settings.url or "", network=network),
             give_up_after=settings.give_up_after,
             on_wait=tell_wait(report),
         )

@@ -1,11 +1,10 @@
 """Upload a certificate that the fleet's CA has signed elsewhere. The fleet registers it with AWS IoT."""
 
-import ssl
-
 from . import est, https
 from .certificate import DeviceCertificate
 from .errors import CertificateUnwanted
 from .keys import DeviceKey
+from .network import Network
 
 PATH = "/certificates"
 
@@ -17,7 +16,7 @@ def upload(
     name: str,
     token: str | None,
     key: DeviceKey,
-    context: ssl.SSLContext,
+    network: Network,
 ) -> bool:
     """Upload once. Returns True when the fleet registered the certificate now, False when it had it before.
 
@@ -28,7 +27,7 @@ def upload(
         EnrollmentRefused, Pending, Busy: as ``est.enroll`` raises them.
     """
     headers = {"Content-Type": "application/x-pem-file", **est.authorization(name, token)}
-    reply = https.request("POST", url + PATH, context=context, headers=headers, body=certificate.pem)
+    reply = https.request("POST", url + PATH, network=network, headers=headers, body=certificate.pem)
     if reply.status == 200:
         return True
     if reply.status == 409:

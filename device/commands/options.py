@@ -34,6 +34,12 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443)")
     parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883)")
+    parser.add_argument(
+        "--proxy", metavar="URL", help="HTTP or SOCKS proxy for every connection but MQTT's; '' for none (HTTPS_PROXY)"
+    )
+    parser.add_argument(
+        "--no-proxy", metavar="HOSTS", help="hosts, domains, and networks to reach without the proxy (NO_PROXY)"
+    )
 
 
 def add_give_up_after(parser: argparse.ArgumentParser) -> None:

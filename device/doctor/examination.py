@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import ssl
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ..configuration import Configuration
     from ..device import Device
     from ..keys import DeviceKey
+    from ..network import Network
     from .tls_probe import Probe
 
 T = TypeVar("T")
@@ -83,15 +83,15 @@ class Examination:
         return _known(self.certificate)
 
     @cached_property
-    def context(self) -> ssl.SSLContext:
-        """A context that trusts the right roots and shows no certificate.
+    def network(self) -> "Network":
+        """How this device reaches servers. It shows no certificate.
 
         Raises:
             UsageError: the file of roots cannot be used.
         """
-        from ..tls import client_context
+        from ..network import Network
 
-        return client_context(self.settings.ca_file)
+        return Network.from_settings(self.settings)
 
     @property
     def url(self) -> str:
@@ -109,7 +109,7 @@ class Examination:
         """The answer to GET /configuration, or why there was none."""
         from .. import configuration as cloud
 
-        return attempt(lambda: cloud.fetch(self.url, context=self.context))
+        return attempt(lambda: cloud.fetch(self.url, network=self.network))
 
     @cached_property
     def kept_configuration(self) -> "Configuration | None":
@@ -144,15 +144,15 @@ class Examination:
         from .tls_probe import probe
 
         if server not in self._probes:
-            self._probes[server] = attempt(lambda: probe(server, timeout=self.timeout))
+            self._probes[server] = attempt(lambda: probe(server, settings=self.settings, timeout=self.timeout))
         return self._probes[server]
 
     def device(self) -> "Device":
         from ..device import Device
-        from ..tls import client_context
+        from ..network import Network
 
-        context = client_context(self.settings.ca_file)
-        return Device(self.settings, self.configuration, self.the_certificate(), self.the_key(), context)
+        network = Network.from_settings(self.settings)
+        return Device(self.settings, self.configuration, self.the_certificate(), self.the_key(), network)
 
     @cached_property
     def publish(self) -> "str | DeviceError":

@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from .. import https
+from ..network import Network
+from ..settings import Settings
 from .server import Server
 
 
@@ -25,7 +27,7 @@ class Probe:
     ahead: datetime.timedelta | None
 
 
-def probe(server: Server, *, timeout: float) -> Probe:
+def probe(server: Server, *, settings: Settings, timeout: float) -> Probe:
     """Connect, read the certificate's issuer, ask for the time. ``timeout`` is in seconds, for each single wait.
 
     Raises:
@@ -34,7 +36,8 @@ def probe(server: Server, *, timeout: float) -> Probe:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection, peer = https.open_connection(server.host, server.port, context=context, timeout=timeout)
+    network = Network.from_settings(settings, context=context)
+    connection, peer = https.open_connection(server.host, server.port, network=network, timeout=timeout)
     try:
         connection.connect()
         issuer = issuer_in_words(connection.sock)

@@ -32,6 +32,7 @@ from device.errors import Busy, CertificateUnwanted, DeviceError, EnrollmentRefu
 from device.keys import fingerprint
 from device.keys import pkcs11_uri as device_pkcs11_uri
 from device.keys.file import FileKey
+from device.network import Network
 from device.settings import NAME, load
 from fleet import cli as fleet_cli
 from fleet.commands import invite
@@ -50,6 +51,7 @@ from pki.names import common_names, is_device_name
 
 ROOT = Path(__file__).parents[2]
 KEY = FileKey(Path("throw-away"), ec.generate_private_key(ec.SECP256R1()))
+NETWORK = Network(ssl.create_default_context())
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -185,13 +187,12 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[reply.Reply], None]:
 
 
 def enroll() -> DeviceCertificate:
-    return est.enroll("https://x.example", b"", name="pi-7", token=None, key=KEY, context=ssl.create_default_context())
+    return est.enroll("https://x.example", b"", name="pi-7", token=None, key=KEY, network=NETWORK)
 
 
 def hand_over() -> bool:
-    context = ssl.create_default_context()
     finished = DeviceCertificate(certificate())
-    return upload.upload("https://x.example", finished, name="pi-7", token=None, key=KEY, context=context)
+    return upload.upload("https://x.example", finished, name="pi-7", token=None, key=KEY, network=NETWORK)
 
 
 def test_an_issued_certificate_arrives(answer: Callable[[reply.Reply], None]) -> None:
@@ -211,7 +212,7 @@ def test_an_issued_certificate_arrives(answer: Callable[[reply.Reply], None]) ->
 def test_the_ca_certificates_arrive(answer: Callable[[reply.Reply], None]) -> None:
     authorities = [certificate(names=("old CA",)), certificate(names=("new CA",))]
     answer(reply.ca_certificates(authorities))
-    found = est.ca_certificates("https://x.example", context=ssl.create_default_context())
+    found = est.ca_certificates("https://x.example", network=NETWORK)
     assert {each.certificate_id for each in found} == {certificate_id(each) for each in authorities}
 
 

@@ -7,6 +7,7 @@ import time
 
 from ... import https
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
+from ...network import Network
 from ...settings import Settings
 from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
@@ -89,7 +90,7 @@ def _verify(server: Server, examination: Examination) -> Finding:
 
     if examination.results["clock"].status is Status.FAILED:
         raise Skipped("no certificate can be verified while the clock is wrong.", needs="clock")
-    connection, peer = _connection(server, examination, examination.context)
+    connection, peer = _connection(server, examination, examination.network.context)
     try:
         connection.connect()
         found = f"verified, {connection.sock.version()}, issued by {issuer_in_words(connection.sock)}"
@@ -120,7 +121,8 @@ def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> Se
 def _connection(
     server: Server, examination: Examination, context: ssl.SSLContext
 ) -> tuple[http.client.HTTPSConnection, str]:
-    return https.open_connection(server.host, server.port, context=context, timeout=examination.timeout)
+    network = Network.from_settings(examination.settings, context=context)
+    return https.open_connection(server.host, server.port, network=network, timeout=examination.timeout)
 
 
 def _milliseconds(started: float) -> str:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,18 +26,20 @@ from device.errors import (
     UnexpectedReply,
     UsageError,
 )
+from device.network import Network
+from device.proxy import Proxy
 from device.tls import client_context
 from tests.support.device.authority import Authority
 from tests.support.device.est_server import Answer, EstServer
 
 
 @pytest.fixture
-def context(pki: Path) -> ssl.SSLContext:
-    return client_context(pki / "ca.pem")
+def network(pki: Path) -> Network:
+    return Network(client_context(pki / "ca.pem"))
 
 
-def get(url: str, context: ssl.SSLContext, *, timeout: float = 5) -> https.Reply:
-    return https.request("GET", url, context=context, timeout=timeout)
+def get(url: str, network: Network, *, timeout: float = 5) -> https.Reply:
+    return https.request("GET", url, network=network, timeout=timeout)
 
 
 @pytest.fixture
@@ -58,33 +61,33 @@ def answer_with(server: socket.socket, data: bytes) -> str:
     return f"https://localhost:{server.getsockname()[1]}/"
 
 
-def test_a_reply_is_read_whole(est: EstServer, context: ssl.SSLContext) -> None:
+def test_a_reply_is_read_whole(est: EstServer, network: Network) -> None:
     est.answers = [Answer(200, b"x" * 100_000, {"X-Name": "value"})]
 
-    reply = get(est.url, context)
+    reply = get(est.url, network)
 
     assert (reply.status, len(reply.body), reply.headers["x-name"]) == (200, 100_000, "value")
 
 
-def test_redirections_are_not_followed(est: EstServer, context: ssl.SSLContext) -> None:
+def test_redirections_are_not_followed(est: EstServer, network: Network) -> None:
     est.answers = [Answer(302, b"", {"Location": "https://elsewhere.invalid/"})]
 
-    assert get(est.url, context).status == 302
+    assert get(est.url, network).status == 302
 
 
-def test_a_name_that_does_not_resolve(context: ssl.SSLContext) -> None:
+def test_a_name_that_does_not_resolve(network: Network) -> None:
     with pytest.raises(
         NameNotResolved,
         match=r"name no-such-host\.invalid does not resolve|no DNS server told the address of no-such-host\.invalid",
     ):
-        get("https://no-such-host.invalid/", context)
+        get("https://no-such-host.invalid/", network)
 
 
-def test_a_closed_port(context: ssl.SSLContext) -> None:
+def test_a_closed_port(network: Network) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(PortClosed, match=f"localhost port {port} refuses"):
-        get(f"https://localhost:{port}/", context)
+        get(f"https://localhost:{port}/", network)
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH])
@@ -96,43 +99,41 @@ def test_a_network_without_a_route(number: int) -> None:
     assert "Wi-Fi" in error.cure
 
 
-def test_silence(raw_server: socket.socket, context: ssl.SSLContext) -> None:
+def test_silence(raw_server: socket.socket, network: Network) -> None:
     with pytest.raises(NoAnswer, match="within 0 s"):
-        get(f"https://localhost:{raw_server.getsockname()[1]}/", context, timeout=0.3)
+        get(f"https://localhost:{raw_server.getsockname()[1]}/", network, timeout=0.3)
 
 
 def test_an_untrusted_root(est: EstServer, tmp_path: Path) -> None:
     stranger = Authority("another CA").write_pem(tmp_path / "other.pem")
     with pytest.raises(ServerNotTrusted, match="does not lead to a trusted root") as refused:
-        get(est.url, client_context(stranger))
+        get(est.url, Network(client_context(stranger)))
     assert "--ca-file" in refused.value.cure
 
 
 def test_certifis_roots_are_the_default_and_know_amazon_and_not_our_test_ca(est: EstServer) -> None:
     context = client_context(None)
     with pytest.raises(ServerNotTrusted):
-        get(est.url, context)
+        get(est.url, Network(context))
     names = [
         dict(pair[0] for pair in ca["subject"])["commonName"] for ca in context.get_ca_certs() if "Amazon" in str(ca)
     ]
     assert {"Amazon Root CA 1", "Amazon Root CA 3"} <= set(names)
 
 
-def test_a_certificate_for_another_name(
-    authority: Authority, pki: Path, tmp_path: Path, context: ssl.SSLContext
-) -> None:
+def test_a_certificate_for_another_name(authority: Authority, pki: Path, tmp_path: Path, network: Network) -> None:
     with (
         EstServer(authority, authority.write_server(tmp_path, "elsewhere.example")) as server,
         pytest.raises(ServerNotTrusted, match="certificate for another name"),
     ):
-        get(server.url, context)
+        get(server.url, network)
 
 
 @pytest.mark.parametrize(("since", "until", "sentence"), [(1, 2, "is not valid yet"), (-2, -1, "has expired")])
 def test_a_wrong_clock_is_told_from_a_stranger(
     authority: Authority,
     tmp_path: Path,
-    context: ssl.SSLContext,
+    network: Network,
     since: int,
     until: int,
     sentence: str,
@@ -140,22 +141,22 @@ def test_a_wrong_clock_is_told_from_a_stranger(
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     pem = authority.write_server(tmp_path, "localhost", since=now + since * day, until=now + until * day)
     with EstServer(authority, pem) as server, pytest.raises(ClockWrong, match=sentence) as refused:
-        get(server.url, context)
+        get(server.url, network)
     assert f"{now:%Y-%m-%d}" in refused.value.cause
     assert "timedatectl" in refused.value.cure
 
 
-def test_a_server_that_ends_the_handshake(raw_server: socket.socket, context: ssl.SSLContext) -> None:
+def test_a_server_that_ends_the_handshake(raw_server: socket.socket, network: Network) -> None:
     with pytest.raises(HungUp):
-        get(answer_with(raw_server, b""), context)
+        get(answer_with(raw_server, b""), network)
 
 
-def test_a_port_that_speaks_no_tls(raw_server: socket.socket, context: ssl.SSLContext) -> None:
+def test_a_port_that_speaks_no_tls(raw_server: socket.socket, network: Network) -> None:
     with pytest.raises(HungUp, match="does not speak TLS"):
-        get(answer_with(raw_server, b"HTTP/1.1 400 Bad Request\r\n\r\n"), context)
+        get(answer_with(raw_server, b"HTTP/1.1 400 Bad Request\r\n\r\n"), network)
 
 
-def test_a_tls_server_that_speaks_no_http(pki: Path, context: ssl.SSLContext, raw_server: socket.socket) -> None:
+def test_a_tls_server_that_speaks_no_http(pki: Path, network: Network, raw_server: socket.socket) -> None:
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_context.load_cert_chain(pki / "localhost.pem")
 
@@ -167,24 +168,20 @@ def test_a_tls_server_that_speaks_no_http(pki: Path, context: ssl.SSLContext, ra
 
     threading.Thread(target=serve, daemon=True).start()
     with pytest.raises(UnexpectedReply, match="not HTTP"):
-        get(f"https://localhost:{raw_server.getsockname()[1]}/", context)
+        get(f"https://localhost:{raw_server.getsockname()[1]}/", network)
 
 
-def test_a_proxy_that_refuses(
-    raw_server: socket.socket, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_that_refuses(raw_server: socket.socket, network: Network) -> None:
     port = raw_server.getsockname()[1]
     answer_with(raw_server, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-    monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@127.0.0.1:{port}")
+    network = replace(network, proxy=Proxy.parse(f"http://user:pass-word@127.0.0.1:{port}"))
 
     with pytest.raises(ProxyFailed, match="407 Proxy Authentication Required") as refused:
-        get("https://cloud.example/", context)
+        get("https://cloud.example/", network)
     assert "pass-word" not in refused.value.cause + refused.value.cure
 
 
-def test_a_proxy_is_used_and_no_proxy_is_honoured(
-    est: EstServer, raw_server: socket.socket, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_is_used_and_no_proxy_is_honoured(est: EstServer, raw_server: socket.socket, network: Network) -> None:
     asked: list[bytes] = []
 
     def proxy() -> None:
@@ -199,16 +196,15 @@ def test_a_proxy_is_used_and_no_proxy_is_honoured(
     done = threading.Event()
     thread = threading.Thread(target=proxy, daemon=True)
     thread.start()
-    monkeypatch.setenv("https_proxy", f"127.0.0.1:{raw_server.getsockname()[1]}")
+    network = replace(network, proxy=Proxy.parse(f"127.0.0.1:{raw_server.getsockname()[1]}"))
 
-    assert get(est.url + "/configuration", context).status == 200
+    assert get(est.url + "/configuration", network).status == 200
     done.set()
     thread.join()
     assert asked[0].startswith(f"CONNECT localhost:{est.port} ".encode())
 
     raw_server.close()
-    monkeypatch.setenv("no_proxy", "localhost")
-    assert get(est.url + "/configuration", context).status == 200
+    assert get(est.url + "/configuration", replace(network, no_proxy="localhost")).status == 200
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
@@ -220,7 +216,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         pass
 
 
-def test_ipv6(authority: Authority, pki: Path, tmp_path: Path, context: ssl.SSLContext) -> None:
+def test_ipv6(authority: Authority, pki: Path, tmp_path: Path, network: Network) -> None:
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_context.load_cert_chain(authority.write_server(tmp_path, "::1"))
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
@@ -232,7 +228,7 @@ def test_ipv6(authority: Authority, pki: Path, tmp_path: Path, context: ssl.SSLC
                 secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
         threading.Thread(target=serve, daemon=True).start()
-        assert get(f"https://[::1]:{server.getsockname()[1]}/", context).status == 204
+        assert get(f"https://[::1]:{server.getsockname()[1]}/", network).status == 204
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
