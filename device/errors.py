@@ -22,7 +22,7 @@ EXIT_CODES = (
     (12, "certificate missing, expired, or not for the key in the HSM"),
     (13, "nothing done: the certificate is not due for renewal"),
     (14, "another zymkey-iot is running on this device"),
-    (15, "new certificate in use, but a hook in on-renew.d failed"),
+    (15, "new certificate in use, but a hook in on-renew.d failed or cannot be run; the next check runs it again"),
     (16, "doctor: warnings, but no check failed"),
     (130, "interrupted"),
 )

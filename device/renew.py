@@ -5,9 +5,9 @@ import hashlib
 
 from .certificate import DeviceCertificate, now
 from .device import Device
-from .errors import Pending, UsageError
+from .errors import DeviceError, HookFailed, Pending, UsageError
 from .hooks import run_pending_hooks
-from .kept import check_is_for, find_candidate, read_certificate
+from .kept import check_is_for, find_candidate, find_certificate, read_certificate
 from .keys import DeviceKey
 from .network import Network
 from .report import Report
@@ -28,6 +28,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
 
     Raises:
         DeviceError: what failed, and what to do. The old certificate stays in use.
+        HookFailed: the renewal went well, or was not due; a hook is left to run.
     """
     if settings.url is None:
         raise UsageError(
@@ -35,26 +36,48 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         )
     state = StateFolder(settings.state)
     with state.locked():
-        current = read_certificate(state)
-        key = open_device_key(settings, report)
-        check_is_for(current, key)
-        run_pending_hooks(state, settings, current, report)
+        try:
+            renewed, in_use = _renew(state, settings, report, if_due=if_due)
+        except DeviceError:
+            _tell_late_hooks(state, settings, report)
+            raise
+        # Last, because no hook may keep a renewal from happening.
+        run_pending_hooks(state, settings, in_use, report)
+        return renewed
 
-        candidate = untried_candidate(state, key, current)
-        if candidate is None and if_due and now() < renewal_time(current, key):
-            return None
-        network = Network.from_settings(settings)
-        if candidate is None:
-            candidate = request_new_certificate(state, key, settings, network, report, current)
-        if candidate.der == current.der:
-            state.drop_candidate()
-            return None
-        configuration = configure(state, settings, network, report, refresh=True)
-        device = Device(settings, configuration, candidate, key, network)
-        prove_over_https(device, report, give_up_after=SETTLING_TIME)
-        keep(state, candidate, report)
-        run_pending_hooks(state, settings, candidate, report)
-        return candidate
+
+def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> None:
+    """Run the hooks of an earlier renewal although this one failed. Its error matters more than theirs."""
+    certificate = find_certificate(state)
+    if certificate is None:
+        return
+    try:
+        run_pending_hooks(state, settings, certificate, report)
+    except HookFailed as failure:
+        report.warn(failure.cause)
+
+
+def _renew(
+    state: StateFolder, settings: Settings, report: Report, *, if_due: bool
+) -> tuple[DeviceCertificate | None, DeviceCertificate]:
+    """The new certificate or None, and the one that is in use afterwards."""
+    current = read_certificate(state)
+    key = open_device_key(settings, report)
+    check_is_for(current, key)
+    candidate = untried_candidate(state, key, current)
+    if candidate is None and if_due and now() < renewal_time(current, key):
+        return None, current
+    network = Network.from_settings(settings)
+    if candidate is None:
+        candidate = request_new_certificate(state, key, settings, network, report, current)
+    if candidate.der == current.der:
+        state.drop_candidate()
+        return None, current
+    configuration = configure(state, settings, network, report, refresh=True)
+    device = Device(settings, configuration, candidate, key, network)
+    prove_over_https(device, report, give_up_after=SETTLING_TIME)
+    keep(state, candidate, report)
+    return candidate, candidate
 
 
 def request_new_certificate(

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,15 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path}: {os.strerror(number)}.", cure="use a folder that can be written: --state DIR")
 
 
+def _lock_error(path: Path, error: OSError) -> StorageError:
+    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+        return StorageError(
+            f"the file system of {path} cannot lock files ({os.strerror(error.errno)}).",
+            cure="use a state folder on a local file system, such as ext4: --state DIR",
+        )
+    return _storage_error(path, error)
+
+
 def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
     """Replace the content of ``path`` with ``data``, wholly or not at all, also across a power cut.
 
@@ -78,7 +87,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that fails, that may fail too, and the first error says more
+            temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
 
@@ -131,6 +141,8 @@ class StateFolder:
                     f"another zymkey-iot is running with the state folder {self.path}.",
                     cure="wait until it has ended; if it is the service: systemctl status 'zymkey-iot*'",
                 ) from None
+            except OSError as error:
+                raise _lock_error(self.path, error) from None
             self._sweep()
             yield
         finally:

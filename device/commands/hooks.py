@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     state = StateFolder(settings.state)
     with state.locked():
         pending = state.hooks_are_pending()
-        run_pending_hooks(state, settings, read_certificate(state), report)
+        if pending:
+            run_pending_hooks(state, settings, read_certificate(state), report)
     report.conclude("The hooks have run." if pending else "Nothing to do: no hook has to run.", ran=pending)
     return 0

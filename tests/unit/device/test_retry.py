@@ -3,7 +3,7 @@
 import pytest
 
 from device.errors import Busy, DeviceError, EnrollmentRefused, Pending
-from device.retry import LAST_LIMIT, retry
+from device.retry import FIRST_LIMIT, LAST_LIMIT, LONGEST_RETRY_AFTER, Deadline, retry
 
 
 class Clock:
@@ -71,3 +71,31 @@ def test_what_will_not_go_away_is_not_tried_again() -> None:
 def test_no_patience_means_one_try() -> None:
     with pytest.raises(Busy):
         run([Busy("busy", retry_after=1)], give_up_after=0)
+
+
+@pytest.mark.parametrize("asked", [0, 0.0, -5, -1e300, float("-inf"), float("nan"), 0.01])
+def test_a_retry_after_that_is_none_makes_nobody_ask_without_a_pause(asked: float) -> None:
+    runs = [run([Busy("busy", retry_after=asked) for _ in range(9)], give_up_after=1e9).waits for _ in range(100)]
+
+    assert all(wait >= 0 for waits in runs for wait in waits)
+    assert max(waits[0] for waits in runs) <= FIRST_LIMIT
+    assert max(waits[8] for waits in runs) > FIRST_LIMIT * 20, "the waits grow"
+
+
+@pytest.mark.parametrize("asked", [1e9, 1e300, float("9" * 400), float("inf")])
+def test_no_server_puts_a_device_to_sleep_for_ever(asked: float) -> None:
+    (wait,) = run([Pending("not yet", retry_after=asked)], give_up_after=float("inf")).waits
+
+    assert LONGEST_RETRY_AFTER <= wait <= LONGEST_RETRY_AFTER * 1.1
+
+
+def test_a_deadline_is_one_for_all_that_happens_before_it() -> None:
+    clock = Clock()
+    deadline = Deadline(100, clock=clock)
+
+    assert (deadline.left(), deadline.left(20)) == (100, 20)
+    clock.sleep(90)
+    assert (deadline.left(), deadline.left(20)) == (10, 10)
+    clock.sleep(90)
+    assert deadline.left() == 0
+    assert Deadline(float("inf"), clock=clock).left(120) == 120

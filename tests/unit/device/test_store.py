@@ -1,6 +1,7 @@
 """Files that are whole or absent, owned as before, and storage that fails with a sentence."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -96,3 +97,27 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
         storage_errors(tmp_path),
     ):
         device.write(b"x")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_without_locks_has_its_sentence(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StorageError, match="cannot lock files") as refused, folder.locked():
+        pytest.fail("nothing is locked")
+    assert "--state DIR" in refused.value.cure
+
+
+def test_a_lock_that_fails_for_another_reason_has_its_sentence(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StorageError, match="the disk fails"), folder.locked():
+        pytest.fail("nothing is locked")
