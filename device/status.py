@@ -9,6 +9,7 @@ from .errors import DeviceError
 from .kept import find_candidate, read_certificate
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
+from .service.renewal import Renewal, planned_renewal
 from .settings import Settings
 from .store import StateFolder
 
@@ -24,6 +25,10 @@ class Status:
     key: DeviceKey | DeviceError
     untried: bool
     """Whether an interrupted run has left a newer certificate that was not tried yet."""
+
+    renewal: Renewal
+    hooks_wait: bool
+    """Whether hooks still have to run for the certificate in use."""
 
     @property
     def state(self) -> str:
@@ -52,6 +57,8 @@ class Status:
             "key": self.settings.key,
             "state": self.state,
             "untriedCertificate": self.untried,
+            "renewal": self.renewal.document(),
+            "hooksPending": self.hooks_wait,
         }
         if isinstance(self.key, DeviceError):
             document |= {"fingerprint": None, "keyError": self.key.cause}
@@ -87,7 +94,10 @@ class Status:
             ("issuer", certificate.x509.issuer.rfc4514_string()),
             ("valid", f"{certificate.not_before:%Y-%m-%d %H:%M} to {certificate.not_after:%Y-%m-%d %H:%M} UTC"),
             ("state", self._sentence(certificate)),
+            ("renewal", self.renewal.line()),
         ]
+        if self.hooks_wait:
+            lines.append(("hooks", "they have not run yet for this certificate. Try: sudo zymkey-iot hooks"))
         if self.untried:
             lines.append(("untried", f"a newer certificate was issued but not tried yet. Try: {BOOTSTRAP}"))
         return lines
@@ -103,7 +113,7 @@ class Status:
         if isinstance(self.key, DeviceError):
             return f"{self.state}, {days} days left"
         when = renewal_time(certificate, self.key)
-        return f"{self.state}, {days} days left; the timer renews it when it next runs after {when:%Y-%m-%d}"
+        return f"{self.state}, {days} days left; a renewal is due from {when:%Y-%m-%d} on"
 
 
 def read_status(settings: Settings) -> Status:
@@ -123,4 +133,11 @@ def read_status(settings: Settings) -> Status:
         key = open_key(settings)
     except DeviceError as error:
         key = error
-    return Status(settings, certificate, key, untried=find_candidate(state) is not None)
+    return Status(
+        settings,
+        certificate,
+        key,
+        untried=find_candidate(state) is not None,
+        renewal=planned_renewal(settings),
+        hooks_wait=state.hooks_are_pending(),
+    )

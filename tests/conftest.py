@@ -1,6 +1,10 @@
 """Of all tests."""
 
 import gc
+import os
+
+# This machine's systemd, if it runs one, is not the tests': its own commands then leave it alone, and so do ours.
+os.environ["SYSTEMD_OFFLINE"] = "1"
 
 
 def pytest_collection_finish() -> None:

@@ -57,11 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def tell_outcome(outcome: "Outcome", settings: "Settings", report: "Report") -> None:
-    """Print what the device has now."""
+    """Print what the device has now, and last what is missing for the certificate to be renewed."""
+    from ..service.renewal import Plan, planned_renewal
+
     certificate = outcome.certificate
+    renewal = planned_renewal(settings)
+    warning = "" if renewal.plan is Plan.SCHEDULED else "\n" + renewal.line()
     times = "once" if outcome.key.signatures == 1 else f"{outcome.key.signatures} times"
     report.conclude(
-        f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}. The key signed {times}.",
+        f"{outcome.name} is on AWS IoT, until {certificate.not_after:%Y-%m-%d}. The key signed {times}.{warning}",
         name=outcome.name,
         fingerprint=outcome.key.fingerprint,
         key=outcome.key.uri,
@@ -71,4 +75,5 @@ def tell_outcome(outcome: "Outcome", settings: "Settings", report: "Report") -> 
         endpoint=outcome.configuration.data_endpoint,
         enrolled=outcome.enrolled,
         signatures=outcome.key.signatures,
+        renewal=renewal.document(),
     )

@@ -121,6 +121,13 @@ CHECKS = (
         "the IoT policy allows this device to publish to its own topic",
         needs="certificate-accepted",
     ),
+    _check(
+        "renewal",
+        "renewal",
+        "systemd renews the certificate, the last renewal run did not fail, and no hook waits",
+        needs="python",
+        after="slot clock certificate",
+    ),
 )
 
 BY_ID = {check.id: check for check in CHECKS}

@@ -42,6 +42,7 @@ def install(*, root: Path, command: Path, key: str, groups: Sequence[str] | None
         StorageError: a file cannot be written.
     """
     systemd = Systemd(root)
+    systemd.check_installed()
     _check_rights(root)
     if groups is None:
         groups = groups_for(key, existing_groups(root))
@@ -66,6 +67,7 @@ def install(*, root: Path, command: Path, key: str, groups: Sequence[str] | None
 def uninstall(*, root: Path, say: Say) -> None:
     """Stop, disable, remove the files. The certificate, the user and the hooks stay."""
     systemd = Systemd(root)
+    systemd.check_installed()
     _check_rights(root)
     present = [path for path in _FILES if _under(root, path).exists()]
     if not present:
@@ -87,6 +89,7 @@ def uninstall(*, root: Path, say: Say) -> None:
 def status(*, root: Path) -> list[UnitState]:
     """The state of each unit."""
     systemd = Systemd(root)
+    systemd.check_installed()
     return [
         UnitState(
             name=name,

@@ -1,25 +1,40 @@
 """systemd's own commands, on this machine or on the files of another system (``--root``)."""
 
-import shutil
-import subprocess
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
 
+# sd_booted(3). With SYSTEMD_OFFLINE=1, systemd's own commands do not talk to the manager either (systemd's
+# ENVIRONMENT.md).
 _BOOTED = Path("/run/systemd/system")
+
+# In seconds. A manager that is busy with a boot answers late.
+_TIMEOUT = 30
 
 
 class Systemd:
     """``root`` is ``/``, or a folder with the files of a system that is not running."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
+        self.is_running = root == Path("/") and _BOOTED.is_dir() and os.environ.get("SYSTEMD_OFFLINE") != "1"
+
+    def check_installed(self) -> None:
+        """Check that there is a systemd, which need not run.
+
+        Raises:
+            UsageError: there is none.
+        """
+        # Imported here: status and bootstrap make this object too, where no systemd runs.
+        import shutil
+
         if shutil.which("systemctl") is None:
             raise UsageError(
                 "this system has no systemd.",
                 cure="run zymkey-iot bootstrap once, and zymkey-iot renew --if-due every day, from cron for example",
             )
-        self._root = root
-        self.is_running = root == Path("/") and _BOOTED.is_dir()
 
     def make_users(self, file: str) -> None:
         """Make the users and group memberships of a sysusers.d file."""
@@ -51,19 +66,48 @@ class Systemd:
         """``active``, ``inactive``, ``failed``, …; ``not running here`` for the files of another system."""
         return self._ask("is-active", unit) if self.is_running else "not running here"
 
+    def show(self, *units: str, properties: Sequence[str]) -> list[dict[str, str]]:
+        """These properties of each unit, as systemd has loaded it: drop-ins and changes by hand are in them.
+
+        Raises:
+            UsageError: systemd does not answer.
+        """
+        output = self._run("systemctl", "show", f"--property={','.join(properties)}", *units)
+        blocks = output.strip("\n").split("\n\n")
+        return [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
+
     def _ask(self, question: str, unit: str) -> str:
+        """The answer of a command that also answers by its exit code."""
+        import subprocess
+
         done = subprocess.run(
             ["systemctl", *self._root_option(), question, unit], capture_output=True, text=True, check=False
         )
         return done.stdout.strip()
 
-    def _run(self, command: str, *arguments: str) -> None:
-        done = subprocess.run([command, *self._root_option(), *arguments], capture_output=True, text=True, check=False)
+    def _run(self, command: str, *arguments: str) -> str:
+        import subprocess
+
+        try:
+            done = subprocess.run(
+                [command, *self._root_option(), *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise UsageError(f"there is no {command} command.") from None
+        except subprocess.TimeoutExpired:
+            raise UsageError(f"{command} did not end within {_TIMEOUT} s.", cure="see why: journalctl -xe") from None
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().partition("\n")[0].rstrip(".")
             raise UsageError(
                 f"{command} {' '.join(arguments)} failed: {said}.", cure="see why: systemctl status, journalctl -xe"
             )
+        return done.stdout
 
     def _root_option(self) -> list[str]:
         return [] if self._root == Path("/") else [f"--root={self._root}"]

@@ -8,6 +8,9 @@ SYSTEM_UNITS = PurePosixPath("/etc/systemd/system")
 USERS = PurePosixPath("/etc/sysusers.d/zymkey-iot.conf")
 HOOKS = PurePosixPath("/etc/zymkey-iot/on-renew.d")
 
+# How the units name what a service cannot find by itself: the variables that ``settings`` reads.
+STATE_VARIABLE, KEY_VARIABLE, ON_RENEW_VARIABLE = "ZYMKEY_IOT_STATE", "ZYMKEY_IOT_KEY", "ZYMKEY_IOT_ON_RENEW"
+
 BOOTSTRAP, RENEW, TIMER = "zymkey-iot-bootstrap.service", "zymkey-iot-renew.service", "zymkey-iot-renew.timer"
 ENABLED = (BOOTSTRAP, TIMER)
 

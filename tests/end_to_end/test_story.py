@@ -169,7 +169,7 @@ def test_two_bootstraps_at_once_end_with_one_certificate(
     assert cloud.certificates_of(pi.name) == {pi.certificate_id: "ACTIVE"}
     shown = fleet("show", pi.name, "--json").json
     assert [each["state"] for each in shown["certificates"]] == ["active"]
-    assert pi.zymkey_iot("bootstrap").out.endswith("The key signed once.\n")
+    assert pi.zymkey_iot("bootstrap").out.splitlines()[-2].endswith("The key signed once.")
 
 
 @EACH_ISSUER

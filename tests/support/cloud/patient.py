@@ -87,6 +87,7 @@ def bootstrapped(sandbox: Any, folder: Path) -> Patient:
         "ZYMKEY_IOT_NAME": name,
         "ZYMKEY_IOT_STATE": str(folder / "state"),
         "LC_ALL": "C.UTF-8",
+        "SYSTEMD_OFFLINE": "1",
     }
     patient = Patient(folder, environment, sandbox, certificate_id="")
     fingerprint = json_of(patient.run("key", "--json"))["fingerprint"]
