@@ -197,7 +197,7 @@ def test_a_users_renewal_leaves_the_hooks_to_their_owner(pi: Pi, tmp_path: Path)
     first, second = pi.run("hooks"), pi.run("hooks")
 
     assert bootstrapped.returncode == 0, bootstrapped.stderr
-    assert "has to run its hooks: zymkey-iot hooks" in bootstrapped.stdout
+    assert "has to run its hooks: sudo zymkey-iot hooks" in bootstrapped.stdout
     assert not before
     assert first.stdout.endswith("The hooks have run.\n")
     assert second.stdout == "Nothing to do: no hook has to run.\n"
