@@ -4,7 +4,7 @@ Every step can be repeated. A run that is killed at any point leaves the old cer
 run continues from there: the key is the identity, so the cloud answers a repeated request with the same certificate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import kept
 from .certificate import DeviceCertificate, now
@@ -13,11 +13,22 @@ from .device import Device
 from .errors import UsageError
 from .factory_certificate import factory_certificate
 from .hooks import run_pending_hooks
+from .kept_settings import is_same_device
 from .keys import DeviceKey
-from .network import Network
 from .report import Report
+from .retry import Deadline
 from .settings import Settings
-from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prove_over_https, prove_over_mqtt
+from .steps import (
+    SETTLING_TIME,
+    Run,
+    configure,
+    enroll,
+    keep,
+    open_device_key,
+    prove_over_https,
+    prove_over_mqtt,
+    trial,
+)
 from .store import StateFolder
 
 
@@ -47,45 +58,53 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
             "the enrollment URL is missing.",
             cure="run the command that zymkey-fleet invite has printed: zymkey-iot bootstrap https://…",
         )
-    state = StateFolder(settings.state)
+    state, deadline = StateFolder(settings.state), Deadline(settings.give_up_after)
     with state.locked():
         key = open_device_key(settings, report, create=True)
-        network = Network.from_settings(settings)
-        from_factory, settings = factory_certificate(settings, key, report)
+        outcome = establish(Run(settings, state, key, report, deadline), mqtt=mqtt)
+        run_pending_hooks(state, replace(settings, name=outcome.name), outcome.certificate, report)
+    return outcome
 
-        certificate = usable_certificate(state, key, settings, from_factory)
-        enrolled = certificate is None
-        if certificate is None:
-            certificate = enroll(state, key, settings, network, report)
-        untried = state.certificate() != certificate.pem
-        if untried and certificate is from_factory:
-            add_candidate(state, settings, certificate)
-        configuration = configure(state, settings, network, report, refresh=untried)
 
-        device = Device(settings, configuration, certificate, key, network)
+def establish(run: Run, *, mqtt: bool = False) -> Outcome:
+    """Have a certificate of this key, this name and this fleet in use, whatever the state folder holds.
+
+    Raises:
+        DeviceError: what failed, and what to do. What was in use stays in use.
+    """
+    from_factory, settings = factory_certificate(run.settings, run.key, run.report)
+    run = replace(run, settings=settings)
+    certificate = usable_certificate(run, from_factory)
+    enrolled = certificate is None
+    if certificate is None:
+        certificate = enroll(run)
+    untried = run.state.certificate() != certificate.pem
+    if untried and certificate is from_factory:
+        # From here on ``bootstrap`` and ``wait`` need no arguments.
+        run.state.keep_candidate(run.candidate(certificate))
+    with trial(run, certificate):
+        configuration, document = configure(run, refresh=untried)
+        device = Device(settings, configuration, certificate, run.key, run.network)
         signed_elsewhere = certificate is from_factory or configuration.issuer == EXTERNAL_ISSUER
         if untried and not enrolled and signed_elsewhere:
             # Imported here: few devices come with a certificate, and these need it once.
             from .first_connection import prove_first_connection
 
-            device = prove_first_connection(device, state, report)
+            device = prove_first_connection(device, run)
         else:
-            prove_over_https(device, report, give_up_after=SETTLING_TIME if enrolled else 0)
+            prove_over_https(device, run, within=SETTLING_TIME if enrolled or untried else 0)
         if mqtt:
-            prove_over_mqtt(device, report)
-        keep(state, device.certificate, report)
-        run_pending_hooks(state, settings, device.certificate, report)
-    return Outcome(settings.name, key, device.certificate, configuration, enrolled)
+            prove_over_mqtt(device, run.report)
+    keep(run, device.certificate, document)
+    return Outcome(settings.name, run.key, device.certificate, configuration, enrolled)
 
 
-def usable_certificate(
-    state: StateFolder, key: DeviceKey, settings: Settings, from_factory: DeviceCertificate | None
-) -> DeviceCertificate | None:
+def usable_certificate(run: Run, from_factory: DeviceCertificate | None) -> DeviceCertificate | None:
     """A certificate that serves without a request to the cloud; None when there is none.
 
     It is the one from the factory until a later one has been issued, else a kept one that is not due for renewal.
     """
-    found = kept_certificates(state, key, settings)
+    found = kept_certificates(run)
     if from_factory is not None and all(
         each.not_after < from_factory.not_after or each == from_factory for each in found
     ):
@@ -93,27 +112,21 @@ def usable_certificate(
     return next((each for each in found if not each.is_due(now())), None)
 
 
-def kept_certificates(state: StateFolder, key: DeviceKey, settings: Settings) -> list[DeviceCertificate]:
+def kept_certificates(run: Run) -> list[DeviceCertificate]:
     """The kept certificates of this key, this name and this cloud. One that cannot be read counts as absent.
 
     One that was issued and not yet tried, by a run that was interrupted, comes first.
     """
-    last = state.device()
-    if (last.get("name", settings.name), last.get("url", settings.url)) != (settings.name, settings.url):
-        return []
+    state, settings = run.state, run.settings
+    candidate = state.candidate()
+    found = [
+        kept.find_candidate(state) if candidate is not None and is_same_device(candidate.device, settings) else None,
+        kept.find_certificate(state) if is_same_device(state.device(), settings) else None,
+    ]
     return [
         certificate
-        for certificate in (kept.find_candidate(state), kept.find_certificate(state))
+        for certificate in found
         if certificate is not None
-        and certificate.is_for(key.public_key())
+        and certificate.is_for(run.key.public_key())
         and certificate.common_name in (settings.name, None)
     ]
-
-
-def add_candidate(state: StateFolder, settings: Settings, certificate: DeviceCertificate) -> None:
-    """Write a certificate from the factory beside the one in use.
-
-    From here on ``bootstrap`` and ``wait`` need no arguments.
-    """
-    state.add_candidate(certificate.pem)
-    state.keep_device(name=settings.name, url=settings.url or "", key=settings.key)

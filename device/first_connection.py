@@ -9,12 +9,11 @@ refused, the connection that is dropped, and the publish that is accepted. The u
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature
 
-from . import est, retry
+from . import est
 from .certificate import DeviceCertificate
 from .configuration import EXTERNAL_ISSUER
 from .device import Device
@@ -29,8 +28,7 @@ from .errors import (
     UsageError,
 )
 from .report import Report
-from .steps import SETTLING_TIME, enroll, prove_over_https, publish_test_message, tell_wait
-from .store import StateFolder
+from .steps import SETTLING_TIME, Run, enroll, prove_over_https, publish_test_message
 from .upload import upload
 
 # Seconds for the fleet to act on AWS IoT's message: a function starts and makes six calls.
@@ -38,10 +36,8 @@ REGISTRATION_TIME = 20.0
 # Seconds until the first look. The fleet is never quicker, and each look costs a signature.
 FIRST_LOOK = 3.0
 
-Answer = TypeVar("Answer")
 
-
-def prove_first_connection(device: Device, state: StateFolder, report: Report) -> Device:
+def prove_first_connection(device: Device, run: Run) -> Device:
     """Have the certificate accepted, and prove it with a publish.
 
     Returns the device with the certificate that was accepted: this one, or one that the fleet issued in its place.
@@ -51,40 +47,40 @@ def prove_first_connection(device: Device, state: StateFolder, report: Report) -
         EnrollmentRefused: the fleet does not accept it from this device.
         Pending: the fleet does not accept it yet.
     """
-    refusal = _refusal(device, report, within=0)
+    refusal = _refusal(device, run, within=0)
     if refusal is None:
         return device
     try:
-        return _accepted(device, refusal, state, report)
+        return _accepted(device, refusal, run)
     except CertificateUnwanted:
         # If it stayed, the next bootstrap would find it here, and end in the same way.
-        state.drop_candidate()
+        run.state.drop_candidate()
         raise
 
 
-def _accepted(device: Device, refusal: DeviceError, state: StateFolder, report: Report) -> Device:
+def _accepted(device: Device, refusal: DeviceError, run: Run) -> Device:
     if device.configuration.issuer != EXTERNAL_ISSUER:
         raise _never_accepted(device, refusal)
-    authority = _authority(device, report)
+    authority = _authority(device, run)
     # A device with a token has a key that the fleet does not know yet, and a connection cannot show the token.
-    if device.settings.token is None and _is_dropped(device, authority, report):
-        report.note(
+    if device.settings.token is None and _is_dropped(device, authority, run.report):
+        run.report.note(
             "AWS IoT always drops the first connection with a new certificate: it registers the certificate, and the"
             " fleet activates it."
         )
-        time.sleep(FIRST_LOOK)
-        if _refusal(device, report, within=REGISTRATION_TIME - FIRST_LOOK) is None:
+        time.sleep(run.deadline.left(FIRST_LOOK))
+        if _refusal(device, run, within=REGISTRATION_TIME - FIRST_LOOK) is None:
             return device
-    device = _uploaded(device, state, report)
-    prove_over_https(device, report, give_up_after=SETTLING_TIME)
+    device = _uploaded(device, run)
+    prove_over_https(device, run, within=SETTLING_TIME)
     return device
 
 
-def _refusal(device: Device, report: Report, *, within: float) -> DeviceError | None:
+def _refusal(device: Device, run: Run, *, within: float) -> DeviceError | None:
     """Publish; None when AWS IoT accepts the message, else the refusal. Other failures are raised."""
-    with report.step("publish") as step:
+    with run.report.step("publish") as step:
         try:
-            publish_test_message(device, step, report, give_up_after=within)
+            publish_test_message(device, step, run, within=within)
         except (CertificateRefused, TopicDenied) as refusal:
             step.done = f"not yet: {refusal.cause}"
             return refusal
@@ -101,10 +97,10 @@ def _never_accepted(device: Device, refusal: DeviceError) -> DeviceError:
     )
 
 
-def _authority(device: Device, report: Report) -> DeviceCertificate:
+def _authority(device: Device, run: Run) -> DeviceCertificate:
     """The fleet's CA that signed the certificate, for the first connection to show. Asks the cloud."""
     url = device.settings.url or ""
-    authorities = _retried(device, report, lambda: est.ca_certificates(url, network=device.network))
+    authorities = run.retried(lambda: est.ca_certificates(url, network=device.network))
     for authority in authorities:
         if _has_signed(authority, device.certificate):
             return authority
@@ -145,13 +141,11 @@ def _is_dropped(device: Device, authority: DeviceCertificate, report: Report) ->
     return True
 
 
-def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
+def _uploaded(device: Device, run: Run) -> Device:
     """Upload the certificate to the fleet. If the fleet has had it before, and that did not help, enroll instead."""
     settings = device.settings
-    with report.step("upload") as step:
-        fresh = _retried(
-            device,
-            report,
+    with run.report.step("upload") as step:
+        fresh = run.retried(
             lambda: upload(
                 settings.url or "",
                 device.certificate,
@@ -167,9 +161,5 @@ def _uploaded(device: Device, state: StateFolder, report: Report) -> Device:
     if fresh:
         return device
     # Perhaps a renewal has superseded it, and its files are lost. If not, the fleet sends the same certificate.
-    certificate = enroll(state, device.key, settings, device.network, report)
+    certificate = enroll(run)
     return Device(settings, device.configuration, certificate, device.key, device.network)
-
-
-def _retried(device: Device, report: Report, operation: Callable[[], Answer]) -> Answer:
-    return retry.retry(operation, give_up_after=device.settings.give_up_after, on_wait=tell_wait(report))

@@ -54,7 +54,8 @@ def find_certificate(state: StateFolder) -> DeviceCertificate | None:
 
 def find_candidate(state: StateFolder) -> DeviceCertificate | None:
     """The certificate that was issued and not yet tried; None when there is none, or the file does not hold one."""
-    return _find(state.candidate(), state.candidate_path)
+    candidate = state.candidate()
+    return None if candidate is None else _find(candidate.certificate, state.candidate_path)
 
 
 def find_configuration(state: StateFolder) -> Configuration | None:
@@ -82,11 +83,16 @@ def check_is_for(certificate: DeviceCertificate, key: DeviceKey) -> None:
         CertificateUnusable: it is for another key.
     """
     if not certificate.is_for(key.public_key()):
-        raise CertificateUnusable(
-            f"the certificate is not for this device's key ({key.title()}): the HSM was swapped, or --key names another"
-            " slot.",
-            cure=f"use the old HSM or slot (--key); or, if this is a new device: {BOOTSTRAP} --name ANOTHER",
-        )
+        raise belongs_to_another_key(key)
+
+
+def belongs_to_another_key(key: DeviceKey) -> CertificateUnusable:
+    """The error of a certificate, or of a whole state folder, that is not ``key``'s."""
+    return CertificateUnusable(
+        f"the certificate is not for this device's key ({key.title()}): the HSM was swapped, this card is a copy of"
+        " another device's, or --key names another slot.",
+        cure=f"use the old HSM or slot (--key); or, if this is a new device: {BOOTSTRAP} --name ANOTHER",
+    )
 
 
 def check_is_valid(certificate: DeviceCertificate, time: datetime.datetime, *, clock: str = THIS_CLOCK) -> None:

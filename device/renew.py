@@ -3,16 +3,18 @@
 import datetime
 import hashlib
 
+from .bootstrap import establish
 from .certificate import DeviceCertificate, now
 from .device import Device
 from .errors import DeviceError, HookFailed, Pending, UsageError
 from .hooks import run_pending_hooks
-from .kept import check_is_for, find_candidate, find_certificate, read_certificate
+from .kept import belongs_to_another_key, find_candidate, find_certificate, find_configuration, read_certificate
+from .kept_settings import is_same_device
 from .keys import DeviceKey
-from .network import Network
 from .report import Report
+from .retry import Deadline
 from .settings import Settings
-from .steps import SETTLING_TIME, configure, enroll, keep, open_device_key, prove_over_https
+from .steps import SETTLING_TIME, Run, configure, enroll, keep, open_device_key, prove_over_https, trial
 from .store import StateFolder
 
 # A device asks within this fraction, one fourth, of the time that is left when its renewal becomes due.
@@ -34,16 +36,21 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         raise UsageError(
             "this device has no enrollment URL: it was never bootstrapped.", cure="zymkey-iot bootstrap https://…"
         )
-    state = StateFolder(settings.state)
+    state, deadline = StateFolder(settings.state), Deadline(settings.give_up_after)
     with state.locked():
+        if not state.device():
+            read_certificate(state)
+        run = Run(settings, state, open_device_key(settings, report), report, deadline)
+        before = find_certificate(state)
         try:
-            renewed, in_use = _renew(state, settings, report, if_due=if_due)
+            _renew(run, before, if_due=if_due)
         except DeviceError:
             _tell_late_hooks(state, settings, report)
             raise
+        in_use = read_certificate(state)
         # Last, because no hook may keep a renewal from happening.
         run_pending_hooks(state, settings, in_use, report)
-        return renewed
+        return None if before is not None and in_use.der == before.der else in_use
 
 
 def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> None:
@@ -57,44 +64,56 @@ def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> 
         report.warn(failure.cause)
 
 
-def _renew(
-    state: StateFolder, settings: Settings, report: Report, *, if_due: bool
-) -> tuple[DeviceCertificate | None, DeviceCertificate]:
-    """The new certificate or None, and the one that is in use afterwards."""
-    current = read_certificate(state)
-    key = open_device_key(settings, report)
-    check_is_for(current, key)
-    candidate = untried_candidate(state, key, current)
-    if candidate is None and if_due and now() < renewal_time(current, key):
-        return None, current
-    network = Network.from_settings(settings)
+def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None:
+    """Put a new certificate into use if one is due, or if what is kept cannot be used."""
+    if current is None or not current.is_for(run.key.public_key()):
+        _check_whose_name(run, current)
+        establish(run)
+        return
+    candidate = untried_candidate(run, current)
+    if candidate is None and if_due and now() < renewal_time(current, run.key):
+        if find_configuration(run.state) is None:
+            establish(run)
+        return
     if candidate is None:
-        candidate = request_new_certificate(state, key, settings, network, report, current)
+        candidate = request_new_certificate(run, current)
     if candidate.der == current.der:
-        state.drop_candidate()
-        return None, current
-    configuration = configure(state, settings, network, report, refresh=True)
-    device = Device(settings, configuration, candidate, key, network)
-    prove_over_https(device, report, give_up_after=SETTLING_TIME)
-    keep(state, candidate, report)
-    return candidate, candidate
+        run.state.drop_candidate()
+        return
+    with trial(run, candidate):
+        configuration, document = configure(run, refresh=True)
+        prove_over_https(
+            Device(run.settings, configuration, candidate, run.key, run.network), run, within=SETTLING_TIME
+        )
+    keep(run, candidate, document)
 
 
-def request_new_certificate(
-    state: StateFolder,
-    key: DeviceKey,
-    settings: Settings,
-    network: Network,
-    report: Report,
-    current: DeviceCertificate,
-) -> DeviceCertificate:
+def _check_whose_name(run: Run, current: DeviceCertificate | None) -> None:
+    """A card that was copied after its bootstrap is another device: it may enroll, but not under the first one's name.
+
+    Raises:
+        CertificateUnusable: the only name that is known belongs to another key.
+    """
+    known = run.state.device()
+    names = {known.get("name"), current and current.common_name}
+    if current is None and known.get("fingerprint", run.key.fingerprint) == run.key.fingerprint:
+        return
+    if run.settings.name in names:
+        raise belongs_to_another_key(run.key)
+    run.report.note(
+        f"what is kept here belongs to {known.get('name', 'another device')} and its key; this is another key, and gets"
+        f" a certificate of its own as {run.settings.name} ({run.settings.sources['name']})."
+    )
+
+
+def request_new_certificate(run: Run, current: DeviceCertificate) -> DeviceCertificate:
     """A certificate from the cloud.
 
     Raises:
         Pending: it has to be signed first. The old certificate stays in use.
     """
     try:
-        return enroll(state, key, settings, network, report, operation="simplereenroll")
+        return enroll(run, operation="simplereenroll")
     except Pending as pending:
         raise Pending(
             f"{pending.cause} The old certificate stays in use; it is valid until {current.not_after:%Y-%m-%d}.",
@@ -113,9 +132,11 @@ def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.dat
     return certificate.due_at + (certificate.not_after - certificate.due_at) / SPREAD * jitter
 
 
-def untried_candidate(state: StateFolder, key: DeviceKey, current: DeviceCertificate) -> DeviceCertificate | None:
-    """A certificate that an interrupted renewal left behind, if it is newer than the one in use."""
-    candidate = find_candidate(state)
-    if candidate is None or candidate.not_after <= current.not_after:
+def untried_candidate(run: Run, current: DeviceCertificate) -> DeviceCertificate | None:
+    """A certificate that an interrupted renewal left behind, if it is newer than the one in use, and not due itself."""
+    kept_candidate, candidate = run.state.candidate(), find_candidate(run.state)
+    if kept_candidate is None or candidate is None or not is_same_device(kept_candidate.device, run.settings):
         return None
-    return candidate if candidate.is_for(key.public_key()) else None
+    if candidate.not_after <= current.not_after or candidate.is_due(now()):
+        return None
+    return candidate if candidate.is_for(run.key.public_key()) else None

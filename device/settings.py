@@ -4,7 +4,7 @@
 2. environment variables
 3. /etc/zymkey-iot.toml
 4. /boot/firmware/zymkey-iot.toml, on the SD card's FAT partition, so that a card can be prepared on another computer
-5. device.json in the state folder, which holds what the last bootstrap used
+5. device.json in the state folder, which holds what the last bootstrap that worked has used
 
 The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
 ``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``proxy``, ``no-proxy``, ``give-up-after``,
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import kept_settings
 from .errors import UsageError
-from .store import StateFolder
 
 FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
 DEFAULT_STATE = Path("/var/lib/zymkey-iot")
@@ -65,8 +65,13 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     files: Sequence[Path] = FILES,
+    continuing: bool = False,
 ) -> Settings:
     """Read the settings from all places.
+
+    Args:
+        continuing: take those of a bootstrap that was begun and has not worked yet, if there is one, in place of the
+            last one's that worked.
 
     Raises:
         UsageError: a setting is not allowed. The error names it, and where it was found.
@@ -74,20 +79,22 @@ def load(
     environ = os.environ if environ is None else environ
     layers = [_options(arguments), _environment(environ), *(_file(path) for path in files)]
     state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
-    layers.append(_last_bootstrap(state[0]))
+    last = kept_settings.read(state[0], continuing=continuing)
+    url = _pick([*layers, last], "url", None, _url)
+    layers.append(last if "url" not in last or url[0] == last["url"][0] else kept_settings.for_another_fleet(last))
 
     values = {
         "state": state,
-        "url": _pick(layers, "url", None, _url),
+        "url": url,
         "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
         "certificate": _pick(layers, "certificate", None, Path),
         "key": _pick(layers, "key", (DEFAULT_KEY, "default"), str),
-        "ca_file": _pick(layers, "ca_file", None, Path),
-        "endpoint": _pick(layers, "endpoint", None, str),
-        "https_port": _pick(layers, "https_port", None, _port),
-        "mqtt_port": _pick(layers, "mqtt_port", None, _port),
+        "ca_file": _pick(layers, "ca_file", None, _or_none(Path)),
+        "endpoint": _pick(layers, "endpoint", None, _or_none(str)),
+        "https_port": _pick(layers, "https_port", None, _or_none(_port)),
+        "mqtt_port": _pick(layers, "mqtt_port", None, _or_none(_port)),
         "proxy": _pick(layers, "proxy", None, _proxy),
-        "no_proxy": _pick(layers, "no_proxy", None, str),
+        "no_proxy": _pick(layers, "no_proxy", None, _or_none(str)),
         "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
         "on_renew": _pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), Path),
         "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
@@ -178,15 +185,6 @@ def _file(path: Path) -> _Layer:
     return layer
 
 
-_KEPT = ("url", "name", "key", "proxy", "no_proxy")
-
-
-def _last_bootstrap(state: Path) -> _Layer:
-    folder = StateFolder(state)
-    known = {k: v for k, v in folder.device().items() if k in _KEPT and isinstance(v, str)}
-    return {setting: (value, str(folder.device_path)) for setting, value in known.items()}
-
-
 def _pick(
     layers: Sequence[_Layer], setting: str, default: tuple[Any, str] | None, parse: Callable[[Any], Any]
 ) -> tuple[Any, str]:
@@ -255,6 +253,11 @@ def _proxy(value: Any) -> str | None:
     from .proxy import Proxy
 
     return Proxy.parse(str(value)).url
+
+
+def _or_none(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An empty value means none, although a place further down has one; a bootstrap with it forgets that one."""
+    return lambda value: parse(value) if str(value).strip() else None
 
 
 def _tls(value: Any) -> str:

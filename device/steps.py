@@ -5,15 +5,20 @@ Each step prints one line, and each can be repeated.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
 
 from . import configuration as cloud
-from . import est, kept, retry
+from . import est, kept, kept_settings, retry
+from .candidate import Candidate
 from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .csr import make_csr
 from .device import Device
-from .errors import CertificateRefused, DeviceError, Pending, TopicDenied
+from .errors import Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
 from .keys import DeviceKey, open_key
 from .network import Network
 from .report import Report, Step
@@ -23,6 +28,10 @@ from .store import StateFolder
 # A policy that was attached a moment ago, or a certificate that was registered a moment ago, takes effect within
 # seconds, sometimes after a minute or more.
 SETTLING_TIME = 120.0
+# Errors of a trial that came from the right servers: the settings that led there are not to blame.
+_REACHED = (Busy, CertificateRefused, EnrollmentRefused, Pending, TopicDenied)
+
+Result = TypeVar("Result")
 
 
 def open_device_key(settings: Settings, report: Report, *, create: bool = False) -> DeviceKey:
@@ -36,66 +45,107 @@ def open_device_key(settings: Settings, report: Report, *, create: bool = False)
     return key
 
 
-def enroll(
-    state: StateFolder,
-    key: DeviceKey,
-    settings: Settings,
-    network: Network,
-    report: Report,
-    *,
-    operation: str = "simpleenroll",
-) -> DeviceCertificate:
+@dataclass(frozen=True)
+class Run:
+    """One run of bootstrap or renew: what its steps share. ``deadline`` bounds all of them, but not the hooks."""
+
+    settings: Settings
+    state: StateFolder
+    key: DeviceKey
+    report: Report
+    deadline: retry.Deadline
+
+    @cached_property
+    def network(self) -> Network:
+        """Made when it is needed: most runs of the timer find that nothing is due."""
+        return Network.from_settings(self.settings)
+
+    def retried(self, operation: Callable[[], Result]) -> Result:
+        """``operation``, tried again while its error is transient and there is time."""
+        return retry.retry(operation, give_up_after=self.deadline.left(), on_wait=tell_wait(self.report))
+
+    def candidate(self, certificate: DeviceCertificate | None, configuration: bytes | None = None) -> Candidate:
+        """What would be put into use together."""
+        device = kept_settings.document(self.settings, self.key.fingerprint)
+        return Candidate(
+            device=device, certificate=None if certificate is None else certificate.pem, configuration=configuration
+        )
+
+
+def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
     """Have a certificate issued, and write it beside the certificate in use. ``operation`` is as for ``est.enroll``."""
-    url = settings.url or ""
-    with report.step("request") as step:
+    settings, key = run.settings, run.key
+    with run.report.step("request") as step:
         csr = make_csr(key, settings.name)
         step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), signed by the {key.title()}"
 
     def ask() -> DeviceCertificate:
         try:
             return est.enroll(
-                url, csr, name=settings.name, token=settings.token, key=key, network=network, operation=operation
+                settings.url or "",
+                csr,
+                name=settings.name,
+                token=settings.token,
+                key=key,
+                network=run.network,
+                operation=operation,
             )
         except Pending:
             # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
-            state.keep_device(name=settings.name, url=url, key=settings.key)
+            waiting = run.candidate(None)
+            if not kept_settings.is_same(waiting.device, run.state.device()):
+                run.state.keep_candidate(waiting)
             raise
 
-    with report.step("enroll") as step:
-        certificate = retry.retry(ask, give_up_after=settings.give_up_after, on_wait=tell_wait(report))
-        state.keep_device(name=settings.name, url=url, key=settings.key)
-        state.add_candidate(certificate.pem)
+    with run.report.step("enroll") as step:
+        certificate = run.retried(ask)
+        run.state.keep_candidate(run.candidate(certificate))
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
     return certificate
 
 
-def configure(
-    state: StateFolder, settings: Settings, network: Network, report: Report, *, refresh: bool
-) -> Configuration:
-    """The kept configuration, or the cloud's when none is kept or ``refresh`` asks for it."""
-    configuration = None if refresh else kept.find_configuration(state)
-    if configuration is not None:
-        return configuration.as_set(settings)
-    with report.step("configure") as step:
-        fetched, document = retry.retry(
-            lambda: cloud.fetch(settings.url or "", network=network),
-            give_up_after=settings.give_up_after,
-            on_wait=tell_wait(report),
-        )
-        state.keep_configuration(document)
-        fetched = fetched.as_set(settings)
+def configure(run: Run, *, refresh: bool) -> tuple[Configuration, bytes]:
+    """The kept configuration, or the cloud's when none is kept or ``refresh`` asks for it; and its document.
+
+    The configuration has what the settings override; the document is as the cloud sent it.
+    """
+    kept_document = None if refresh else run.state.configuration()
+    configuration = None if kept_document is None else kept.find_configuration(run.state)
+    if kept_document is not None and configuration is not None:
+        return configuration.as_set(run.settings), kept_document
+    with run.report.step("configure") as step:
+        fetched, document = run.retried(lambda: cloud.fetch(run.settings.url or "", network=run.network))
+        fetched = fetched.as_set(run.settings)
         step.done = f"fleet {fetched.fleet}, data endpoint {fetched.data_endpoint}"
-    return fetched
+    return fetched, document
 
 
-def prove_over_https(device: Device, report: Report, *, give_up_after: float) -> None:
-    """Publish to the device's own topic. A new certificate or policy gets ``give_up_after`` seconds to take effect."""
-    with report.step("publish") as step:
-        publish_test_message(device, step, report, give_up_after=give_up_after)
+@contextmanager
+def trial(run: Run, certificate: DeviceCertificate) -> Iterator[None]:
+    """Prove a certificate. When that fails because no server was reached, the next run does not repeat the reason.
+
+    The certificate stays beside the one in use, without the settings that this run tried for the first time.
+    """
+    try:
+        yield
+    except _REACHED:
+        raise
+    except DeviceError:
+        candidate = run.state.candidate()
+        if candidate is not None and candidate.certificate == certificate.pem:
+            proved = kept_settings.proved_by_enrollment(candidate.device)
+            run.state.keep_candidate(replace(candidate, device=proved))
+        raise
 
 
-def publish_test_message(device: Device, step: Step, report: Report, *, give_up_after: float) -> None:
+def prove_over_https(device: Device, run: Run, *, within: float) -> None:
+    """Publish to the device's own topic. A new certificate or policy gets ``within`` seconds to take effect."""
+    with run.report.step("publish") as step:
+        publish_test_message(device, step, run, within=within)
+
+
+def publish_test_message(device: Device, step: Step, run: Run, *, within: float) -> None:
     """The publish itself, inside a step that the caller has begun."""
     topic = device.configuration.test_topic(device.topic("{device}"))
     if topic is None:
@@ -104,8 +154,8 @@ def publish_test_message(device: Device, step: Step, report: Report, *, give_up_
     publisher = device.https()
     retry.retry(
         lambda: publisher.publish(topic, test_message(device.settings.name)),
-        give_up_after=give_up_after,
-        on_wait=tell_wait(report),
+        give_up_after=run.deadline.left(within),
+        on_wait=tell_wait(run.report),
     )
     step.done = f"{topic}, over mutual TLS ({publisher.how})"
     step.facts = {"topic": topic, "how": publisher.how}
@@ -127,15 +177,20 @@ def test_message(name: str, event: str = "bootstrap") -> bytes:
     return json.dumps({"device": name, "event": event, "time": int(time.time())}).encode()
 
 
-def keep(state: StateFolder, certificate: DeviceCertificate, report: Report) -> None:
-    """Put the certificate that was proved into use. Changes nothing when it is in use already."""
-    if state.certificate() == certificate.pem:
-        if state.candidate() is not None:
-            state.drop_candidate()
+def keep(run: Run, certificate: DeviceCertificate, configuration: bytes) -> None:
+    """Put what was proved into use: certificate, configuration, and the settings. Changes nothing that is so already.
+
+    Args:
+        configuration: its document.
+    """
+    proved = run.candidate(certificate, configuration)
+    if run.state.in_use() == proved:
+        run.state.drop_candidate()
         return
-    with report.step("keep") as step:
-        state.promote_candidate()
-        step.done = str(state.certificate_path)
+    with run.report.step("keep") as step:
+        run.state.keep_candidate(proved)
+        run.state.promote_candidate()
+        step.done = str(run.state.certificate_path)
 
 
 def tell_wait(report: Report) -> Callable[[DeviceError, float], None]:

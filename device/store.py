@@ -1,112 +1,34 @@
 """The state folder: what the device keeps. A power cut during a write leaves the old file or the new one.
 
     certificate.pem       the certificate in use
-    certificate.pem.new   the candidate: a certificate that was issued and not yet tried
     configuration.json    the answer to GET /configuration
-    device.json           name, enrollment URL and key of the last bootstrap
+    device.json           what the last bootstrap that worked has used: URL, name, key, and how servers are reached
+    candidate.json        the candidate: the next three of these, while they are not tried; perhaps not complete yet
+    promotion.json        the candidate on its way into use
     on-renew.pending      exists while hooks still have to run for a new certificate
     lock                  held while a process changes something here
     key.pem               the software key of ``file:``, if that is used
 
 Every write goes to a temporary file beside its target; it is fsynced, then renamed, then the folder is fsynced.
+
+The first three are put into use together. The candidate is one file, and its new name, ``promotion.json``, is the
+moment from which all three are in use: reading looks there first, and whatever a power cut left to be copied into the
+three files is copied by the next process that takes the lock.
 """
 
-import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .cures import MAKE_ROOM
+from .candidate import Candidate
 from .errors import AlreadyRunning, StorageError
+from .storage import TEMPORARY_PREFIX, fsync_folder, give_to_owner, lock_error, storage_errors, write_atomically
 
-TEMPORARY_PREFIX = ".tmp-"
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into a sentence about ``path``.
-
-    Raises:
-        StorageError: in place of the OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise _storage_error(path, error) from None
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    number = error.errno or 0
-    if number == errno.EROFS:
-        return StorageError(
-            f"{path} is on a read-only file system.",
-            cure="mount the file system read-write, or use a state folder on another one: --state DIR",
-        )
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(f"the disk is full: {path} cannot be written.", cure=MAKE_ROOM)
-    if number in (errno.EACCES, errno.EPERM):
-        return StorageError(
-            f"this user may not use {path}.", cure="run it with sudo, or use a folder of this user: --state DIR"
-        )
-    if number == errno.EIO:
-        return StorageError(
-            f"the disk fails at {path}.", cure="see why: dmesg; SD cards wear out and have to be replaced"
-        )
-    return StorageError(f"{path}: {os.strerror(number)}.", cure="use a folder that can be written: --state DIR")
-
-
-def _lock_error(path: Path, error: OSError) -> StorageError:
-    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-        return StorageError(
-            f"the file system of {path} cannot lock files ({os.strerror(error.errno)}).",
-            cure="use a state folder on a local file system, such as ext4: --state DIR",
-        )
-    return _storage_error(path, error)
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
-    """Replace the content of ``path`` with ``data``, wholly or not at all, also across a power cut.
-
-    As root, give the file to the owner of its folder, so that a service's files stay the service's.
-
-    Raises:
-        OSError: nothing was changed.
-    """
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            _give_to_owner(file.fileno(), path.parent)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):  # on a disk that fails, that may fail too, and the first error says more
-            temporary.unlink(missing_ok=True)
-        raise
-    fsync_folder(path.parent)
-
-
-def _give_to_owner(descriptor: int, folder: Path) -> None:
-    """As root, give the file to the owner of ``folder``, so that a service can open what is in its folder."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Have renames in ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+_READABLE, _SECRET = 0o644, 0o600
 
 
 class StateFolder:
@@ -115,10 +37,13 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.certificate_path = path / "certificate.pem"
-        self.candidate_path = path / "certificate.pem.new"
         self.configuration_path = path / "configuration.json"
         self.device_path = path / "device.json"
+        self.candidate_path = path / "candidate.json"
+        self.promotion_path = path / "promotion.json"
         self.hooks_path = path / "on-renew.pending"
+        self._earlier_candidate_path = path / "certificate.pem.new"
+        """A release before this one wrote the candidate's certificate here, and its settings over device.json."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -133,7 +58,7 @@ class StateFolder:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with storage_errors(self.path):
-                _give_to_owner(lock, self.path)
+                give_to_owner(lock, self.path)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -142,8 +67,9 @@ class StateFolder:
                     cure="wait until it has ended; if it is the service: systemctl status 'zymkey-iot*'",
                 ) from None
             except OSError as error:
-                raise _lock_error(self.path, error) from None
+                raise lock_error(self.path, error) from None
             self._sweep()
+            self._finish_promotion()
             yield
         finally:
             os.close(lock)
@@ -167,25 +93,26 @@ class StateFolder:
 
     def certificate(self) -> bytes | None:
         """PEM of the certificate in use."""
-        return self._read(self.certificate_path)
-
-    def candidate(self) -> bytes | None:
-        """PEM of the candidate: a certificate that was issued and not yet tried."""
-        return self._read(self.candidate_path)
+        promoted = self._promoted()
+        return self._read(self.certificate_path) if promoted is None else promoted.certificate
 
     def configuration(self) -> bytes | None:
         """The configuration in JSON, as the cloud sent it."""
-        return self._read(self.configuration_path)
+        promoted = self._promoted()
+        return self._read(self.configuration_path) if promoted is None else promoted.configuration
 
-    def device(self) -> dict[str, Any]:
-        """``name``, ``url`` and ``key`` of the last bootstrap; empty before the first.
+    def device(self) -> Mapping[str, Any]:
+        """What the last bootstrap that worked has used (``kept_settings``); empty before the first.
 
         Raises:
             StorageError: the file cannot be read, or does not hold a JSON object.
         """
+        promoted = self._promoted()
+        if promoted is not None:
+            return promoted.device
         data = self._read(self.device_path)
         try:
-            document = json.loads(data) if data else {}
+            document = json.loads(data) if data is not None else {}
         except ValueError:
             document = None
         if not isinstance(document, dict):
@@ -195,39 +122,58 @@ class StateFolder:
             )
         return document
 
-    def add_candidate(self, pem: bytes) -> None:
-        self._write(self.candidate_path, pem)
+    def in_use(self) -> Candidate:
+        """All three that are in use, to be compared with a candidate."""
+        return Candidate(device=self.device(), certificate=self.certificate(), configuration=self.configuration())
+
+    def candidate(self) -> Candidate | None:
+        """What is not tried yet; None when there is nothing, or nothing whole."""
+        data = self._read(self.candidate_path)
+        if data is not None:
+            return Candidate.from_json(data)
+        pem = self._read(self._earlier_candidate_path)
+        return None if pem is None else Candidate(device=self.device(), certificate=pem)
+
+    def keep_candidate(self, candidate: Candidate) -> None:
+        self._write(self.candidate_path, candidate.to_json(), mode=_SECRET)
 
     def drop_candidate(self) -> None:
-        with storage_errors(self.candidate_path):
-            self.candidate_path.unlink(missing_ok=True)
-            fsync_folder(self.path)
+        for path in (self.candidate_path, self._earlier_candidate_path):
+            self._remove(path)
 
     def promote_candidate(self) -> None:
-        """Put the candidate into use.
-
-        Before that, note that the hooks have to run: a power cut in between must not leave a program with the old
-        certificate for ever.
-        """
-        self._write(self.hooks_path, b"")
-        with storage_errors(self.certificate_path):
-            self.candidate_path.replace(self.certificate_path)
+        """Put the candidate, which is complete, into use: from the rename on, whatever happens after it."""
+        with storage_errors(self.promotion_path):
+            self.candidate_path.replace(self.promotion_path)
             fsync_folder(self.path)
+        self._finish_promotion()
+
+    def _promoted(self) -> Candidate | None:
+        with storage_errors(self.promotion_path):
+            try:
+                return Candidate.from_json(self.promotion_path.read_bytes())
+            except (FileNotFoundError, PermissionError):
+                return None  # others than the owner may read the three files alone
+
+    def _finish_promotion(self) -> None:
+        """Copy what is in use already to where it belongs; also after a power cut, and again after another one."""
+        promoted = self._promoted()
+        if promoted is not None and promoted.certificate is not None and promoted.configuration is not None:
+            if self._read(self.certificate_path) != promoted.certificate:
+                # Before the certificate, because no program may be left with the old one for ever.
+                self._write(self.hooks_path, b"")
+            self._write(self.certificate_path, promoted.certificate)
+            self._write(self.configuration_path, promoted.configuration)
+            device = json.dumps(promoted.device, indent=2) + "\n"
+            self._write(self.device_path, device.encode(), mode=_SECRET if promoted.has_secret else _READABLE)
+            self._remove(self._earlier_candidate_path)
+        self._remove(self.promotion_path)
 
     def hooks_are_pending(self) -> bool:
         return self._read(self.hooks_path) is not None
 
     def hooks_are_done(self) -> None:
-        with storage_errors(self.hooks_path):
-            self.hooks_path.unlink(missing_ok=True)
-            fsync_folder(self.path)
-
-    def keep_configuration(self, document: bytes) -> None:
-        self._write(self.configuration_path, document)
-
-    def keep_device(self, *, name: str, url: str, key: str) -> None:
-        document = json.dumps({"name": name, "url": url, "key": key}, indent=2) + "\n"
-        self._write(self.device_path, document.encode())
+        self._remove(self.hooks_path)
 
     def _read(self, path: Path) -> bytes | None:
         with storage_errors(path):
@@ -236,9 +182,17 @@ class StateFolder:
             except FileNotFoundError:
                 return None
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes, *, mode: int = _READABLE) -> None:
         """Write, unless the file holds the same data already: a run that changes nothing touches no file."""
         if self._read(path) == data:
             return
         with storage_errors(path):
-            write_atomically(path, data, mode=0o644)
+            write_atomically(path, data, mode=mode)
+
+    def _remove(self, path: Path) -> None:
+        with storage_errors(path):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            fsync_folder(self.path)

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..settings import load
 
     report = Report(as_json=arguments.json)
-    settings = load(arguments)
+    settings = load(arguments, continuing=True)
     tell_outcome(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
     return 0
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ..errors import KeyUnavailable
-from ..store import storage_errors, write_atomically
+from ..storage import storage_errors, write_atomically
 from .command_line import CommandLineKey
 from .device_key import DeviceKey
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UsageError
-from ..store import storage_errors
+from ..storage import storage_errors
 from .systemctl import Systemd
 from .unit_files import BOOTSTRAP, ENABLED, HOOKS, RENEW, SYSTEM_UNITS, TIMER, USER, USERS, files, groups_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...cures import MAKE_ROOM
 from ...errors import StorageError
-from ...store import storage_errors
+from ...storage import storage_errors
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 

@@ -172,7 +172,7 @@ def test_a_certificate_that_fails_its_trial_does_not_replace_the_old_one(
 
     assert result.returncode == 8
     assert (pi.state / "certificate.pem").read_bytes() == old
-    assert (pi.state / "certificate.pem.new").exists()
+    assert (pi.state / "candidate.json").exists()
 
 
 def test_a_fresh_certificate_is_given_time_to_take_effect(pi: Pi, endpoint: DataEndpoint) -> None:

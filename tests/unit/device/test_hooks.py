@@ -158,7 +158,8 @@ def test_a_folder_that_cannot_be_read_stops_no_renewal(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("device.store._give_to_owner", lambda *_: None)
+    for module in ("storage", "store"):
+        monkeypatch.setattr(f"device.{module}.give_to_owner", lambda *_: None)
 
     done = zymkey_iot("renew", "--if-due")
 

@@ -60,10 +60,9 @@ def device(pi: Pi, preloaded: ForkServer) -> FragilePi:
 
 def assert_nothing_is_half(state: Path) -> None:
     """Every file that is ever read is whole."""
-    for name in ("certificate.pem", "certificate.pem.new"):
-        if (state / name).exists():
-            x509.load_pem_x509_certificate((state / name).read_bytes())
-    for name in ("device.json", "configuration.json"):
+    if (state / "certificate.pem").exists():
+        x509.load_pem_x509_certificate((state / "certificate.pem").read_bytes())
+    for name in ("device.json", "configuration.json", "candidate.json", "promotion.json"):
         if (state / name).exists():
             json.loads((state / name).read_text())
     if (state / "key.pem").exists():

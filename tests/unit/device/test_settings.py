@@ -1,6 +1,7 @@
 """Five places to look, the first wins, and what is wrong is said with where it was found."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def settings(
 def last_bootstrap(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "state")
     folder.path.mkdir()
-    folder.keep_device(name="from-state", url=URL + "/state", key="file:")
+    folder.device_path.write_text(json.dumps({"name": "from-state", "url": URL + "/state", "key": "file:"}))
 
 
 def test_the_order_is_options_environment_etc_boot_last_bootstrap(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_a_certificate_out_of_its_time(
 
 
 def test_a_newer_certificate_that_waits_for_its_trial(enrolled: Pi, zymkey_iot: Command) -> None:
-    StateFolder(enrolled.state).add_candidate((enrolled.state / "certificate.pem").read_bytes())
+    folder = StateFolder(enrolled.state)
+    folder.keep_candidate(folder.in_use())
 
     assert json.loads(zymkey_iot("status", "--json").stdout)["untriedCertificate"]
     assert "not tried yet" in zymkey_iot("status").stdout

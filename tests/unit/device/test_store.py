@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from device.candidate import Candidate
 from device.errors import AlreadyRunning, StorageError
-from device.store import TEMPORARY_PREFIX, StateFolder, storage_errors, write_atomically
+from device.storage import TEMPORARY_PREFIX, storage_errors, write_atomically
+from device.store import StateFolder
+
+OLD = Candidate(device={"name": "pi-7", "url": "https://old.example"}, certificate=b"old", configuration=b"{}")
+NEW = Candidate(device={"name": "pi-7", "url": "https://new.example"}, certificate=b"new", configuration=b"{ }")
 
 
 @pytest.fixture
@@ -20,12 +25,12 @@ def folder(tmp_path: Path) -> StateFolder:
 
 
 def test_the_same_content_again_touches_no_file(folder: StateFolder) -> None:
-    folder.keep_configuration(b"{}")
-    before = folder.configuration_path.stat()
+    folder.keep_candidate(OLD)
+    before = folder.candidate_path.stat()
 
-    folder.keep_configuration(b"{}")
+    folder.keep_candidate(OLD)
 
-    after = folder.configuration_path.stat()
+    after = folder.candidate_path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -40,17 +45,17 @@ def test_what_a_killed_process_left_is_swept_away(folder: StateFolder) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.keep_configuration(b"old")
+    folder.keep_candidate(OLD)
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="disk is full"):
-        folder.keep_configuration(b"new")
+        folder.keep_candidate(NEW)
 
-    assert folder.configuration_path.read_bytes() == b"old"
-    assert sorted(path.name for path in folder.path.iterdir()) == ["configuration.json", "lock"]
+    assert folder.candidate() == OLD
+    assert sorted(path.name for path in folder.path.iterdir()) == ["candidate.json", "lock"]
 
 
 def test_root_gives_files_to_the_owner_of_the_folder(folder: StateFolder) -> None:
@@ -58,9 +63,11 @@ def test_root_gives_files_to_the_owner_of_the_folder(folder: StateFolder) -> Non
         os.chown(folder.path, 12345, 12346)
     owner = folder.path.stat()
 
-    folder.keep_device(name="pi-7", url="https://x.example", key="zymkey:")
+    folder.keep_candidate(OLD)
+    folder.promote_candidate()
 
-    assert (folder.device_path.stat().st_uid, folder.device_path.stat().st_gid) == (owner.st_uid, owner.st_gid)
+    for path in folder.path.iterdir():
+        assert (path.stat().st_uid, path.stat().st_gid) == (owner.st_uid, owner.st_gid) or path.name == "lock"
 
 
 def test_only_one_holds_the_lock(folder: StateFolder) -> None:

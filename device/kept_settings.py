@@ -1,0 +1,104 @@
+"""What device.json keeps of the settings with which a bootstrap worked, so that no later run needs its options.
+
+It has the keys of the TOML files, and ``fingerprint``: the key that name and certificate belong to. A release before
+this one kept ``url``, ``name`` and ``key`` alone. Not kept are the place of the hooks, since the file belongs to the
+service's user and hooks may run as root, and what stands in /etc/zymkey-iot.toml, which is kept already, and where a
+line that is removed has to be gone.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .store import StateFolder
+
+IDENTITY = ("url", "name", "key")
+SERVERS = ("endpoint", "https_port", "mqtt_port")
+"""Settings of the fleet's data endpoint. Another fleet has another one."""
+
+NETWORK = ("ca_file", "proxy", "no_proxy")
+KEPT = (*IDENTITY, *NETWORK, *SERVERS, "tls")
+
+_UNTRIED_AT_ENROLLMENT = (*SERVERS, "tls")
+
+
+def document(settings: Any, fingerprint: str) -> dict[str, str | int]:
+    """What device.json keeps of ``Settings``. Paths are absolute, since a later run starts in another folder."""
+    kept: dict[str, str | int] = {}
+    for setting in KEPT:
+        value = getattr(settings, setting)
+        source = settings.sources[setting]
+        if value is None or (
+            setting not in IDENTITY and (value == "auto" or _is_settings_file(source, settings.state))
+        ):
+            continue
+        kept[_label(setting)] = value if isinstance(value, int) else str(value)
+    if "ca-file" in kept:
+        kept["ca-file"] = str(settings.ca_file.absolute())
+    kept["key"] = absolute_key(settings.key)
+    return {**kept, "fingerprint": fingerprint}
+
+
+def proved_by_enrollment(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the document without which there had been no answer to the enrollment."""
+    return {label: value for label, value in kept.items() if label not in map(_label, _UNTRIED_AT_ENROLLMENT)}
+
+
+def is_same_device(kept: Mapping[str, Any], settings: Any) -> bool:
+    """Whether the document is about the same name in the same fleet; an empty one contradicts nothing."""
+    return (kept.get("name", settings.name), kept.get("url", settings.url)) == (settings.name, settings.url)
+
+
+def is_same(kept: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents hold the same settings; a release before this one kept no fingerprint."""
+    return {**kept, "fingerprint": None} == {**other, "fingerprint": None}
+
+
+def read(state: Path, *, continuing: bool) -> dict[str, tuple[Any, str]]:
+    """The settings of the last bootstrap that worked, each with its source.
+
+    Args:
+        continuing: of the bootstrap that was begun and has not worked yet, if there is one.
+
+    Raises:
+        StorageError: the state folder cannot be read.
+    """
+    folder = StateFolder(state)
+    kept, source = folder.device(), folder.device_path
+    if continuing or not kept:
+        candidate = folder.candidate()
+        if candidate is not None and candidate.device:
+            kept, source = candidate.device, folder.candidate_path
+    found = {setting: kept.get(_label(setting)) for setting in KEPT}
+    return {
+        setting: (value, str(source))
+        for setting, value in found.items()
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
+
+
+def for_another_fleet(found: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+    """What ``read`` has found, without what is true of one fleet alone."""
+    return {setting: value for setting, value in found.items() if setting not in SERVERS}
+
+
+def absolute_key(uri: str) -> str:
+    """The key's URI with absolute paths in it."""
+    kind, _, rest = uri.partition(":")
+    if kind == "file" and rest:
+        return f"file:{Path(rest).absolute()}"
+    here = quote(str(Path.cwd()))
+    uri = re.sub(r"([?&]pin-source=(?:file:)?)(?!/|%2F|file:)", rf"\g<1>{here}/", uri, flags=re.IGNORECASE)
+    # A module without a slash is looked for where the system keeps its libraries.
+    return re.sub(r"([?&]module-path=)(?!/|%2F)(?=[^&]*(?:/|%2F))", rf"\g<1>{here}/", uri, flags=re.IGNORECASE)
+
+
+def _label(setting: str) -> str:
+    return setting.replace("_", "-")
+
+
+def _is_settings_file(source: str, state: Path) -> bool:
+    folder = StateFolder(state)
+    return source.startswith("/") and source not in (str(folder.device_path), str(folder.candidate_path))
