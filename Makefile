@@ -110,6 +110,20 @@ test-slow: test-setup ## What proves thoroughness alone, a minute: every positio
 	$(call say,Slow unit tests$(comma) and random examples in their thousands)
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
 
+.PHONY: mutants
+SAMPLE ?= 30
+SEED ?= 1
+mutants: test-setup build/mutants/.ready ## Mutation testing: change code, and see which change no test notices (SAMPLE=30 SEED=1)
+	$(call say,Mutation testing)
+	@build/mutants/bin/python -m tests.mutation --sample $(SAMPLE) --seed $(SEED)
+
+# An environment of its own: it brings much that nothing else needs.
+build/mutants/.ready: requirements/development.txt requirements/mutation.txt requirements/uv.txt
+	$(call say,Python packages for mutation testing into build/mutants)
+	@$(PYTHON) -m venv build/mutants
+	@$(BIN)/uv pip sync --quiet --python build/mutants/bin/python --require-hashes $^
+	@touch $@
+
 .PHONY: test
 test: test-setup ## Everything from nothing: lint, unit, template and end-to-end tests, two parts at a time
 	$(call say,All tests)
@@ -159,11 +173,11 @@ troubleshooting: test-setup ## Renew docs/troubleshooting.md: every fault is inj
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device device-tests functions operator recipe build clients uv node-22 node-24; do \
+	@cd requirements && for place in development device device-tests functions operator recipe build clients uv mutation node-22 node-24; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done
 
 .PHONY: clean
 clean: sandbox-stop ## Remove all that these targets made
-	@rm -rf build cdk.out $(VENV) node_modules
+	@rm -rf build mutants cdk.out $(VENV) node_modules
