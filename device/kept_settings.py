@@ -6,11 +6,9 @@ service's user and hooks may run as root, and what stands in /etc/zymkey-iot.tom
 line that is removed has to be gone.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from .store import StateFolder
 
@@ -37,7 +35,6 @@ def document(settings: Any, fingerprint: str) -> dict[str, str | int]:
         kept[_label(setting)] = value if isinstance(value, int) else str(value)
     if "ca-file" in kept:
         kept["ca-file"] = str(settings.ca_file.absolute())
-    kept["key"] = absolute_key(settings.key)
     return {**kept, "fingerprint": fingerprint}
 
 
@@ -82,17 +79,6 @@ def read(state: Path, *, continuing: bool) -> dict[str, tuple[Any, str]]:
 def for_another_fleet(found: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
     """What ``read`` has found, without what is true of one fleet alone."""
     return {setting: value for setting, value in found.items() if setting not in SERVERS}
-
-
-def absolute_key(uri: str) -> str:
-    """The key's URI with absolute paths in it."""
-    kind, _, rest = uri.partition(":")
-    if kind == "file" and rest:
-        return f"file:{Path(rest).absolute()}"
-    here = quote(str(Path.cwd()))
-    uri = re.sub(r"([?&]pin-source=(?:file:)?)(?!/|%2F|file:)", rf"\g<1>{here}/", uri, flags=re.IGNORECASE)
-    # A module without a slash is looked for where the system keeps its libraries.
-    return re.sub(r"([?&]module-path=)(?!/|%2F)(?=[^&]*(?:/|%2F))", rf"\g<1>{here}/", uri, flags=re.IGNORECASE)
 
 
 def _label(setting: str) -> str:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from . import kept_settings
 from .errors import UsageError
+from .home import absolute_key
 
 FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
 DEFAULT_STATE = Path("/var/lib/zymkey-iot")
@@ -66,20 +67,22 @@ def load(
     environ: Mapping[str, str] | None = None,
     files: Sequence[Path] = FILES,
     continuing: bool = False,
+    root: Path = Path("/"),
 ) -> Settings:
     """Read the settings from all places.
 
     Args:
         continuing: take those of a bootstrap that was begun and has not worked yet, if there is one, in place of the
             last one's that worked.
+        root: the folder with the files of the system to read the settings of; its paths are as that system has them.
 
     Raises:
         UsageError: a setting is not allowed. The error names it, and where it was found.
     """
     environ = os.environ if environ is None else environ
-    layers = [_options(arguments), _environment(environ), *(_file(path) for path in files)]
+    layers = [_options(arguments), _environment(environ), *(_file(under(root, path)) for path in files)]
     state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
-    last = kept_settings.read(state[0], continuing=continuing)
+    last = kept_settings.read(under(root, state[0]), continuing=continuing)
     url = _pick([*layers, last], "url", None, _url)
     layers.append(last if "url" not in last or url[0] == last["url"][0] else kept_settings.for_another_fleet(last))
 
@@ -88,7 +91,7 @@ def load(
         "url": url,
         "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
         "certificate": _pick(layers, "certificate", None, Path),
-        "key": _pick(layers, "key", (DEFAULT_KEY, "default"), str),
+        "key": _pick(layers, "key", (DEFAULT_KEY, "default"), lambda key: absolute_key(str(key))),
         "ca_file": _pick(layers, "ca_file", None, _or_none(Path)),
         "endpoint": _pick(layers, "endpoint", None, _or_none(str)),
         "https_port": _pick(layers, "https_port", None, _or_none(_port)),
@@ -98,12 +101,17 @@ def load(
         "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
         "on_renew": _pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), Path),
         "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
-        "token": _token(layers),
+        "token": _token(layers, root),
     }
     return Settings(
         **{setting: value for setting, (value, _) in values.items()},
         sources={setting: source for setting, (_, source) in values.items()},
     )
+
+
+def under(root: Path, path: Path) -> Path:
+    """Where the files below ``root`` have what their own system calls ``path``."""
+    return path if root == Path("/") else root / str(path).lstrip("/")
 
 
 # A layer is one of the five places: each setting with its raw value, and where exactly it was found.
@@ -200,7 +208,7 @@ def _pick(
         raise UsageError(f"{label} ({source}) is not allowed: {wrong}.") from None
 
 
-def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
+def _token(layers: Sequence[_Layer], root: Path) -> tuple[str | None, str]:
     """The token or, from the same layer, the file that holds it."""
     for layer in layers:
         if "token" in layer:
@@ -209,7 +217,7 @@ def _token(layers: Sequence[_Layer]) -> tuple[str | None, str]:
         if "token_file" in layer:
             path, source = layer["token_file"]
             try:
-                return _printable_token(Path(path).read_text(encoding="ascii"), str(path)), str(path)
+                return _printable_token(under(root, Path(path)).read_text(encoding="ascii"), str(path)), str(path)
             except OSError as error:
                 reason = os.strerror(error.errno or 0)
                 raise UsageError(

@@ -43,6 +43,21 @@ def test_the_order_is_options_environment_etc_boot_last_bootstrap(tmp_path: Path
     assert (everywhere.name, everywhere.sources["name"]) == ("given", "--name")
 
 
+def test_of_another_systems_files_its_own_settings_are_read(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "zymkey-iot.toml").write_text('state = "/data/device"\ntoken-file = "/etc/token"\n')
+    (etc / "token").write_text("Wm9k\n")
+    kept = StateFolder(tmp_path / "data" / "device")
+    kept.path.mkdir(parents=True)
+    kept.device_path.write_text(json.dumps({"name": "from-state", "url": URL, "key": "zymkey:slot=1"}))
+
+    found = load(argparse.Namespace(), environ={}, root=tmp_path)
+
+    assert (found.state, found.token, found.name) == (Path("/data/device"), "Wm9k", "from-state")
+    assert (found.url, found.key) == (URL, "zymkey:slot=1")
+
+
 def test_a_card_prepared_on_a_desk_says_everything(tmp_path: Path) -> None:
     card = f"""\ufeff
 url = "{URL}/.well-known/est/"
