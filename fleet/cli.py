@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import sys
+import warnings
 from collections.abc import Sequence
 
-from fleet.command_parser import add_commands
-from fleet.errors import EXIT_CODES, Defect, FleetError, Interrupted
-from fleet.output import print_error
-from fleet.stdout import unbroken_stdout
+from fleet.command_parser import SafeParser, add_commands
+from fleet.errors import EXIT_CODES, AnswerLost, Defect, FleetError, Interrupted, Refused
+from fleet.output import print_error, print_trace
+from fleet.stdout import unbroken_streams
 
 # In the order in which an operator meets them.
 COMMANDS = {
@@ -45,8 +47,24 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    with unbroken_stdout():
-        return _run(argv)
+    _keep_libraries_quiet()
+    with unbroken_streams() as output:
+        code = _run(argv)
+        output.flush()
+        if output.lost is None or code != 0:
+            return code
+        lost = AnswerLost(
+            f"The command has done its work, but its answer could not be written: {output.lost.strerror}.",
+            cure="make room where the output goes, and run the same command again",
+        )
+        print_error(lost, as_json=False)
+        return lost.exit_code
+
+
+def _keep_libraries_quiet() -> None:
+    """What libraries warn their users of is told by this command in its own words, or is none of the operator's."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -62,17 +80,28 @@ def _run(argv: Sequence[str] | None) -> int:
         failure = error
     except KeyboardInterrupt:
         failure = Interrupted()
+    except OSError as error:
+        # Files of its own choice, such as a temporary folder: what a user named is told where it is read or written.
+        failure = Refused(
+            f"This machine does not let the command work: {_said(error)}.",
+            cure="look after that file or disk, and run the same command again",
+        )
     except Exception as defect:  # noqa: BLE001 - a user never gets a stack trace
         failure = _located(defect)
     print_error(failure, as_json=arguments.json)
     return failure.exit_code
 
 
+def _said(error: OSError) -> str:
+    said = error.strerror or type(error).__name__
+    return said if error.filename is None else f"{said}: {str(error.filename)!r}"
+
+
 def _located(defect: Exception) -> Defect:
     import traceback
 
     if os.environ.get("ZYMKEY_FLEET_TRACEBACK"):
-        traceback.print_exception(defect)
+        print_trace(defect)
     frame = traceback.extract_tb(defect.__traceback__)[-1]
     return Defect(
         f"this is a defect: {type(defect).__name__} at {frame.filename}:{frame.lineno}.",
@@ -82,7 +111,7 @@ def _located(defect: Exception) -> Defect:
 
 def _parser() -> argparse.ArgumentParser:
     exit_codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES)
-    parser = argparse.ArgumentParser(
+    parser = SafeParser(
         prog="zymkey-fleet",
         description=DESCRIPTION,
         epilog=EPILOG.format(exit_codes=exit_codes),

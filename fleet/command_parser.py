@@ -8,7 +8,9 @@ import argparse
 from collections.abc import Mapping
 from importlib import import_module
 from keyword import iskeyword
-from typing import Any
+from typing import Any, NoReturn
+
+from fleet.text import printable
 
 
 def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, str], *, prefix: str) -> None:
@@ -25,7 +27,14 @@ def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, str], *
         )
 
 
-class CommandParser(argparse.ArgumentParser):
+class SafeParser(argparse.ArgumentParser):
+    """A parser whose usage errors are safe to print: argparse quotes words of the command line as they are."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+class CommandParser(SafeParser):
     """The parser of one command. ``zymkey-fleet --help`` must be instant, so it loads the module late."""
 
     def __init__(self, *args: Any, module: str, **keywords: Any) -> None:

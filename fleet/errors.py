@@ -3,8 +3,10 @@
 An error says what went wrong, in whose hands it is, and what to try next. The exit codes are part of the interface:
 ``EXIT_CODES`` is what ``zymkey-fleet --help`` prints, and what each class below refers to.
 
-Nothing is imported here: ``--help`` loads this module and must stay cheap.
+Nothing dear is imported here: ``--help`` loads this module and must stay cheap.
 """
+
+from fleet.redaction import redacted
 
 EXIT_CODES = (
     (0, "done"),
@@ -15,6 +17,7 @@ EXIT_CODES = (
     (5, "AWS does not permit it"),
     (6, "no answer, or too many requests: try again later"),
     (70, "a defect of this program"),
+    (74, "done, but the answer could not be written"),
     (130, "interrupted"),
 )
 
@@ -22,15 +25,16 @@ EXIT_CODES = (
 class FleetError(Exception):
     """A failure with a cause and a cure.
 
-    ``cause`` is a sentence. ``cure`` says what to try next, without a final period; it may be empty.
+    ``cause`` is a sentence. ``cure`` says what to try next, without a final period; it may be empty. Both may quote
+    what libraries and servers say: secrets that this process knows are taken out here.
     """
 
     exit_code = 1
 
     def __init__(self, cause: str, *, cure: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.cure = cure
+        self.cause = redacted(cause)
+        self.cure = redacted(cure)
+        super().__init__(self.cause)
 
     @property
     def kind(self) -> str:
@@ -84,6 +88,12 @@ class Defect(FleetError):
     """An exception that no part of this program expected."""
 
     exit_code = 70  # EX_SOFTWARE of BSD's sysexits.h, and far from the codes above, which may grow
+
+
+class AnswerLost(FleetError):
+    """The command did its work, and what it printed did not arrive."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h
 
 
 class Interrupted(FleetError):

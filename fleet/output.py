@@ -1,4 +1,7 @@
-"""How answers and errors look: aligned columns and sentences for people, JSON for programs."""
+"""How answers and errors look: aligned columns and sentences for people, JSON for programs.
+
+All that the command prints goes through here, where it is made safe for a terminal (``fleet.text``).
+"""
 
 import os
 import sys
@@ -7,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.errors import FleetError
+from fleet.redaction import redacted
+from fleet.text import printable
 
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 
@@ -16,7 +21,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> N
 
     The heads are bold on a terminal; nothing is coloured (https://no-color.org).
     """
-    lines = [[cell or "-" for cell in row] for row in [heads, *rows]]
+    lines = [[printable(cell or "-") for cell in row] for row in [heads, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -28,13 +33,25 @@ def print_record(record: Mapping[str, str | None]) -> None:
     width = max(map(len, record)) + 2
     for name, value in record.items():
         if value is not None:
-            print(f"{name + ':':{width}}{value}")
+            print_line(f"{name + ':':{width}}{value}")
+
+
+def print_line(text: str) -> None:
+    """Print one line on standard output, as soon as it is there."""
+    print(printable(text), flush=True)
+
+
+def print_pem(text: str) -> None:
+    """Print PEM, which has lines."""
+    for line in text.splitlines():
+        print_line(line)
 
 
 def print_json(value: Any) -> None:
+    """Print JSON in ASCII: its own escapes stand for whatever else a text has in it."""
     import json  # not at the top: --help does without it
 
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2, ensure_ascii=True))
 
 
 def print_error(error: FleetError, *, as_json: bool) -> None:
@@ -56,7 +73,15 @@ def print_error(error: FleetError, *, as_json: bool) -> None:
 
 def note(text: str) -> None:
     """Print a sentence for the person on standard error, so that the answer on standard output can be piped."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
+
+
+def print_trace(error: BaseException) -> None:
+    """Print a stack trace for the one who looks for a defect, without the secrets in it."""
+    import traceback
+
+    for line in redacted("".join(traceback.format_exception(error))).splitlines():
+        note(line)
 
 
 def iso(seconds: int | None) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.errors import Refused
 from fleet.files import read
+from fleet.redaction import keep_out
 
 VARIABLE = "ZYMKEY_FLEET_PASSPHRASE"
 
@@ -34,21 +35,26 @@ def passphrase(what: str, *, file: Path | None, variable: str = VARIABLE, repeat
     if file is not None:
         text = read(file, "passphrase file").split(b"\n")[0].rstrip(b"\r")
     elif variable in os.environ:
-        text = os.environ[variable].encode()
+        text = os.environb[variable.encode()]
     else:
         text = _typed(what, variable, repeat=repeat)
     if not text:
         raise Refused(f"The {what} is empty.", cure=_set(variable))
+    keep_out(text)
     return text
 
 
 def _typed(what: str, variable: str, *, repeat: bool) -> bytes:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise Refused(f"The {what} is needed, and there is no terminal to ask on.", cure=_set(variable))
-    typed = getpass.getpass(f"{what}: ")
-    if repeat and getpass.getpass(f"{what}, again: ") != typed:
+    try:
+        typed = getpass.getpass(f"{what}: ")
+        again = getpass.getpass(f"{what}, again: ") if repeat else typed
+    except EOFError:  # Ctrl-D
+        raise Refused(f"The {what} was not typed.", cure=_set(variable)) from None
+    if again != typed:
         raise Refused("The two entries differ.", cure="run the same command again, and type the same twice")
-    return typed.encode()
+    return typed.encode("utf-8", "surrogateescape")
 
 
 def _set(variable: str) -> str:

@@ -9,7 +9,7 @@ import time
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from fleet.public_key import fingerprint_of
 
 
@@ -42,6 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": arguments.name, "state": "allowed", "fingerprint": fingerprint, "command": command})
     else:
-        print(f"The key {fingerprint} may enroll as {arguments.name}:")
-        print(command)
+        print_line(f"The key {fingerprint} may enroll as {arguments.name}:")
+        print_line(command)
     return 0

@@ -9,7 +9,7 @@ import time
 from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json, device_name
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from pki.names import DEVICE_NAME_RULE
 
 
@@ -42,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": arguments.name, "state": "allowed", "fingerprint": arguments.fingerprint})
     else:
-        print(f"The key {arguments.fingerprint} may enroll as {arguments.name}.")
+        print_line(f"The key {arguments.fingerprint} may enroll as {arguments.name}.")
     return 0

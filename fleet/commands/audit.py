@@ -14,7 +14,7 @@ from fleet.audit.judgement import MEANINGS, Finding
 from fleet.audit.repair import repair
 from fleet.audit.survey import Survey
 from fleet.deployment import open_deployment
-from fleet.output import note, print_json, print_table
+from fleet.output import note, print_json, print_line, print_table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def _show(findings: list[Finding], fixed: list[bool], *, as_json: bool) -> None:
         print_json([_as_json(finding, fix) for finding, fix in zip(findings, fixed, strict=True)])
         return
     if not findings:
-        print("The ledger and AWS IoT agree.")
+        print_line("The ledger and AWS IoT agree.")
         return
     print_table(
         ["KIND", "DEVICE", "FIXED", "CERTIFICATE"],

@@ -11,7 +11,7 @@ from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import deactivate
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from ledger import CertificateState
 
 
@@ -39,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": device.name, "state": device.state, "deactivated": deactivated})
     else:
-        print(f"{device.name} is blocked; certificates switched off: {len(deactivated)}.")
+        print_line(f"{device.name} is blocked; certificates switched off: {len(deactivated)}.")
     return 0

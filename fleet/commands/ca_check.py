@@ -11,7 +11,7 @@ from fleet.arguments import add_account, add_examples, add_json
 from fleet.deployment import iot_client
 from fleet.errors import Refused
 from fleet.files import read
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from pki.certificate_authority_checks import (
     check_certificate_authority,
     check_verification_certificate,
@@ -55,5 +55,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"ok": True, "subject": subject})
     else:
-        print(f"AWS IoT would register the CA {subject!r}.")
+        print_line(f"AWS IoT would register the CA {subject!r}.")
     return 0

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from fleet.arguments import add_examples, add_json, positive
 from fleet.errors import Refused
 from fleet.files import write_public, write_secret
-from fleet.output import iso, print_json
+from fleet.output import iso, print_json, print_line
 from fleet.passphrase import add_passphrase, passphrase
 from pki.certificates import ca_certificate
 
@@ -51,6 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"certificate": str(certificate_file), "key": str(key_file), "notAfter": not_after})
     else:
-        print(f"{certificate_file}  the certificate, valid until {not_after}")
-        print(f"{key_file}  the key, encrypted; with this file and the passphrase anybody can let devices in")
+        print_line(f"{certificate_file}  the certificate, valid until {not_after}")
+        print_line(f"{key_file}  the key, encrypted; with this file and the passphrase anybody can let devices in")
     return 0

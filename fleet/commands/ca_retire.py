@@ -12,7 +12,7 @@ from cryptography import x509
 from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import Refused
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from ledger import Ledger, State
 from pki.fingerprint import certificate_id
 from pki.issuers import EXTERNAL
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": arguments.name, "certificateIds": retired, "retired": True})
     else:
-        print(f"The CA {arguments.name!r} is retired: AWS IoT registers no more of its certificates.")
+        print_line(f"The CA {arguments.name!r} is retired: AWS IoT registers no more of its certificates.")
     return 0
 
 

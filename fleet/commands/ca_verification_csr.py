@@ -16,7 +16,7 @@ from fleet.arguments import add_account, add_examples, add_json
 from fleet.ca_key import add_ca, has_ca, open_ca, refuse_unsuitable_ca
 from fleet.deployment import iot_client
 from fleet.files import write_public
-from fleet.output import note, print_json
+from fleet.output import note, print_json, print_pem
 from pki.certificates import verification_certificate
 from pki.names import common_name_only
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"registrationCode": code, kind: pem})
     elif arguments.out is None:
-        print(pem, end="")
+        print_pem(pem)
     return 0
 
 

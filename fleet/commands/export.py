@@ -9,7 +9,7 @@ from pathlib import Path
 from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.files import write_public
-from fleet.output import note, print_json
+from fleet.output import note, print_json, print_line
 from fleet.waiting import waiting_csrs
 
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(written)
         return 0
     for each in written:
-        print(each["file"])
+        print_line(str(each["file"]))
     if not written:
         note("No CSR waits for a signature.")
     return 0

@@ -10,7 +10,7 @@ import time
 from fleet.arguments import add_deployment, add_device, add_examples, add_json, duration
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import iso, note, print_json
+from fleet.output import iso, note, print_json, print_line
 from ledger.token import token_hash
 
 # 256 bits: no one can guess a token, however long it is valid.
@@ -54,5 +54,5 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"name": arguments.name, "token": token, "expires": iso(expires), "command": command})
     else:
         note(f"Run this on the Raspberry Pi before {iso(expires)}; it works once:")
-        print(command)
+        print_line(command)
     return 0

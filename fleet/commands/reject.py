@@ -9,7 +9,7 @@ import time
 from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"fingerprint": arguments.fingerprint, "rejected": True})
     else:
-        print(f"The key {arguments.fingerprint} is rejected.")
+        print_line(f"The key {arguments.fingerprint} is rejected.")
     return 0

@@ -9,7 +9,7 @@ import time
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": arguments.name, "removed": True})
     else:
-        print(f"{arguments.name} is removed; its name and its key are free.")
+        print_line(f"{arguments.name} is removed; its name and its key are free.")
     return 0

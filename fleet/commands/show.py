@@ -9,7 +9,7 @@ from typing import Any
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
-from fleet.output import iso, print_json, print_record, print_table
+from fleet.output import iso, print_json, print_line, print_record, print_table
 from ledger import Certificate, Device
 
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print_record(shown)
     if certificates:
-        print()
+        print_line("")
         print_table(
             ["CERTIFICATE", "STATE", "NOT-BEFORE", "NOT-AFTER", "ISSUED-BY"],
             [

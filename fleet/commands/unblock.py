@@ -11,7 +11,7 @@ from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import reactivate
 from fleet.deployment import Deployment, open_deployment
 from fleet.failures import explained
-from fleet.output import print_json
+from fleet.output import print_json, print_line
 from ledger import CertificateState, Device
 
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"name": device.name, "state": device.state, "reactivated": reactivated})
     else:
-        print(f"{device.name} is {device.state} again{'; its certificate is switched on' if reactivated else ''}.")
+        print_line(f"{device.name} is {device.state} again{'; its certificate is switched on' if reactivated else ''}.")
     return 0
 
 

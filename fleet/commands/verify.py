@@ -22,7 +22,7 @@ from fleet.ca_key import add_ca, has_ca, open_ca
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError, Interrupted
 from fleet.failures import explained
-from fleet.output import note, print_error, print_json
+from fleet.output import note, print_error, print_json, print_line
 from fleet.smoke_test.device import ThrowAwayDevice
 from fleet.smoke_test.first_connection import FirstConnection
 from fleet.smoke_test.report import Report, StepFailed
@@ -165,6 +165,7 @@ def _show(report: Report, *, as_json: bool) -> None:
         print_json(report.as_json())
         return
     if report.observations:
-        print("\nHow AWS answered:")
+        print_line("")
+        print_line("How AWS answered:")
     for question, answer in report.observations.items():
-        print(f"  {question}: {answer}")
+        print_line(f"  {question}: {answer}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from fleet.output import print_line
 
 
 class StepFailed(Exception):
@@ -70,5 +71,5 @@ class Report:
 
     def _print(self, step: Step) -> None:
         if self.prints:
-            print(f"{'ok' if step.ok else 'FAILED':6}  {step.name:28}  {step.seconds:6.2f} s  {step.detail}".rstrip())
-            sys.stdout.flush()
+            mark = "ok" if step.ok else "FAILED"
+            print_line(f"{mark:6}  {step.name:28}  {step.seconds:6.2f} s  {step.detail}".rstrip())
