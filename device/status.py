@@ -26,6 +26,9 @@ class Status:
     untried: bool
     """Whether an interrupted run has left a newer certificate that was not tried yet."""
 
+    waits_for: str | None
+    """What a bootstrap that was begun waits for (202)."""
+
     renewal: Renewal
     hooks_wait: bool
     """Whether hooks still have to run for the certificate in use."""
@@ -60,6 +63,8 @@ class Status:
             "renewal": self.renewal.document(),
             "hooksPending": self.hooks_wait,
         }
+        document["connection"] = {name: value for name, _, value, _ in connection(self.settings)}
+        document["waitsFor"] = self.waits_for
         if isinstance(self.key, DeviceError):
             document |= {"fingerprint": None, "keyError": self.key.cause}
         else:
@@ -85,6 +90,9 @@ class Status:
             lines.append(("key", f"{self.settings.key}: {self.key.cause}"))
         else:
             lines.append(("key", f"{self.key.title()}, {self.key.fingerprint}"))
+        lines += [(label, f"{value} ({source})") for _, label, value, source in connection(self.settings)]
+        if self.waits_for:
+            lines.append(("waits", f"for {self.waits_for}; what was in use stays in use. Try: sudo zymkey-iot wait"))
         if isinstance(self.certificate, DeviceError):
             return [*lines, ("certificate", f"{self.certificate.cause} Try: {self.certificate.cure}")]
         certificate = self.certificate
@@ -116,6 +124,37 @@ class Status:
         return f"{self.state}, {days} days left; a renewal is due from {when:%Y-%m-%d} on"
 
 
+def connection(settings: Settings) -> list[tuple[str, str, str | int, str]]:
+    """How servers are reached, where it is not as usual: name for programs, label, value without secrets, source."""
+    proxy = None
+    if settings.proxy is not None:
+        # Imported here: few devices have a proxy.
+        from .proxy import Proxy
+
+        proxy = str(Proxy.parse(settings.proxy))
+    found: list[tuple[str, str, str, str | int | None]] = [
+        ("caFile", "CA file", "ca_file", None if settings.ca_file is None else str(settings.ca_file)),
+        ("endpoint", "endpoint", "endpoint", settings.endpoint),
+        ("httpsPort", "HTTPS port", "https_port", settings.https_port),
+        ("mqttPort", "MQTT port", "mqtt_port", settings.mqtt_port),
+        ("tls", "TLS", "tls", None if settings.sources["tls"] == "default" else settings.tls),
+        ("proxy", "proxy", "proxy", proxy),
+        ("noProxy", "no proxy", "no_proxy", settings.no_proxy),
+    ]
+    return [
+        (name, label, value, settings.sources[setting]) for name, label, setting, value in found if value is not None
+    ]
+
+
+def _waits_for(state: StateFolder) -> str | None:
+    """The bootstrap that was begun and has no certificate yet, when it is for another name or fleet than is in use."""
+    candidate = state.candidate()
+    if candidate is None or candidate.certificate is not None:
+        return None
+    begun, in_use = ({key: each.get(key) for key in ("name", "url")} for each in (candidate.device, state.device()))
+    return None if begun == in_use else f"a certificate for {begun['name']} from {begun['url']}"
+
+
 def read_status(settings: Settings) -> Status:
     """Read everything that can be read.
 
@@ -138,6 +177,7 @@ def read_status(settings: Settings) -> Status:
         certificate,
         key,
         untried=find_candidate(state) is not None,
+        waits_for=_waits_for(state),
         renewal=planned_renewal(settings),
         hooks_wait=state.hooks_are_pending(),
     )

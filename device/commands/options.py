@@ -21,8 +21,13 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", metavar="DIR", help="state folder (default /var/lib/zymkey-iot)")
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Which data endpoint to use instead of the cloud's, and which roots to trust."""
+def add_connection(command: argparse.ArgumentParser) -> None:
+    """Which data endpoint to use instead of the cloud's, which roots to trust, and which proxy to take."""
+    parser = command.add_argument_group(
+        "connection",
+        "A bootstrap that works keeps these for every later run, the timer's too; status shows them. An empty value"
+        " ('') takes one back.",
+    )
     parser.add_argument("--ca-file", metavar="FILE", help="trust the roots in this file (PEM) instead of certifi's")
     parser.add_argument(
         "--tls",

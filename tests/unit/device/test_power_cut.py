@@ -6,10 +6,9 @@ And every such call fails in turn, as on a full or dying disk: a sentence each t
 import errno
 import itertools
 import json
-import os
 import shutil
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,43 +18,10 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import EstServer
+from tests.support.device.fragile_pi import FragilePi, fragile, preloaded
 from tests.support.device.pi import Pi
-from tests.support.fork_server import ForkServer
-from tests.support.programs import imported
 
-
-class FragilePi:
-    """The device's command, to die or to fail at its N-th change of a file. What was printed is in `said`."""
-
-    def __init__(self, pi: Pi, server: ForkServer) -> None:
-        self._pi = pi
-        self._server = server
-        self._calls = pi.state.parent / "calls"
-        self.said = ""
-
-    def run(self, *argv: str, at: int, failure: int = 0) -> int:
-        """The exit code, or minus the signal. With `failure`, an errno, the call fails and the process goes on."""
-        fault = {"KILL_AT": str(at), "KILL_UNDER": str(self._pi.state), "KILL_COUNT": str(self._calls)}
-        if failure:
-            fault["KILL_ERRNO"] = str(failure)
-        done = self._server.run(["-m", "device", *argv], env={**os.environ, **self._pi.environment, **fault})
-        self.said = done.stdout + done.stderr
-        return done.returncode
-
-    def calls(self) -> list[str]:
-        return self._calls.read_text().splitlines()
-
-
-@pytest.fixture(scope="session")
-def preloaded(kill_at_write: str) -> Iterator[ForkServer]:
-    server = ForkServer(imported("device"), {**os.environ, "LD_PRELOAD": kill_at_write})
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def device(pi: Pi, preloaded: ForkServer) -> FragilePi:
-    return FragilePi(pi, preloaded)
+__all__ = ["fragile", "preloaded"]
 
 
 def assert_nothing_is_half(state: Path) -> None:
@@ -80,18 +46,18 @@ SAMPLED = pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mar
 WHOLE = {"certificate.pem", "configuration.json", "device.json", "key.pem", "lock"}
 
 
-def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer, device: FragilePi) -> None:
-    assert device.run("bootstrap", at=0) == 0
-    points = len(device.calls())
+def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer, fragile: FragilePi) -> None:
+    assert fragile.run("bootstrap", at=0) == 0
+    points = len(fragile.calls())
     assert points > 30
     for at in range(1, points + 1):
         shutil.rmtree(pi.state)
         est.issued.clear()
 
-        assert device.run("bootstrap", at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        assert fragile.run("bootstrap", at=at) == -signal.SIGKILL, fragile.calls()[at - 1]
         if pi.state.exists():
             assert_nothing_is_half(pi.state)
-        assert device.run("bootstrap", at=0) == 0, device.said
+        assert fragile.run("bootstrap", at=0) == 0, fragile.said
 
         assert names(pi.state) == WHOLE
         assert len(est.issued) == 1, "a second identity"
@@ -99,7 +65,7 @@ def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer,
 
 @SAMPLED
 def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
-    pi: Pi, est: EstServer, device: FragilePi, tmp_path: Path, stride: int
+    pi: Pi, est: EstServer, fragile: FragilePi, tmp_path: Path, stride: int
 ) -> None:
     told = tmp_path / "told"
     hooks = tmp_path / "on-renew.d"
@@ -114,8 +80,8 @@ def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
     old = (pi.state / "certificate.pem").read_bytes()
     est.valid_since = timedelta(0)
     est.issued.clear()
-    assert device.run("renew", "--if-due", at=0) == 0, device.said
-    points = len(device.calls())
+    assert fragile.run("renew", "--if-due", at=0) == 0, fragile.said
+    points = len(fragile.calls())
     assert points > 15
     for at in range(1, points + 1, stride):
         shutil.rmtree(pi.state)
@@ -123,20 +89,20 @@ def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
         est.issued.clear()
         told.unlink(missing_ok=True)
 
-        assert device.run("renew", "--if-due", at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        assert fragile.run("renew", "--if-due", at=at) == -signal.SIGKILL, fragile.calls()[at - 1]
         assert_nothing_is_half(pi.state)
         assert (pi.state / "certificate.pem").exists()
-        assert device.run("renew", "--if-due", at=0) in (0, 13), device.said
+        assert fragile.run("renew", "--if-due", at=0) in (0, 13), fragile.said
 
         assert names(pi.state) == WHOLE
         new = (pi.state / "certificate.pem").read_bytes()
         assert new != old
-        assert told.read_bytes() == new, device.calls()[at - 1]
+        assert told.read_bytes() == new, fragile.calls()[at - 1]
 
 
 @SAMPLED
 def test_a_first_connection_survives_a_power_cut_anywhere(
-    pi: Pi, est: EstServer, endpoint: DataEndpoint, device: FragilePi, tmp_path: Path, stride: int
+    pi: Pi, est: EstServer, endpoint: DataEndpoint, fragile: FragilePi, tmp_path: Path, stride: int
 ) -> None:
     assert pi.run("bootstrap").returncode == 0  # makes the key
     key, factory = (pi.state / "key.pem").read_bytes(), tmp_path / "factory.crt"
@@ -154,15 +120,15 @@ def test_a_first_connection_survives_a_power_cut_anywhere(
         est.registered.clear()
 
     start_anew()
-    assert device.run(*given, at=0) == 0, device.said
-    points = len(device.calls())
+    assert fragile.run(*given, at=0) == 0, fragile.said
+    points = len(fragile.calls())
     assert points > 15
     for at in range(1, points + 1, stride):
         start_anew()
 
-        assert device.run(*given, at=at) == -signal.SIGKILL, device.calls()[at - 1]
+        assert fragile.run(*given, at=at) == -signal.SIGKILL, fragile.calls()[at - 1]
         assert_nothing_is_half(pi.state)
-        assert device.run(*given, at=0) == 0, device.said
+        assert fragile.run(*given, at=0) == 0, fragile.said
 
         assert names(pi.state) == WHOLE
         assert (pi.state / "certificate.pem").read_bytes() == factory.read_bytes()
@@ -176,34 +142,34 @@ FAILURES = {
 }
 
 
-def assert_every_write_may_fail(pi: Pi, est: EstServer, device: FragilePi, failures: Iterable[int]) -> None:
+def assert_every_write_may_fail(pi: Pi, est: EstServer, fragile: FragilePi, failures: Iterable[int]) -> None:
     """Let a first bootstrap's writes fail one after the other, each with the next of `failures`."""
-    assert device.run("bootstrap", at=0) == 0
-    points = len(device.calls())
+    assert fragile.run("bootstrap", at=0) == 0
+    points = len(fragile.calls())
     assert points > 30
     for at, failure in zip(range(1, points + 1), failures, strict=False):
         shutil.rmtree(pi.state)
         est.issued.clear()
 
-        assert device.run("bootstrap", at=at, failure=failure) == 11, (device.calls()[at - 1], device.said)
-        assert FAILURES[failure] in device.said
-        assert "Traceback" not in device.said
+        assert fragile.run("bootstrap", at=at, failure=failure) == 11, (fragile.calls()[at - 1], fragile.said)
+        assert FAILURES[failure] in fragile.said
+        assert "Traceback" not in fragile.said
         if pi.state.exists():
             assert_nothing_is_half(pi.state)
             assert not any(name.startswith(".tmp-") for name in names(pi.state))
-        assert device.run("bootstrap", at=0) == 0, device.said
+        assert fragile.run("bootstrap", at=0) == 0, fragile.said
 
         assert len(est.issued) == 1
 
 
-def test_every_write_that_fails_has_its_sentence_and_spoils_nothing(pi: Pi, est: EstServer, device: FragilePi) -> None:
-    assert_every_write_may_fail(pi, est, device, itertools.cycle(FAILURES))
+def test_every_write_that_fails_has_its_sentence_and_spoils_nothing(pi: Pi, est: EstServer, fragile: FragilePi) -> None:
+    assert_every_write_may_fail(pi, est, fragile, itertools.cycle(FAILURES))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES, ids=errno.errorcode.get)
-def test_every_write_may_fail_for_every_reason(pi: Pi, est: EstServer, device: FragilePi, failure: int) -> None:
-    assert_every_write_may_fail(pi, est, device, itertools.repeat(failure))
+def test_every_write_may_fail_for_every_reason(pi: Pi, est: EstServer, fragile: FragilePi, failure: int) -> None:
+    assert_every_write_may_fail(pi, est, fragile, itertools.repeat(failure))
 
 
 def test_a_clock_at_1970_has_its_sentence(pi: Pi, wrong_clock: str) -> None:
