@@ -32,7 +32,7 @@ class Candidate:
                 certificate=_encoded(document["certificate"]),
                 configuration=_encoded(document["configuration"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def to_json(self) -> bytes:

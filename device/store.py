@@ -113,7 +113,7 @@ class StateFolder:
         data = self._read(self.device_path)
         try:
             document = json.loads(data) if data is not None else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise StorageError(
