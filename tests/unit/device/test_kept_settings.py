@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from device.candidate import Candidate
-from device.kept_settings import absolute_key
 from device.settings import load
 from device.store import StateFolder
 from tests.support.device.data_endpoint import DataEndpoint
@@ -175,9 +174,7 @@ def test_what_stands_in_a_settings_file_is_not_copied(
 ) -> None:
     settings = tmp_path / "zymkey-iot.toml"
     settings.write_text(f'ca-file = "{pi.environment.pop("CA_BUNDLE")}"\nno-proxy = "localhost"\n')
-    monkeypatch.setattr(
-        "device.settings.load.__kwdefaults__", {"environ": None, "files": [settings], "continuing": False}
-    )
+    monkeypatch.setattr(load, "__kwdefaults__", {**(load.__kwdefaults__ or {}), "files": [settings]})
 
     assert zymkey_iot("bootstrap").returncode == 0
 
@@ -235,36 +232,3 @@ def test_a_candidate_comes_back_byte_by_byte(tmp_path: Path) -> None:
 )
 def test_what_is_no_candidate_is_none(data: bytes) -> None:
     assert Candidate.from_json(data) is None
-
-
-# Paths
-
-
-@pytest.mark.parametrize(
-    ("uri", "absolute"),
-    [
-        ("zymkey:", "zymkey:"),
-        ("zymkey:slot=1", "zymkey:slot=1"),
-        ("engine:zymkey_ssl", "engine:zymkey_ssl"),
-        ("file:", "file:"),
-        ("file:/a/key.pem", "file:/a/key.pem"),
-        ("file:key.pem", "file:{here}/key.pem"),
-        ("pkcs11:token=t?pin-source=file:/etc/pin", "pkcs11:token=t?pin-source=file:/etc/pin"),
-        ("pkcs11:token=t?pin-source=file:pin", "pkcs11:token=t?pin-source=file:{here}/pin"),
-        ("pkcs11:token=t?pin-source=pin", "pkcs11:token=t?pin-source={here}/pin"),
-        ("pkcs11:token=t?pin-source=%2Fpin", "pkcs11:token=t?pin-source=%2Fpin"),
-        ("pkcs11:token=t?module-path=libx.so", "pkcs11:token=t?module-path=libx.so"),
-        (
-            "engine:pkcs11:token=t?module-path=lib/x.so&pin-source=file:pin",
-            "engine:pkcs11:token=t?module-path={here}/lib/x.so&pin-source=file:{here}/pin",
-        ),
-    ],
-)
-def test_the_paths_in_a_keys_uri_are_kept_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, absolute: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    assert absolute_key(uri) == absolute.format(here=tmp_path)
-    monkeypatch.chdir("/")
-    assert absolute_key(absolute.format(here=tmp_path)) == absolute.format(here=tmp_path)
