@@ -40,7 +40,7 @@ def add_account(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(group: Any) -> None:
-    group.add_argument("--region", help="AWS Region (default: the profile's, or $AWS_REGION)")
+    group.add_argument("--region", help="AWS Region (default: $AWS_REGION, $AWS_DEFAULT_REGION, or the profile's)")
     group.add_argument("--profile", help="a profile of ~/.aws/config (default: $AWS_PROFILE)")
 
 

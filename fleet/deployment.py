@@ -8,10 +8,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from fleet.aws_session import AwsSession
 from fleet.errors import NoDeployment
 from ledger import Ledger
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
     from fleet.enrollment_api import EnrollmentApi
-
-_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 3},
-    connect_timeout=10,
-    read_timeout=30,
-    user_agent_extra="zymkey-fleet",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +37,7 @@ class Deployment:
 
     outputs: Outputs
     url: str  # where devices enroll; usually the stack's own
-    session: boto3.session.Session
+    session: AwsSession
 
     def bootstrap_command(self, name: str) -> str:
         """What to run on the Raspberry Pi, ready for a shell."""
@@ -53,11 +45,12 @@ class Deployment:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(client=self.session.client("dynamodb", config=_CONFIG), table=self.outputs.ledger_table)
+        return Ledger(client=self.session.client("dynamodb"), table=self.outputs.ledger_table)
 
     @cached_property
     def iot(self) -> IoTClient:
-        return self.session.client("iot", config=_CONFIG)
+        client: IoTClient = self.session.client("iot")
+        return client
 
     @cached_property
     def api(self) -> EnrollmentApi:
@@ -82,7 +75,7 @@ class Deployment:
     @cached_property
     def operator(self) -> str:
         """The caller, for the ledger's history: the end of their ARN, such as ``user/alice``."""
-        arn = self.session.client("sts", config=_CONFIG).get_caller_identity()["Arn"]
+        arn: str = self.session.client("sts").get_caller_identity()["Arn"]
         return arn.split(":", 5)[-1]
 
 
@@ -95,18 +88,19 @@ def open_deployment(arguments: argparse.Namespace) -> Deployment:
         NoDeployment: there is no such stack in this account and Region, or its deployment did not complete.
         ClientError, BotoCoreError: AWS does not answer, or refuses.
     """
-    session = boto3.session.Session(profile_name=arguments.profile, region_name=arguments.region)
+    session = AwsSession(profile=arguments.profile, region=arguments.region)
     outputs = _outputs(session, arguments.fleet)
     return Deployment(outputs=outputs, url=arguments.url or outputs.enrollment_url, session=session)
 
 
 def iot_client(arguments: argparse.Namespace) -> IoTClient:
     """AWS IoT of the account that the options of ``fleet.arguments.add_account`` name."""
-    session = boto3.session.Session(profile_name=arguments.profile, region_name=arguments.region)
-    return session.client("iot", config=_CONFIG)
+    session = AwsSession(profile=arguments.profile, region=arguments.region)
+    client: IoTClient = session.client("iot")
+    return client
 
 
-def _outputs(session: boto3.session.Session, fleet: str) -> Outputs:
+def _outputs(session: AwsSession, fleet: str) -> Outputs:
     stack = _stack(session, f"{fleet}-Enrollment")
     found = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     wanted = {field.name: _output_name(field.name) for field in fields(Outputs)}
@@ -119,8 +113,8 @@ def _outputs(session: boto3.session.Session, fleet: str) -> Outputs:
     return Outputs(**{field: found[output] for field, output in wanted.items()})
 
 
-def _stack(session: boto3.session.Session, name: str) -> dict[str, Any]:
-    client = session.client("cloudformation", config=_CONFIG)
+def _stack(session: AwsSession, name: str) -> dict[str, Any]:
+    client = session.client("cloudformation")
     try:
         (stack,) = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:

@@ -60,6 +60,10 @@ class SdkFailed(FleetError):
     """The AWS SDK made no request: its configuration or an argument does not suit it."""
 
 
+class WrongClock(FleetError):
+    """This machine's clock is so far off that AWS does not accept its signatures."""
+
+
 class NoDeployment(FleetError):
     """There is no such deployment here, or it is of another kind than the command needs."""
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.errors import (
@@ -13,31 +13,20 @@ from fleet.errors import (
     NoDeployment,
     NotPermitted,
     Refused,
-    SdkFailed,
     UnexpectedReply,
     Unreachable,
+    WrongClock,
 )
+from fleet.sdk_errors import LOG_IN, explain_credential_provider, explain_sdk_error, is_about_credentials
 from ledger import Busy, LedgerError
 from ledger.throttling import THROTTLING_CODES
 
-_LOG_IN = "log in again (`aws sso login` or `aws configure`), or name another profile with --profile"
 _LATER = "run the same command again in a minute; nothing is lost"
 
-_NOT_LOGGED_IN = (
-    botocore_errors.NoCredentialsError,
-    botocore_errors.PartialCredentialsError,
-    botocore_errors.CredentialRetrievalError,
-)
-_SESSION_OVER = (
-    botocore_errors.SSOError,
-    botocore_errors.TokenRetrievalError,
-)
-_NO_ANSWER = (
-    botocore_errors.HTTPClientError,  # every kind of connection, proxy, TLS and time-out error
-    botocore_errors.ConnectionError,
-    botocore_errors.IncompleteReadError,
-)
-_EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException"}
+# Always, or with such a message, what a wrong clock makes of good credentials: a signature is valid for some minutes.
+_CLOCK_CODES = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
+_CLOCK_MESSAGES = ("Signature expired", "Signature not yet current", "is not within the allowed window")
 _UNKNOWN_CODES = {
     *("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"),
     *("InvalidAccessKeyId", "IncompleteSignature", "InvalidSignatureException"),
@@ -72,17 +61,25 @@ def explained(*, if_refused: str = "") -> Iterator[None]:
     except ClientError as error:
         raise _explain_reply(error) from None
     except BotoCoreError as error:
-        raise _explain_no_reply(error) from None
+        raise explain_sdk_error(error) from None
+    except FleetError:
+        raise
+    except Exception as error:
+        if is_about_credentials(error):  # they are also taken again in the middle of a long command
+            raise explain_credential_provider(error) from None
+        raise
 
 
 def _explain_reply(error: ClientError) -> FleetError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "")
     call = error.operation_name
+    if code in _CLOCK_CODES or any(each in message for each in _CLOCK_MESSAGES):
+        return _explain_clock(error)
     if code in _EXPIRED_CODES:
-        return NoCredentials("The AWS session has expired.", cure=_LOG_IN)
+        return NoCredentials("The AWS session has expired.", cure=LOG_IN)
     if code in _UNKNOWN_CODES:
-        return NoCredentials(f"AWS does not accept these credentials ({code}).", cure=_LOG_IN)
+        return NoCredentials(f"AWS does not accept these credentials ({code}).", cure=LOG_IN)
     if code in _DENIED_CODES:
         return _explain_denial(call, message)
     if code in THROTTLING_CODES:
@@ -92,6 +89,17 @@ def _explain_reply(error: ClientError) -> FleetError:
     if code == "ResourceNotFoundException" and "able" in message:  # DynamoDB: a table that is not there
         return NoDeployment(f"The deployment's table does not exist: {message}", cure="cdk deploy --all")
     return UnexpectedReply(f"AWS answered {call} with {code}: {message.rstrip('.')}.")
+
+
+def _explain_clock(error: ClientError) -> FleetError:
+    """With AWS's own time, which every reply has in a header."""
+    here = datetime.now(UTC)
+    says = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    return WrongClock(
+        f"This machine's clock is wrong, so AWS does not accept what it signs: it says {here:%Y-%m-%d %H:%M:%S} UTC"
+        f"{f', AWS says {says}' if says else ''}.",
+        cure="set the clock (`sudo timedatectl set-ntp true`, `date`), and run the same command again",
+    )
 
 
 def _explain_denial(call: str, message: str) -> NotPermitted:
@@ -105,26 +113,3 @@ def _explain_denial(call: str, message: str) -> NotPermitted:
         cure="ask an administrator for the deployment's managed policy (stack output OperatorPolicyArn), which "
         "permits all that this command does",
     )
-
-
-def _explain_no_reply(error: BotoCoreError) -> FleetError:
-    if isinstance(error, _SESSION_OVER):
-        return NoCredentials("The AWS single sign-on session has expired.", cure=_LOG_IN)
-    if isinstance(error, _NOT_LOGGED_IN):
-        return NoCredentials("There are no AWS credentials.", cure=_LOG_IN)
-    if isinstance(error, botocore_errors.ProfileNotFound):
-        return NoCredentials(_sentence(error), cure="name one that `aws configure list-profiles` shows")
-    if isinstance(error, botocore_errors.NoRegionError):
-        return NoDeployment("No AWS Region is chosen.", cure="add --region REGION, or set AWS_REGION")
-    if isinstance(error, _NO_ANSWER):
-        return Unreachable(
-            f"No answer from AWS: {_sentence(error)}", cure="check this machine's network, the proxy and the Region"
-        )
-    return SdkFailed(
-        f"The AWS SDK cannot make the request: {_sentence(error)}", cure="check ~/.aws/config, --region and --profile"
-    )
-
-
-def _sentence(error: BotoCoreError) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{text}."

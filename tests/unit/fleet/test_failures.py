@@ -5,7 +5,16 @@ import json
 import pytest
 from botocore.exceptions import ClientError, InvalidRegionError, SSOTokenLoadError, UnauthorizedSSOTokenError
 
-from fleet.errors import FleetError, NoCredentials, NotPermitted, Refused, SdkFailed, UnexpectedReply, Unreachable
+from fleet.errors import (
+    FleetError,
+    NoCredentials,
+    NotPermitted,
+    Refused,
+    SdkFailed,
+    UnexpectedReply,
+    Unreachable,
+    WrongClock,
+)
 from fleet.failures import explained
 from ledger import Busy, WrongState
 
@@ -132,3 +141,32 @@ def test_a_refusal_of_the_ledger_has_the_cure_of_the_command_that_asked():
 def test_a_defect_of_ours_stays_what_it_is():
     with pytest.raises(ZeroDivisionError), explained():
         raise ZeroDivisionError
+
+
+CLOCK = "Signature expired: 20261125T100000Z is now earlier than 20261125T101500Z (20261125T103000Z - 15 min.)"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", CLOCK),
+        ("InvalidSignatureException", CLOCK.replace("expired", "not yet current")),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        ("RequestExpired", "Request has expired."),
+        ("RequestInTheFuture", ""),
+    ],
+)
+def test_a_wrong_clock_is_not_told_as_wrong_credentials(code, message):
+    error = client_error(code, message)
+    error.response["ResponseMetadata"] = {"HTTPHeaders": {"date": "Wed, 25 Nov 2026 10:30:00 GMT"}}
+    explanation = explain(error)
+    assert isinstance(explanation, WrongClock)
+    assert explanation.cause.startswith("This machine's clock is wrong")
+    assert explanation.cause.endswith(" UTC, AWS says Wed, 25 Nov 2026 10:30:00 GMT.")
+    assert "set the clock" in explanation.cure
+    assert "log in" not in explanation.in_one_line
+
+
+def test_a_signature_that_a_good_clock_made_is_one_of_wrong_credentials():
+    message = "The request signature we calculated does not match the signature you provided."
+    assert isinstance(explain(client_error("SignatureDoesNotMatch", message)), NoCredentials)
