@@ -124,6 +124,12 @@ build/mutants/.ready: requirements/development.txt requirements/mutation.txt req
 	@$(BIN)/uv pip sync --quiet --python build/mutants/bin/python --require-hashes $^
 	@touch $@
 
+MOMENTS ?= 40
+.PHONY: test-killed
+test-killed: test-setup ## kill -9 of each command at random moments (MOMENTS=40 KILL_SEED=…): the next run finishes the job
+	$(call say,Commands that are killed at $(MOMENTS) random moments each)
+	@KILL_MOMENTS=$(MOMENTS) KILL_SEED=$(KILL_SEED) $(PYTEST) tests/unit/interrupted
+
 .PHONY: test
 test: test-setup ## Everything from nothing: lint, unit, template and end-to-end tests, two parts at a time
 	$(call say,All tests)

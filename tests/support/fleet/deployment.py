@@ -26,11 +26,14 @@ class Cloud:
     policy: str
 
 
-def deploy(aws, monkeypatch, issuer):
-    """A deployment with this issuer, which from now on is the command's."""
+NO_PERMISSIONS = '{"Version": "2012-10-17", "Statement": []}'
+
+
+def deploy(aws, monkeypatch, issuer, *, policy=NO_PERMISSIONS):
+    """A deployment with this issuer, which from now on is the command's; `policy` is the document of its devices'."""
     fleet = f"test-{uuid.uuid4().hex[:12]}"
     table = create_table(aws("dynamodb"))
-    aws("iot").create_policy(policyName=fleet, policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    aws("iot").create_policy(policyName=fleet, policyDocument=policy)
     outputs = {"EnrollmentUrl": URL, "LedgerTable": table, "IotPolicy": fleet, "Issuer": issuer, "Fleet": fleet}
     aws("cloudformation").create_stack(
         StackName=f"{fleet}-Enrollment",

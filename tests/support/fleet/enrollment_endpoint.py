@@ -25,9 +25,8 @@ def deployment(cloud, *, issuer, ca_certificates=(), uninvited="refuse"):
     return Deployment(choices=choices, ledger=cloud.ledger, iot=cloud.iot, iot_once=cloud.iot, kms=None)
 
 
-@contextmanager
-def serving(deployment):
-    """Serve one deployment; yields its URL."""
+def handler(deployment):
+    """What answers one connection with the function's answers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -56,7 +55,13 @@ def serving(deployment):
             self.end_headers()
             self.wfile.write(reply["body"].encode())
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@contextmanager
+def serving(deployment):
+    """Serve one deployment over plain HTTP; yields its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(deployment))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
