@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import os
 
 from .bootstrap import establish
 from .certificate import DeviceCertificate, now
@@ -40,10 +41,10 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
     with state.locked():
         if not state.device():
             read_certificate(state)
-        run = Run(settings, state, open_device_key(settings, report), report, deadline)
         before = find_certificate(state)
         try:
-            _renew(run, before, if_due=if_due)
+            key = open_device_key(settings, report)
+            _renew(Run(settings, state, key, report, deadline), before, if_due=if_due)
         except DeviceError:
             _tell_late_hooks(state, settings, report)
             raise
@@ -74,6 +75,7 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
     if candidate is None and if_due and now() < renewal_time(current, run.key):
         if find_configuration(run.state) is None:
             establish(run)
+        _check_roots(run.settings)
         return
     if candidate is None:
         candidate = request_new_certificate(run, current)
@@ -86,6 +88,20 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
             Device(run.settings, configuration, candidate, run.key, run.network), run, within=SETTLING_TIME
         )
     keep(run, candidate, document)
+
+
+def _check_roots(settings: Settings) -> None:
+    """Say now, and not on the day when the renewal is due, that this user cannot read the roots.
+
+    A bootstrap by root may have used a file that the service's user cannot see, and files in /tmp do not last.
+
+    Raises:
+        UsageError: the file of roots cannot be read.
+    """
+    if settings.ca_file is not None and not os.access(settings.ca_file, os.R_OK):
+        from .tls import client_context
+
+        client_context(settings.ca_file)
 
 
 def _check_whose_name(run: Run, current: DeviceCertificate | None) -> None:

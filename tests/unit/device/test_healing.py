@@ -179,6 +179,41 @@ def test_a_copied_card_whose_own_enrollment_is_refused_keeps_the_first_devices_f
     assert copied.files() == before
 
 
+# What would only show on the day when the renewal is due
+
+
+def test_roots_that_are_gone_or_not_for_this_user_are_said_at_every_check(
+    pi: Pi, est: EstServer, zymkey_iot: Command, tmp_path: Path
+) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(Path(pi.environment["CA_BUNDLE"]).read_bytes())
+    pi.environment["CA_BUNDLE"] = str(roots)
+    assert zymkey_iot("bootstrap").returncode == 0
+    del pi.environment["CA_BUNDLE"]
+    assert zymkey_iot(*TIMER).returncode == NOT_DUE
+    roots.unlink()
+    asked = len(est.asked)
+
+    done = zymkey_iot(*TIMER)
+
+    assert (done.returncode, str(roots) in done.stderr, len(est.asked)) == (2, True, asked)
+
+
+def test_a_hook_that_waits_is_run_although_the_key_does_not_answer(
+    enrolled: Pi, zymkey_iot: Command, tmp_path: Path
+) -> None:
+    hooks = tmp_path / "on-renew.d"
+    hooks.mkdir(mode=0o755)
+    (hooks / "10-tell").write_text(f"#!/bin/sh\ntouch {tmp_path / 'told'}\n")
+    (hooks / "10-tell").chmod(0o755)
+    (enrolled.state / "on-renew.pending").touch()
+    (enrolled.state / "key.pem").unlink()
+
+    assert zymkey_iot(*TIMER, ZYMKEY_IOT_ON_RENEW=str(hooks)).returncode == 3
+
+    assert (tmp_path / "told").exists()
+
+
 # How long a run may take
 
 
