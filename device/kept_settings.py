@@ -38,9 +38,14 @@ def document(settings: Any, fingerprint: str) -> dict[str, str | int]:
     return {**kept, "fingerprint": fingerprint}
 
 
-def proved_by_enrollment(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the document without which there had been no answer to the enrollment."""
-    return {label: value for label, value in kept.items() if label not in map(_label, _UNTRIED_AT_ENROLLMENT)}
+def proved(tried: Mapping[str, Any], in_use: Mapping[str, Any]) -> dict[str, Any]:
+    """``tried`` without the settings that only a publish can prove, in place of which those in use are taken."""
+    untried = [_label(setting) for setting in _UNTRIED_AT_ENROLLMENT]
+    known = in_use if in_use.get("url") == tried.get("url") else {}
+    return {
+        **{label: value for label, value in tried.items() if label not in untried},
+        **{label: known[label] for label in untried if label in known},
+    }
 
 
 def is_same_device(kept: Mapping[str, Any], settings: Any) -> bool:
@@ -53,32 +58,32 @@ def is_same(kept: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return {**kept, "fingerprint": None} == {**other, "fingerprint": None}
 
 
-def read(state: Path, *, continuing: bool) -> dict[str, tuple[Any, str]]:
+def read(state: Path, *, url: str | None, continuing: bool) -> dict[str, tuple[Any, str]]:
     """The settings of the last bootstrap that worked, each with its source.
 
     Args:
-        continuing: of the bootstrap that was begun and has not worked yet, if there is one.
+        url: the fleet that the user has named. Of another fleet's settings its data endpoint is left out.
+        continuing: prefer those of the bootstrap that was begun and has not worked yet, if there is one.
 
     Raises:
         StorageError: the state folder cannot be read.
     """
     folder = StateFolder(state)
-    kept, source = folder.device(), folder.device_path
-    if continuing or not kept:
-        candidate = folder.candidate()
-        if candidate is not None and candidate.device:
-            kept, source = candidate.device, folder.candidate_path
-    found = {setting: kept.get(_label(setting)) for setting in KEPT}
+    documents = [(folder.device(), folder.device_path)]
+    candidate = folder.candidate()
+    if candidate is not None:
+        documents.insert(0 if continuing else 1, (candidate.device, folder.candidate_path))
+    documents = [(kept, path) for kept, path in documents if kept]
+    of_this_fleet = [(kept, path) for kept, path in documents if url in (None, kept.get("url"))]
+    if not documents:
+        return {}
+    kept, path = (of_this_fleet or documents)[0]
+    found = {setting: kept.get(_label(setting)) for setting in KEPT if of_this_fleet or setting not in SERVERS}
     return {
-        setting: (value, str(source))
+        setting: (value, str(path))
         for setting, value in found.items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
-
-
-def for_another_fleet(found: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
-    """What ``read`` has found, without what is true of one fleet alone."""
-    return {setting: value for setting, value in found.items() if setting not in SERVERS}
 
 
 def _label(setting: str) -> str:

@@ -82,13 +82,12 @@ def load(
     environ = os.environ if environ is None else environ
     layers = [_options(arguments), _environment(environ), *(_file(under(root, path)) for path in files)]
     state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
-    last = kept_settings.read(under(root, state[0]), continuing=continuing)
-    url = _pick([*layers, last], "url", None, _url)
-    layers.append(last if "url" not in last or url[0] == last["url"][0] else kept_settings.for_another_fleet(last))
+    named, _ = _pick(layers, "url", None, _url)
+    layers.append(kept_settings.read(under(root, state[0]), url=named, continuing=continuing))
 
     values = {
         "state": state,
-        "url": url,
+        "url": _pick(layers, "url", None, _url),
         "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
         "certificate": _pick(layers, "certificate", None, Path),
         "key": _pick(layers, "key", (DEFAULT_KEY, "default"), lambda key: absolute_key(str(key))),

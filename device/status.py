@@ -113,7 +113,9 @@ class Status:
     def _sentence(self, certificate: DeviceCertificate) -> str:
         days = (certificate.not_after - now()).days
         if self.state == "other key":
-            return "the certificate is for another key: the HSM was swapped, or --key names another slot"
+            return (
+                "the certificate is for another key: the HSM was swapped, the card copied, or --key names another slot"
+            )
         if self.state == "expired":
             return f"expired {-days} days ago. Try: {BOOTSTRAP}"
         if self.state == "not yet valid":

@@ -134,7 +134,7 @@ def trial(run: Run, certificate: DeviceCertificate) -> Iterator[None]:
     except DeviceError:
         candidate = run.state.candidate()
         if candidate is not None and candidate.certificate == certificate.pem:
-            proved = kept_settings.proved_by_enrollment(candidate.device)
+            proved = kept_settings.proved(candidate.device, run.state.device())
             run.state.keep_candidate(replace(candidate, device=proved))
         raise
 

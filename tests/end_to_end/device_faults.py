@@ -312,7 +312,7 @@ def expired(patient: Patient) -> None:
     "The Zymkey was swapped",
     check="certificate-key",
     exit_code=12,
-    cause="the HSM was swapped, or --key names another slot",
+    cause="the HSM was swapped, this card is a copy",
     cure="sudo zymkey-iot bootstrap --name ANOTHER",
 )
 def swapped(patient: Patient) -> None:

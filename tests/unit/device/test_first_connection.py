@@ -1,12 +1,14 @@
 """A device that came out of the factory with a certificate: AWS IoT drops it once, and then it is in."""
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from device.first_connection import FIRST_LOOK
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.authority import DAY, now
 from tests.support.device.data_endpoint import DataEndpoint
@@ -222,3 +224,15 @@ def test_a_renewed_certificate_is_not_given_up_for_the_factory_s(pi: Pi, factory
     assert pi.run("bootstrap").returncode == 0
 
     assert kept(pi) == renewed
+
+
+def test_the_time_limit_bounds_the_first_connection_too(pi: Pi, factory: Factory, est: EstServer) -> None:
+    factory.certify(pi)
+    factory.broker.on_first_connection = nobody_hears
+    started = time.monotonic()
+
+    result = pi.run("bootstrap", "--give-up-after", "0.2s")
+
+    assert result.returncode == 0, result.stderr
+    assert len(est.uploads) == 1
+    assert time.monotonic() - started < FIRST_LOOK, "nobody waits longer than that for the fleet to act"

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,26 @@ def test_a_first_bootstrap_that_failed_at_a_wrong_endpoint_is_repeated_without_i
 
     assert len(est.enrollments) == 1
     assert not {"endpoint", "https-port", "tls"} & set(kept(pi))
+
+
+def test_a_wrong_endpoint_at_a_due_renewal_gives_way_to_the_one_that_is_proved(
+    pi: Pi, est: EstServer, endpoint: DataEndpoint, zymkey_iot: Command
+) -> None:
+    est.configuration["httpsPort"] = 1
+    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
+    assert zymkey_iot("bootstrap", "--https-port", str(endpoint.port)).returncode == 0
+    est.issued.clear()
+    est.valid_since = timedelta(0)
+    forget_everything(pi)
+
+    wrong = ("--https-port", "2", "--tls", "signer", "--give-up-after", "0s")
+    assert zymkey_iot("bootstrap", *wrong).returncode == NETWORK
+    assert kept(pi)["https-port"] == endpoint.port
+    assert zymkey_iot("bootstrap").returncode == 0
+
+    assert kept(pi)["https-port"] == endpoint.port
+    assert "tls" not in kept(pi)
+    assert len(est.enrollments) == 2
 
 
 def test_a_right_endpoint_that_was_busy_is_kept_for_the_next_try(

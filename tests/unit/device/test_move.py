@@ -127,6 +127,21 @@ def test_the_endpoint_of_one_fleet_is_not_taken_to_another(
     assert not {"endpoint", "https-port"} & set(json.loads((pi.state / "device.json").read_text()))
 
 
+def test_the_way_back_to_the_first_fleet_has_its_own_endpoint(
+    pi: Pi, there: Fleet, est: EstServer, old: DataEndpoint, zymkey_iot: Command
+) -> None:
+    cloud, endpoint = there
+    assert zymkey_iot("bootstrap", "--endpoint", "127.0.0.1", "--https-port", str(old.port)).returncode == 0
+    before = in_use(pi)
+    endpoint.statuses = [400]
+    assert zymkey_iot("bootstrap", cloud.url).returncode == 8
+
+    assert zymkey_iot("bootstrap", est.url).returncode == 0
+
+    assert in_use(pi) == before
+    assert old.published
+
+
 # Power cuts and disks that fail
 
 

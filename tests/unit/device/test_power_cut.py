@@ -166,6 +166,32 @@ def test_every_write_that_fails_has_its_sentence_and_spoils_nothing(pi: Pi, est:
     assert_every_write_may_fail(pi, est, fragile, itertools.cycle(FAILURES))
 
 
+@SAMPLED
+def test_a_renewal_whose_write_fails_leaves_a_whole_certificate_and_the_next_one_finishes_it(
+    pi: Pi, est: EstServer, fragile: FragilePi, tmp_path: Path, stride: int
+) -> None:
+    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
+    assert pi.run("bootstrap").returncode == 0
+    due = tmp_path / "due"
+    shutil.copytree(pi.state, due)
+    est.valid_since = timedelta(0)
+    est.issued.clear()
+    assert fragile.run("renew", "--if-due", at=0) == 0, fragile.said
+    points = len(fragile.calls())
+    assert fragile.calls()[0].startswith("mkdir"), "of a folder that is there; it may fail"
+    for at, failure in zip(range(2, points + 1, stride), itertools.cycle(FAILURES), strict=False):
+        shutil.rmtree(pi.state)
+        shutil.copytree(due, pi.state)
+
+        assert fragile.run("renew", "--if-due", at=at, failure=failure) == 11, (fragile.calls()[at - 1], fragile.said)
+        assert FAILURES[failure] in fragile.said
+        assert_nothing_is_half(pi.state)
+        assert fragile.run("renew", "--if-due", at=0) in (0, 13), fragile.said
+
+        assert names(pi.state) == WHOLE
+        assert (pi.state / "certificate.pem").read_bytes() != (due / "certificate.pem").read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES, ids=errno.errorcode.get)
 def test_every_write_may_fail_for_every_reason(pi: Pi, est: EstServer, fragile: FragilePi, failure: int) -> None:
