@@ -19,7 +19,6 @@ from pathlib import Path
 
 from .certificate import DeviceCertificate
 from .errors import HookFailed
-from .hook_files import entries, fault, foreign
 from .report import Report
 from .settings import Settings
 from .store import StateFolder
@@ -39,6 +38,9 @@ def run_pending_hooks(state: StateFolder, settings: Settings, certificate: Devic
     """
     if not state.hooks_are_pending():
         return
+    # Imported here and below: there is a new certificate once in many runs.
+    from .hook_files import entries
+
     folder = settings.on_renew
     try:
         found = entries(folder)
@@ -70,6 +72,8 @@ def _leave_to_owner(folder: Path, report: Report) -> None:
 
 def _run_all(folder: Path, found: list[Path], environment: dict[str, str], report: Report) -> list[str]:
     """Run what can be run, warn of the rest; return what went wrong, one sentence's part a hook."""
+    from .hook_files import fault, foreign
+
     if found and (unsafe := foreign(folder, among_others=False)):
         report.warn(f"no hook in {folder} is run, because {unsafe.reason}. Try: {unsafe.cure}")
         return [f"no hook in {folder} was run, because {unsafe.reason}"]

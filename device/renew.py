@@ -4,7 +4,6 @@ import datetime
 import hashlib
 import os
 
-from .bootstrap import establish
 from .certificate import DeviceCertificate, now
 from .device import Device
 from .errors import DeviceError, HookFailed, Pending, UsageError
@@ -69,12 +68,12 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
     """Put a new certificate into use if one is due, or if what is kept cannot be used."""
     if current is None or not current.is_for(run.key.public_key()):
         _check_whose_name(run, current)
-        establish(run)
+        _establish(run)
         return
     candidate = untried_candidate(run, current)
     if candidate is None and if_due and now() < renewal_time(current, run.key):
         if find_configuration(run.state) is None:
-            establish(run)
+            _establish(run)
         _check_roots(run.settings)
         return
     if candidate is None:
@@ -88,6 +87,14 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
             Device(run.settings, configuration, candidate, run.key, run.network), run, within=SETTLING_TIME
         )
     keep(run, candidate, document)
+
+
+def _establish(run: Run) -> None:
+    """Put right what bootstrap would."""
+    # Imported here: it is what a run needs least often.
+    from .bootstrap import establish
+
+    establish(run)
 
 
 def _check_roots(settings: Settings) -> None:
