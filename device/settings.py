@@ -116,7 +116,7 @@ def under(root: Path, path: Path) -> Path:
 # A layer is one of the five places: each setting with its raw value, and where exactly it was found.
 _Layer = Mapping[str, tuple[Any, str]]
 
-_VARIABLES = {
+VARIABLES = {
     "url": "ENROLLMENT_URL",
     "name": "ZYMKEY_IOT_NAME",
     "token": "ZYMKEY_IOT_TOKEN",
@@ -144,7 +144,7 @@ _SECRET = ("proxy",)
 
 
 def _options(arguments: argparse.Namespace) -> _Layer:
-    found = {setting: getattr(arguments, setting, None) for setting in _VARIABLES}
+    found = {setting: getattr(arguments, setting, None) for setting in VARIABLES}
     return {
         setting: (value, "the argument URL" if setting == "url" else f"--{setting.replace('_', '-')}")
         for setting, value in found.items()
@@ -155,7 +155,7 @@ def _options(arguments: argparse.Namespace) -> _Layer:
 def _environment(environ: Mapping[str, str]) -> _Layer:
     return {
         setting: (environ[name], name)
-        for setting, variable in _VARIABLES.items()
+        for setting, variable in VARIABLES.items()
         for name in reversed(_NAMES_OF_VARIABLES.get(setting, (variable,)))
         if environ.get(name)
     }
@@ -183,8 +183,8 @@ def _file(path: Path) -> _Layer:
     layer = {}
     for key, value in document.items():
         setting = key.replace("-", "_")
-        if setting not in _VARIABLES:
-            known = ", ".join(name.replace("_", "-") for name in _VARIABLES)
+        if setting not in VARIABLES:
+            known = ", ".join(name.replace("_", "-") for name in VARIABLES)
             raise UsageError(f"{path} has {key!r}, which is no setting.", cure=f"use one of {known}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UsageError(f"{key} in {path} is neither text nor a number.", cure=f'write {key} = "…"')

@@ -1,11 +1,11 @@
 """Let systemd run bootstrap at the first boot, when network and clock are ready, and renew when a renewal is due.
 
-    install     write the units, make the user zymkey-iot, enable and start the units
+    install     write the units, make the user zymkey-iot, enable and start the units, prove that they reach the key
     uninstall   stop and remove the units; the certificate, the user and the hooks stay
     status      show which units are installed, and what they do
 
-The service reads url, name and token from /etc/zymkey-iot.toml or /boot/firmware/zymkey-iot.toml. Let it read a file
-with a token: sudo chgrp zymkey-iot FILE && sudo chmod 640 FILE.
+The service reads url, name and token from /etc/zymkey-iot.toml or /boot/firmware/zymkey-iot.toml, or has them from the
+last bootstrap. State folder, key and the place of the hooks are written into the units: install again when they change.
 """
 
 import argparse
@@ -33,10 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="group that may use the key, instead of the groups that are found; can be given more than once",
     )
     options.add_key(parser)
+    options.add_state(parser)
     options.add_json(parser)
     options.add_examples(
         parser,
         "sudo zymkey-iot service install",
+        "sudo zymkey-iot service install --state /data/zymkey-iot --key zymkey:slot=1",
         "zymkey-iot service install --root /mnt/sdcard   (an image on another computer)",
         "zymkey-iot service status",
     )
@@ -53,16 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "uninstall":
         installation.uninstall(root=root, say=say)
     else:
-        from ..settings import load
+        from ..service import command, description
 
-        command = arguments.command
-        installation.install(
-            root=root,
-            command=installation.visible_command(command, root) if command else installation.installed_command(),
-            key=load(arguments).key,
-            groups=arguments.group,
-            say=say,
-        )
+        installation.check_rights(root)
+        program = arguments.command
+        program = command.visible_command(program, root) if program else command.installed_command()
+        settings = description.read_settings(arguments, root)
+        service = description.describe(settings, command=program, groups=arguments.group, root=root)
+        installation.install(service, settings, root=root, say=say)
     if arguments.json:
         import json
 

@@ -1,24 +1,26 @@
 """Install, remove and show the service's files. Everything here can be repeated."""
 
 import os
-import shutil
-import stat
-import sys
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UsageError
+from ..settings import DEFAULT_STATE, Settings
 from ..storage import storage_errors
+from .access import account
+from .description import notes
+from .proof import prove_key
 from .systemctl import Systemd
-from .unit_files import BOOTSTRAP, ENABLED, HOOKS, RENEW, SYSTEM_UNITS, TIMER, USER, USERS, files, groups_for
+from .unit_files import BOOTSTRAP, ENABLED, FOLDERS, RENEW, SYSTEM_UNITS, TIMER, USER, USERS, Service, files
 
 # Prints one line for the user.
 Say = Callable[[str], None]
 
-_FILES = (SYSTEM_UNITS / BOOTSTRAP, SYSTEM_UNITS / RENEW, SYSTEM_UNITS / TIMER, USERS)
-# Folders that ProtectHome hides from the service.
-_HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
+_FILES = (SYSTEM_UNITS / BOOTSTRAP, SYSTEM_UNITS / RENEW, SYSTEM_UNITS / TIMER, USERS, FOLDERS)
+_STATE_IN_UNIT = re.compile(r'^Environment="ZYMKEY_IOT_STATE=(.*)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,48 +33,69 @@ class UnitState:
     state: str
 
 
-def install(*, root: Path, command: Path, key: str, groups: Sequence[str] | None, say: Say) -> None:
-    """Write the files, make the user, enable and start the units.
+def install(service: Service, settings: Settings, *, root: Path, say: Say) -> None:
+    """Write the files, make the user, enable and start the units, and prove once that they reach the key.
 
     Args:
-        groups: the groups of the user; None chooses them by the kind of key, among the groups that the system has.
+        settings: those from which ``service`` was made.
 
     Raises:
         UsageError: this user is not root, there is no systemd, or one of its commands failed.
         StorageError: a file cannot be written.
+        KeyUnavailable: all is installed, but the service does not reach the key.
     """
     systemd = Systemd(root)
     systemd.check_installed()
-    _check_rights(root)
-    if groups is None:
-        groups = groups_for(key, existing_groups(root))
-    for path, text in files(command, groups).items():
-        say(f"{'wrote' if _write(_under(root, path), text) else 'unchanged':<10} {path}")
-    with storage_errors(_under(root, HOOKS)):
-        _under(root, HOOKS).mkdir(parents=True, exist_ok=True)
-    say(f"{'hooks':<10} {HOOKS} (the programs in it run as root after each renewal)")
-    systemd.make_users(USERS.name)
-    say(f"{'user':<10} {USER}, in {'the groups ' + ', '.join(groups) if groups else 'no other group than its own'}")
-    _mention_secret_settings(root, say)
-    systemd.reload()
-    systemd.enable(*ENABLED)
+    check_rights(root)
+    with _usual_modes():
+        wanted = files(service)
+        for path, text in wanted.items():
+            say(f"{'wrote' if _write(_under(root, path), text) else 'unchanged':<10} {path}")
+        if FOLDERS not in wanted:
+            # Of an earlier install, with its state folder elsewhere.
+            _under(root, FOLDERS).unlink(missing_ok=True)
+        hooks = _under(root, PurePosixPath(service.on_renew))
+        with storage_errors(hooks):
+            hooks.mkdir(parents=True, exist_ok=True)
+        say(f"{'hooks':<10} {service.on_renew} (the programs in it run as root after each renewal)")
+        systemd.make_users(USERS.name)
+        groups = ", ".join(service.groups)
+        say(f"{'user':<10} {USER}, in {f'the groups {groups}' if groups else 'no other group than its own'}")
+        if FOLDERS in wanted:
+            systemd.make_folders(FOLDERS.name)
+        say(f"{'state':<10} {service.state}")
+        for note in notes(settings, account(root), root):
+            say(f"{'note':<10} {note}")
+        systemd.reload()
+        systemd.enable(*ENABLED)
     say(f"{'enabled':<10} {', '.join(ENABLED)}")
     if systemd.is_running:
         systemd.start(TIMER, BOOTSTRAP)
         say(f"{'started':<10} the same units; to watch: journalctl -fu {BOOTSTRAP}")
     else:
         say(f"{'later':<10} they start at the next boot of that system")
+    say(f"{'key':<10} {_proof(systemd, service, settings)}")
+
+
+def _proof(systemd: Systemd, service: Service, settings: Settings) -> str:
+    if not systemd.is_running:
+        return f"{settings.key}; not proved that the service reaches it, since that system does not run now"
+    kind, _, rest = settings.key.partition(":")
+    if kind == "file" and not Path(rest or service.state / "key.pem").exists():
+        return "a software key, which the bootstrap makes"
+    return f"the service reaches it: {prove_key(systemd, service)}"
 
 
 def uninstall(*, root: Path, say: Say) -> None:
     """Stop, disable, remove the files. The certificate, the user and the hooks stay."""
     systemd = Systemd(root)
     systemd.check_installed()
-    _check_rights(root)
+    check_rights(root)
     present = [path for path in _FILES if _under(root, path).exists()]
     if not present:
         say("the service is not installed")
         return
+    state = _installed_state(root)
     units = [unit for unit in ENABLED if SYSTEM_UNITS / unit in present]
     systemd.stop(*units)
     if units:
@@ -83,7 +106,7 @@ def uninstall(*, root: Path, say: Say) -> None:
             _under(root, path).unlink()
         say(f"{'removed':<10} {path}")
     systemd.reload()
-    say(f"{'kept':<10} /var/lib/zymkey-iot, {HOOKS}, and the user {USER}")
+    say(f"{'kept':<10} {state}, the hooks, and the user {USER}")
 
 
 def status(*, root: Path) -> list[UnitState]:
@@ -101,56 +124,22 @@ def status(*, root: Path) -> list[UnitState]:
     ]
 
 
-def installed_command() -> Path:
-    """The absolute path of this zymkey-iot.
-
-    Raises:
-        UsageError: it is not installed, or the service could not run it.
-    """
-    beside = Path(sys.executable).with_name("zymkey-iot")
-    found = beside if beside.exists() else shutil.which("zymkey-iot")
-    if found is None:
-        raise UsageError(
-            "zymkey-iot is not installed as a command.", cure="install it with pip (README), or name it: --command PATH"
-        )
-    return visible_command(Path(found))
-
-
-def visible_command(command: Path, root: Path = Path("/")) -> Path:
-    """``command``, absolute.
-
-    Raises:
-        UsageError: there is no such program, here or under ``root``, or the service cannot see it.
-    """
-    command = command.absolute()
-    if not any(path.is_file() and os.access(path, os.X_OK) for path in (command, root / command.relative_to("/"))):
-        raise UsageError(f"{command} is not a program.", cure="give the path of zymkey-iot: --command PATH")
-    if any(folder in command.resolve().parents for folder in _HIDDEN):
-        raise UsageError(
-            f"{command} is in a user's home folder, which the service cannot see.",
-            cure="install it in another place: sudo python3 -m venv /opt/zymkey-iot (README)",
-        )
-    return command
-
-
-def existing_groups(root: Path) -> list[str]:
-    """The groups in the system's /etc/group."""
+def _installed_state(root: Path) -> str:
+    """The state folder that the installed units name; a release before this one had one place alone."""
     try:
-        lines = (root / "etc/group").read_text().splitlines()
-    except OSError:
-        return []
-    return [line.partition(":")[0] for line in lines]
+        unit = _under(root, SYSTEM_UNITS / RENEW).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return str(DEFAULT_STATE)
+    found = _STATE_IN_UNIT.search(unit)
+    return re.sub(r"\\(.)", r"\1", found.group(1)).replace("%%", "%") if found else str(DEFAULT_STATE)
 
 
-def _mention_secret_settings(root: Path, say: Say) -> None:
-    """Often only root can read a settings file with a token, and the service is not root."""
-    settings = root / "etc/zymkey-iot.toml"
-    path = Path("/") / settings.relative_to(root)
-    if settings.exists() and not settings.stat().st_mode & stat.S_IROTH:
-        say(f"{'note':<10} let the service read its settings: chgrp {USER} {path} && chmod 640 {path}")
+def check_rights(root: Path) -> None:
+    """Check that this user may change the system below ``root``.
 
-
-def _check_rights(root: Path) -> None:
+    Raises:
+        UsageError: only root may, or there is no such folder.
+    """
     if root == Path("/") and os.geteuid() != 0:
         raise UsageError(
             "only root can install or remove a service.",
@@ -160,14 +149,26 @@ def _check_rights(root: Path) -> None:
         raise UsageError(f"--root {root} is not a folder.", cure="name the folder with the system's files")
 
 
+@contextmanager
+def _usual_modes() -> Iterator[None]:
+    """Give files and folders, and those that systemd's commands make, the modes of a system's, whatever the umask."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _write(path: Path, text: str) -> bool:
     """Write a file in one step, unless it has the same content; return whether it was written."""
+    data = text.encode()
     with storage_errors(path):
-        if path.exists() and path.read_text() == text:
+        if path.exists() and path.read_bytes() == data:
+            path.chmod(0o644)
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text)
+        temporary.write_bytes(data)
         temporary.chmod(0o644)
         temporary.replace(path)
     return True

@@ -12,6 +12,7 @@ _BOOTED = Path("/run/systemd/system")
 
 # In seconds. A manager that is busy with a boot answers late.
 _TIMEOUT = 30
+_LONGEST_UNIT = 120
 
 
 class Systemd:
@@ -35,6 +36,23 @@ class Systemd:
                 "this system has no systemd.",
                 cure="run zymkey-iot bootstrap once, and zymkey-iot renew --if-due every day, from cron for example",
             )
+
+    def make_folders(self, file: str) -> None:
+        """Make the folders of a tmpfiles.d file, which a system that is not running does at its next boot."""
+        if self.is_running:
+            self._run("systemd-tmpfiles", "--create", file)
+
+    def run_to_end(self, unit: str) -> None:
+        """Start a unit that ends by itself, and wait for its end, which the unit has to bound.
+
+        Raises:
+            UsageError: it failed.
+        """
+        self._run("systemctl", "start", unit, timeout=_LONGEST_UNIT)
+
+    def forget(self, unit: str) -> None:
+        """Forget that a unit has failed."""
+        self._run("systemctl", "reset-failed", unit)
 
     def make_users(self, file: str) -> None:
         """Make the users and group memberships of a sysusers.d file."""
@@ -85,7 +103,7 @@ class Systemd:
         )
         return done.stdout.strip()
 
-    def _run(self, command: str, *arguments: str) -> str:
+    def _run(self, command: str, *arguments: str, timeout: float = _TIMEOUT) -> str:
         import subprocess
 
         try:
@@ -95,13 +113,13 @@ class Systemd:
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
-                timeout=_TIMEOUT,
+                timeout=timeout,
                 check=False,
             )
         except FileNotFoundError:
             raise UsageError(f"there is no {command} command.") from None
         except subprocess.TimeoutExpired:
-            raise UsageError(f"{command} did not end within {_TIMEOUT} s.", cure="see why: journalctl -xe") from None
+            raise UsageError(f"{command} did not end within {timeout:.0f} s.", cure="see why: journalctl -xe") from None
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().partition("\n")[0].rstrip(".")
             raise UsageError(

@@ -5,16 +5,20 @@ import os
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from device.errors import UsageError
 from device.service import installation
-from device.service.unit_files import BOOTSTRAP, ENABLED, RENEW, TIMER, files, groups_for
+from device.service.command import visible_command
+from device.service.unit_files import BOOTSTRAP, ENABLED, RENEW, TIMER, Service, files, groups_for
+from device.settings import DEFAULT_ON_RENEW, DEFAULT_STATE, load
 from tests.support.device.pi import REPOSITORY, Pi
 
 MOST_EXPOSURE = 3.0
+URL = "https://abc.execute-api.eu-central-1.amazonaws.com"
 ON_A_PI = ["root", "i2c", "gpio", "zymbit", "zk_pkcs11"]
 
 
@@ -35,6 +39,7 @@ def root(tmp_path: Path) -> Path:
     etc.mkdir(parents=True)
     (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (etc / "group").write_text("".join(f"{name}:x:{number}:\n" for number, name in enumerate(ON_A_PI)))
+    (etc / "zymkey-iot.toml").write_text(f'url = "{URL}"\n')
     return etc.parent
 
 
@@ -53,8 +58,8 @@ def test_install_makes_user_units_and_the_hooks_folder_and_enables_the_units(roo
 
     assert done.returncode == 0, done.stderr
     units = root / "etc/systemd/system"
-    assert f"ExecStart={command} bootstrap\n" in (units / BOOTSTRAP).read_text()
-    assert f"ExecStart={command} renew --if-due\n" in (units / RENEW).read_text()
+    assert f'ExecStart="{command}" bootstrap\n' in (units / BOOTSTRAP).read_text()
+    assert f'ExecStart="{command}" renew --if-due\n' in (units / RENEW).read_text()
     assert (units / "multi-user.target.wants" / BOOTSTRAP).is_symlink()
     assert (units / "timers.target.wants" / TIMER).is_symlink()
     assert (root / "etc/zymkey-iot/on-renew.d").is_dir()
@@ -62,16 +67,6 @@ def test_install_makes_user_units_and_the_hooks_folder_and_enables_the_units(roo
     assert "zymbit:x:3:zymkey-iot\n" in (root / "etc/group").read_text()
     assert "i2c:x:1:\n" in (root / "etc/group").read_text()
     assert "later      they start at the next boot of that system" in done.stdout
-
-
-def test_settings_that_the_service_cannot_read_are_mentioned(root: Path, command: Path) -> None:
-    settings = root / "etc/zymkey-iot.toml"
-    settings.write_text('token = "secret"\n')
-    settings.chmod(0o600)
-
-    done = service("install", root, "--command", command)
-
-    assert "chgrp zymkey-iot /etc/zymkey-iot.toml" in done.stdout
 
 
 def test_a_second_install_changes_nothing(root: Path, command: Path) -> None:
@@ -91,7 +86,7 @@ def test_uninstall_leaves_nothing_but_what_it_says(root: Path, command: Path) ->
 
     assert done.returncode == 0, done.stderr
     left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or path.is_file()}
-    assert not [path for path in left if "zymkey-iot" in path]
+    assert [path for path in left if "zymkey-iot" in path] == ["etc/zymkey-iot.toml"]
     assert "kept       /var/lib/zymkey-iot" in done.stdout
     assert service("uninstall", root).stdout == "the service is not installed\n"
 
@@ -108,11 +103,15 @@ def test_status_tells_what_is_installed(root: Path, command: Path) -> None:
     assert all(units[name]["enabled"] for name in ENABLED)
 
 
+def described(command: Path, state: Path = DEFAULT_STATE, key: str | None = None) -> Service:
+    return Service(command=command, groups=[], state=state, key=key, on_renew=DEFAULT_ON_RENEW)
+
+
 @pytest.fixture
 def units(tmp_path: Path, command: Path) -> list[Path]:
     """The units as they are installed, in a folder."""
     paths = []
-    for path, text in files(command, []).items():
+    for path, text in files(described(command)).items():
         if path.suffix in (".service", ".timer"):
             paths.append(tmp_path / path.name)
             paths[-1].write_text(text)
@@ -166,7 +165,7 @@ def test_a_group_can_be_named_instead(root: Path, command: Path) -> None:
 def test_only_root_installs_on_the_running_system(command: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageError, match="only root can install") as refused:
-        installation.install(root=Path("/"), command=command, key="zymkey:", groups=None, say=print)
+        installation.install(described(command), load(Namespace()), root=Path("/"), say=print)
     assert "sudo" in refused.value.cure
 
 
@@ -176,7 +175,7 @@ def test_a_command_that_the_service_could_not_see_is_refused(
 ) -> None:
     monkeypatch.setattr(Path, "resolve", lambda self: Path(path))
     with pytest.raises(UsageError, match="a user's home folder"):
-        installation.visible_command(command)
+        visible_command(command)
 
 
 # Who leaves the hooks to root: a process that is neither root nor the owner of their folder.

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from device.errors import UsageError
-from device.service import installation, systemctl
+from device.service import systemctl
+from device.service.command import installed_command
 from device.service.systemctl import Systemd
 from tests.support.device.in_process import Command, zymkey_iot
 
@@ -99,6 +100,7 @@ def test_without_systemd_the_user_is_told_what_to_have_started_instead(
 @pytest.fixture
 def root(fake: FakeSystemctl, tmp_path: Path) -> Path:
     (tmp_path / "system" / "etc").mkdir(parents=True)
+    (tmp_path / "system" / "etc" / "zymkey-iot.toml").write_text('url = "https://abc.example"\n')
     return tmp_path / "system"
 
 
@@ -156,8 +158,8 @@ def test_the_service_runs_the_command_that_stands_beside_this_python_or_is_on_th
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     monkeypatch.setattr("sys.executable", str(tmp_path / "beside" / "python"))
     with pytest.raises(UsageError, match="not installed"):
-        installation.installed_command()
+        installed_command()
     on_the_path = program("path")
-    assert installation.installed_command() == on_the_path
+    assert installed_command() == on_the_path
     beside = program("beside")
-    assert installation.installed_command() == beside
+    assert installed_command() == beside
