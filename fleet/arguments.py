@@ -6,7 +6,12 @@ The functions that take a text are ``type=`` functions of argparse: what they ra
 import argparse
 import os
 import re
+import warnings
 from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from pki.certificates import SUBJECT_ATTRIBUTES
 from pki.fingerprint import is_key_fingerprint
@@ -16,6 +21,8 @@ DEFAULT_FLEET = "zymkey"
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _MAX_DURATION = 365 * 86_400
+# RFC 5280 appendix A: ub-locality-name, ub-state-name; the others have 64, and the country's length the package checks.
+_MAX_SUBJECT_VALUE = {"L": 128, "ST": 128}
 
 
 def add_deployment(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +31,13 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fleet",
         default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
+        type=fleet_name,
         help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
     )
     group.add_argument(
         "--url",
-        default=os.environ.get("ENROLLMENT_URL"),
+        default=os.environ.get("ENROLLMENT_URL") or None,
+        type=enrollment_url,
         help="where devices enroll (default: $ENROLLMENT_URL or the stack's output EnrollmentUrl)",
     )
     _add_place(group)
@@ -79,6 +88,44 @@ def device_name(text: str) -> str:
     return text
 
 
+def fleet_name(text: str) -> str:
+    """A stack's name without ``-Enrollment`` (AWS CloudFormation API reference, DescribeStacks)."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fleet's name, which is letters, digits and hyphens")
+    return text
+
+
+def enrollment_url(text: str) -> str:
+    """A URL that paths can be added to. Without TLS only to this machine: tokens go there."""
+    try:
+        url = urlsplit(text)
+        is_plain = text.isascii() and text.isprintable() and " " not in text
+        usable = is_plain and bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
+    except ValueError:
+        usable = False
+    if not usable or "@" in url.netloc:
+        raise argparse.ArgumentTypeError(
+            "the URL (--url, $ENROLLMENT_URL) has to look like https://HOST/PATH, without user, query and blanks"
+        )
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")):
+        raise argparse.ArgumentTypeError("the URL (--url, $ENROLLMENT_URL) has to begin with https://")
+    return text.rstrip("/")
+
+
+def years(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of years from 1 to 99")
+    return int(text)
+
+
+def common_name(text: str) -> str:
+    return _subject_value("CN", NameOID.COMMON_NAME, text)
+
+
+def organization(text: str) -> str:
+    return _subject_value("O", NameOID.ORGANIZATION_NAME, text) if text else ""
+
+
 def duration(text: str) -> int:
     """Seconds from a number and a unit, as in ``90m``, ``24h``, ``7d``; from one minute to a year."""
     match = re.fullmatch(r"(\d{1,6})([mhd])", text)
@@ -98,4 +145,22 @@ def subject_attribute(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     if name not in SUBJECT_ATTRIBUTES or not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not ATTRIBUTE=VALUE with one of {', '.join(SUBJECT_ATTRIBUTES)}")
-    return name, value
+    return name, _subject_value(name, SUBJECT_ATTRIBUTES[name], value)
+
+
+def _subject_value(name: str, oid: ObjectIdentifier, value: str) -> str:
+    """A value that X.509 has room for."""
+    try:
+        # A newer version of the package refuses what this one only warns of.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            x509.NameAttribute(oid, value)
+        fits = value.isprintable() and len(value) <= _MAX_SUBJECT_VALUE.get(name, 64)
+    except (ValueError, UserWarning, DeprecationWarning):
+        fits = False
+    if not fits:
+        raise argparse.ArgumentTypeError(
+            f"{value!r} does not fit into a certificate as {name}: at most 64 characters that can be seen, 128 for L "
+            "and ST; two letters for C"
+        )
+    return value

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import getpass
 import os
-import ssl
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from fleet.errors import NoCredentials, SdkFailed
+from fleet.proxies import refuse_unusable_proxies
 from fleet.redaction import keep_out
 from fleet.sdk_errors import sentence
 from fleet.text import printable
+from fleet.trusted_roots import refuse_unusable_roots
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -54,7 +53,7 @@ class AwsSession:
         # Its own prompt reads a standard input that is no terminal, and warns of that in many lines.
         resolver = self._session._session.get_component("credential_provider")
         resolver.get_provider("assume-role")._prompter = _mfa_code
-        _refuse_unusable_proxies()
+        refuse_unusable_proxies()
         _refuse_unusable_roots(self._session)
         credentials = _credentials(self._session)
         if credentials is not None:
@@ -140,35 +139,10 @@ def _refuse_unusable_credentials(credentials: ReadOnlyCredentials) -> None:
             )
 
 
-def _refuse_unusable_proxies() -> None:
-    """The variables that the SDK and the HTTP library read. A proxy without a scheme is one of HTTP."""
-    for scheme, proxy in getproxies_environment().items():
-        if scheme not in ("http", "https", "all") or not proxy:
-            continue
-        try:
-            url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            usable = bool(url.hostname) and url.port != 0 and not (url.path.strip("/") or url.query or url.fragment)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise SdkFailed(
-                f"The proxy in ${scheme.upper()}_PROXY is no URL of the form http://USER:PASSWORD@HOST:PORT.",
-                cure="correct the variable; characters such as # / [ @ of a password are written as %23 %2F %5B %40",
-            )
-
-
 def _refuse_unusable_roots(session: boto3.session.Session) -> None:
     """The CA file, wherever it is configured. Looked at here: the SDK calls it a connection that failed."""
     configured = session._session.get_config_variable("ca_bundle")  # boto3 has no public way to ask
     roots = configured or os.environ.get("REQUESTS_CA_BUNDLE")
     if not roots or not isinstance(roots, str):
         return
-    try:
-        Path(roots).read_bytes()
-        ssl.create_default_context(cafile=roots)
-    except OSError as error:  # ssl.SSLError is one of them
-        why = "it holds no CA certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SdkFailed(
-            f"The CA file {roots!r} cannot be used: {why}.",
-            cure="correct $AWS_CA_BUNDLE, $REQUESTS_CA_BUNDLE or ca_bundle in ~/.aws/config, or take it out",
-        ) from None
+    refuse_unusable_roots(roots, named_by="$AWS_CA_BUNDLE, $REQUESTS_CA_BUNDLE or ca_bundle in ~/.aws/config")

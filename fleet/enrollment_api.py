@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from fleet.errors import Refused, UnexpectedReply, Unreachable, innermost_reason
+from fleet.errors import Refused, UnexpectedReply, Unreachable
+from fleet.https import HttpsSession
 
-_TIMEOUT_SECONDS = 30
+if TYPE_CHECKING:
+    import requests
+
 _ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 30
 # "Not yet", "too many", "later": the reply says after how many seconds (RFC 9110 section 10.2.3).
@@ -22,30 +23,19 @@ _TRY_AGAIN = {202, 429, 502, 503, 504}
 
 
 class EnrollmentApi:
-    """HTTPS to the enrollment URL. The server is verified against the file in ``$CA_BUNDLE``, or the usual roots."""
+    """The deployment's API at its enrollment URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = "zymkey-fleet"
-        self._verify: bool | str = os.environ.get("CA_BUNDLE") or True
+        self._session = HttpsSession()
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """Make one request and return its reply, whatever the status.
 
         Raises:
-            Unreachable: there was no reply.
+            Unreachable, SdkFailed, UnexpectedReply: there was no reply, or a redirect.
         """
-        try:
-            # Per request, not per session: the latter gives way to REQUESTS_CA_BUNDLE.
-            return self._session.request(
-                method, self.url + path, timeout=_TIMEOUT_SECONDS, verify=self._verify, **options
-            )
-        except requests.RequestException as error:
-            raise Unreachable(
-                f"No answer from {self.url}: {innermost_reason(error)}.",
-                cure="check this machine's network, and the URL (--url, $ENROLLMENT_URL)",
-            ) from None
+        return self._session.send(method, self.url + path, **options)
 
     def ca_certificates(self) -> list[x509.Certificate]:
         """The CA certificates of the fleet (EST, RFC 7030 section 4.1), in no order.
@@ -59,12 +49,15 @@ class EnrollmentApi:
         return read_certificates(reply)
 
     def configuration(self) -> dict[str, Any]:
-        """``GET /configuration``: the data endpoint, its ports, the topics, the issuer."""
+        """``GET /configuration``: the data endpoint, its ports, the topics, the issuer.
+
+        Raises:
+            Unreachable, UnexpectedReply: there was no reply, or one that is not known here.
+        """
         reply = self.send("GET", "/configuration")
         if reply.status_code != 200:
             raise _unexpected(reply)
-        content: dict[str, Any] = reply.json()
-        return content
+        return _json_object(reply, "dataEndpoint", "httpsPort", "mqttPort", "topics", "issuer")
 
     def upload(self, certificate: x509.Certificate) -> str:
         """Register a certificate that was signed elsewhere; returns its device's name.
@@ -95,8 +88,7 @@ class EnrollmentApi:
                 continue
             break
         if reply.status_code == 200:
-            name: str = reply.json()["device"]
-            return name
+            return str(_json_object(reply, "device")["device"])
         if reply.status_code in _TRY_AGAIN:
             raise Unreachable(_sentence(reply), cure="run the same command again in a minute")
         if 400 <= reply.status_code < 500:
@@ -110,6 +102,17 @@ def read_certificates(reply: requests.Response) -> list[x509.Certificate]:
         return pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.content))
     except (binascii.Error, ValueError):
         raise _unexpected(reply) from None
+
+
+def _json_object(reply: requests.Response, *names: str) -> dict[str, Any]:
+    """What a reply says, when it is a JSON object with at least these names."""
+    try:
+        content = reply.json()
+    except (ValueError, RecursionError):
+        raise _unexpected(reply) from None
+    if not isinstance(content, dict) or not set(names) <= content.keys():
+        raise _unexpected(reply)
+    return content
 
 
 def _retry_after(reply: requests.Response) -> int:

@@ -28,10 +28,16 @@ def keep_out(secret: str | bytes | None) -> None:
 def redacted(text: str) -> str:
     """``text`` without the secrets that this process knows, and without the user and password of any URL."""
     known = _secrets | {os.environ.get(name, "") for name in SECRET_VARIABLES}
+    known |= {part for proxy in _proxies() for part in re.split(r"[:/@#?\[\]]", proxy.rpartition("@")[0])}
     forms = {form for secret in known for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, _HIDDEN)
     return _USER_OF_URL.sub(f"{_HIDDEN}@", text)
+
+
+def _proxies() -> list[str]:
+    """Libraries quote a part of one that they cannot read."""
+    return [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
 
 
 def _forms(secret: str) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from fleet.arguments import add_examples, add_json, positive
+from fleet.arguments import add_examples, add_json, common_name, organization, years
 from fleet.errors import Refused
 from fleet.files import write_public, write_secret
 from fleet.output import iso, print_json, print_line
@@ -17,9 +17,11 @@ from pki.certificates import ca_certificate
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder for ca.crt and ca.key; made if it is missing")
-    parser.add_argument("--common-name", metavar="NAME", default="zymkey example CA", help="default: %(default)s")
-    parser.add_argument("--organization", metavar="NAME", default="", help="default: none")
-    parser.add_argument("--years", type=positive, default=10, help="validity (default: %(default)s)")
+    parser.add_argument(
+        "--common-name", metavar="NAME", type=common_name, default="zymkey example CA", help="default: %(default)s"
+    )
+    parser.add_argument("--organization", metavar="NAME", type=organization, default="", help="default: none")
+    parser.add_argument("--years", type=years, default=10, help="validity (default: %(default)s)")
     add_passphrase(parser)
     add_json(parser)
     parser.epilog = """\

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import certifi
-import requests
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from fleet.errors import innermost_reason
+from fleet.errors import Refused, Unreachable
+from fleet.https import HttpsSession
+from fleet.trusted_roots import refuse_unusable_roots
 
 _TIMEOUT_SECONDS = 20
 
@@ -40,12 +41,26 @@ class Endpoint:
 
     @classmethod
     def of(cls, configuration: dict[str, Any]) -> Endpoint:
+        """What the deployment says, and what the environment says otherwise.
+
+        Raises:
+            Refused, SdkFailed: a port is no number, or the CA file cannot be used.
+        """
+        roots = os.environ.get("CA_BUNDLE") or certifi.where()
+        refuse_unusable_roots(roots, named_by="$CA_BUNDLE")
         return cls(
             host=os.environ.get("IOT_ENDPOINT") or configuration["dataEndpoint"],
-            https_port=int(os.environ.get("IOT_HTTPS_PORT") or configuration["httpsPort"]),
-            mqtt_port=int(os.environ.get("IOT_MQTT_PORT") or configuration["mqttPort"]),
-            roots=os.environ.get("CA_BUNDLE") or certifi.where(),
+            https_port=_port("IOT_HTTPS_PORT", configuration["httpsPort"]),
+            mqtt_port=_port("IOT_MQTT_PORT", configuration["mqttPort"]),
+            roots=roots,
         )
+
+
+def _port(variable: str, otherwise: object) -> int:
+    port = os.environ.get(variable) or str(otherwise)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise Refused(f"The port {port!r} is no number from 1 to 65535.", cure=f"correct or unset ${variable}")
+    return int(port)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +81,11 @@ def publish_over_https(endpoint: Endpoint, files: tuple[str, str], topic: str, p
     """
     url = f"https://{endpoint.host}:{endpoint.https_port}/topics/{topic}?qos=1"
     try:
-        reply = requests.post(url, data=payload, cert=files, verify=endpoint.roots, timeout=_TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        raise ConnectionRefused(innermost_reason(error)) from None
+        reply = HttpsSession().send(
+            "POST", url, data=payload, cert=files, verify=endpoint.roots, timeout=_TIMEOUT_SECONDS
+        )
+    except Unreachable as error:
+        raise ConnectionRefused(error.cause) from None
     return HttpsAnswer(
         status=reply.status_code,
         error_type=reply.headers.get("x-amzn-ErrorType", ""),

@@ -80,8 +80,8 @@ def test_a_device_that_has_a_key_is_not_invited_again(run, cloud):
 
 
 def test_the_address_for_devices_can_be_another_than_the_stack_s(run, cloud, monkeypatch):
-    monkeypatch.setenv("ENROLLMENT_URL", "https://127.0.0.1:4566/a path")
-    assert "bootstrap 'https://127.0.0.1:4566/a path' --name pi-1" in run("invite", "pi-1").out
+    monkeypatch.setenv("ENROLLMENT_URL", "https://127.0.0.1:4566/(path)")
+    assert "bootstrap 'https://127.0.0.1:4566/(path)' --name pi-1" in run("invite", "pi-1").out
     assert "bootstrap https://pi.example.com --name" in run("invite", "pi-1", "--url", "https://pi.example.com").out
 
 

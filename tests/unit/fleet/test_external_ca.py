@@ -271,7 +271,7 @@ def test_an_endpoint_that_does_not_answer_is_named(run, cloud, ca_files, monkeyp
     monkeypatch.setenv("ENROLLMENT_URL", "http://127.0.0.1:9")
     answer = run("sign", *ca_files)
     assert answer.code == 6
-    assert answer.err.startswith("zymkey-fleet: No answer from http://127.0.0.1:9: ")
+    assert answer.err.startswith("zymkey-fleet: No answer from http://127.0.0.1:9/")
 
 
 def test_an_external_ca_is_retired_by_its_common_name_and_only_by_force_since_it_issues(run, cloud):
