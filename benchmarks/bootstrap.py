@@ -33,7 +33,7 @@ from .processes import Cost, clean_environment, measure
 from .recipe import Recipe
 from .wheel import REPOSITORY
 
-TARGETS = {"cpu": 0.5, "memory": 0.7, "wall": 1.0}
+TARGETS = {"cpu": 0.6, "memory": 0.8, "wall": 1.0}
 HELP_TARGETS = {"cpu": 2.0, "wall": 2.0}
 
 

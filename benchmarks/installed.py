@@ -18,14 +18,18 @@ REASONS = {
     "zymkey-iot": "this command",
     "certifi": "the roots that verify AWS's servers",
     "cffi": "asked for by cryptography",
+    "charset-normalizer": "asked for by requests",
     "cmdline": "asked for by zku",
     "cryptography": "certificate signing requests and certificates",
+    "idna": "asked for by requests",
     "paho-mqtt": "the optional MQTT check",
     "pycparser": "asked for by cffi",
     "pyyaml": "asked for by cmdline",
+    "requests": "HTTP",
     "sh": "asked for by zku",
     "sslcontext": "TLS with a key that signs elsewhere",
     "truststore": "asked for by sslcontext",
+    "urllib3": "the connections of requests, which carry the HSM's TLS context",
     "zku": "the vendor's module for the Zymkey",
 }
 

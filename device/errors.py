@@ -101,6 +101,9 @@ class NoRoute(NetworkError):
 class NoAnswer(NetworkError):
     """Nothing came back in time."""
 
+    connected = False
+    """Whether TCP was connected, so that something is there."""
+
 
 class ProxyFailed(NetworkError):
     """The proxy refused to make the connection."""

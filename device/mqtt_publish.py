@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import https
 from .certificate import DeviceCertificate
+from .connection_errors import explain
 from .errors import Busy, CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
 from .keys import DeviceKey
 from .tls import present
@@ -111,7 +111,7 @@ class MqttRoundTrip:
                 raise self._no_answer("accepted the connection and did not complete the TLS handshake", began) from None
             elapsed = time.monotonic() - began
             peer = f"{self._endpoint} port {self._port}"
-            explained = https.explain(error, peer=peer, host=self._endpoint, timeout=elapsed)
+            explained = explain(error, peer=peer, host=self._endpoint, seconds=elapsed)
             if isinstance(explained, HungUp):
                 raise self._certificate_refused() from None
             raise explained from None

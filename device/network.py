@@ -1,12 +1,13 @@
 """How this device reaches servers: the roots that it trusts, and the proxy on the way."""
 
-import ssl
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .proxy import Proxy
+from .alpn import ClientContext
 
 if TYPE_CHECKING:
+    from .proxy import Proxy
     from .settings import Settings
 
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 class Network:
     """``context`` verifies servers; ``no_proxy`` lists, as ``NO_PROXY`` does, the hosts to reach without ``proxy``."""
 
-    context: ssl.SSLContext
-    proxy: Proxy | None = None
+    context: ClientContext
+    proxy: "Proxy | None" = None
     no_proxy: str = ""
 
     @classmethod
-    def from_settings(cls, settings: "Settings", *, context: ssl.SSLContext | None = None) -> "Network":
+    def from_settings(cls, settings: "Settings", *, context: ClientContext | None = None) -> "Network":
         """The network as the settings have it.
 
         Args:
@@ -28,7 +29,11 @@ class Network:
         Raises:
             UsageError: the file of roots cannot be used.
         """
-        proxy = None if settings.proxy is None else Proxy.parse(settings.proxy)
+        proxy = None
+        if settings.proxy is not None:
+            from .proxy import Proxy
+
+            proxy = Proxy.parse(settings.proxy)
         if context is None:
             # Imported here: doctor looks at the network even where a package that it needs is missing.
             from .tls import client_context
@@ -36,12 +41,13 @@ class Network:
             context = client_context(settings.ca_file)
         return cls(context, proxy, settings.no_proxy or "")
 
-    def proxy_for(self, host: str, port: int) -> Proxy | None:
+    def proxy_for(self, host: str, port: int) -> "Proxy | None":
         """The proxy on the way to a server; None when the way is direct."""
         if self.proxy is None:
             return None
         # Imported here: few devices have a proxy.
-        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+        from requests.utils import should_bypass_proxies
 
-        bypassed = proxy_bypass_environment(f"{host}:{port}", {"no": self.no_proxy})
-        return None if bypassed else self.proxy
+        no_proxy = "*" if "*" in re.split(r"[\s,]+", self.no_proxy) else self.no_proxy
+        url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+        return None if should_bypass_proxies(url, no_proxy) else self.proxy

@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
+from .host_name import is_host
+
 LOOKS_LIKE = "a proxy looks like http://proxy.example:3128, or http://user:password@proxy.example:3128"
 DEFAULT_PORTS = {"http": 3128, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 """By scheme. ``http`` is the usual proxy, which opens a tunnel by CONNECT; ``https`` is the same one over TLS."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[^/]*))?/?")
+_SERVER = re.compile(r"(\[(?P<address>[^\]]*:[^\]]*)\]|(?P<name>[^:/\[\]]*))(:(?P<port>[^/]*))?/?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,13 @@ class Proxy:
             raise ValueError("the scheme of a proxy is one of " + ", ".join(DEFAULT_PORTS))
         credentials, at, server = rest.rpartition("@")
         match = _SERVER.fullmatch(server)
-        if match is None:
+        host = (match["address"] or match["name"] or "") if match else ""
+        if match is None or not is_host(host):
             raise ValueError(LOOKS_LIKE)
         user, colon, password = credentials.partition(":")
         return cls(
             scheme=scheme,
-            host=match["host"].strip("[]"),
+            host=host,
             port=_port(match["port"]) if match["port"] else DEFAULT_PORTS[scheme],
             user=unquote(user) if at else None,
             password=unquote(password) if colon else None,
@@ -56,6 +59,10 @@ class Proxy:
     def __str__(self) -> str:
         """The proxy without its password, to print."""
         return self._url("" if self.user is None else f"{quote(self.user, safe='')}@")
+
+    @property
+    def is_socks(self) -> bool:
+        return self.scheme.startswith("socks")
 
     @property
     def peer(self) -> str:

@@ -6,10 +6,12 @@ takes an ``ssl.SSLContext`` (http.client, requests, paho-mqtt) works with the ke
 
 import logging
 import ssl
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .alpn import ClientContext
 from .certificate import DeviceCertificate
 from .cures import CHECK_CA_FILE
 from .errors import CertificateUnusable, DeviceError, KeyUnavailable, SignerUnsupported, UsageError
@@ -28,19 +30,25 @@ def roots(ca_file: Path | None) -> Path:
     return Path(certifi.where())
 
 
-def client_context(ca_file: Path | None) -> ssl.SSLContext:
+def client_context(ca_file: Path | None) -> ClientContext:
     """A context that verifies the server against ``roots``, for TLS 1.2 or later.
+
+    It is as strict as ``ssl.create_default_context`` makes its own with this Python.
 
     Raises:
         UsageError: ``ca_file`` cannot be read, or holds no certificate.
     """
     ca_file = roots(ca_file)
+    context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
         raise UsageError(f"the CA file {ca_file} does not hold a certificate in PEM.", cure=CHECK_CA_FILE) from None
     except OSError as error:
         raise UsageError(f"the CA file {ca_file} cannot be read: {error.strerror}.", cure=CHECK_CA_FILE) from None
+    return context
 
 
 class HandshakeSigner:

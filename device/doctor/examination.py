@@ -93,6 +93,16 @@ class Examination:
 
         return Network.from_settings(self.settings)
 
+    @cached_property
+    def route(self) -> "Network":
+        """The same without roots, for connections that are closed before TLS begins."""
+        import ssl
+
+        from ..alpn import ClientContext
+        from ..network import Network
+
+        return Network.from_settings(self.settings, context=ClientContext(ssl.PROTOCOL_TLS_CLIENT))
+
     @property
     def url(self) -> str:
         if self.settings.url is None:

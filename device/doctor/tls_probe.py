@@ -5,18 +5,23 @@ secret is sent, and nothing but doctor's sentences depends on the answer.
 """
 
 import datetime
-import http.client
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from .. import https
+from ..alpn import ClientContext
+from ..errors import DeviceError
 from ..network import Network
 from ..settings import Settings
 from .server import Server
+
+if TYPE_CHECKING:
+    from ..connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +38,21 @@ def probe(server: Server, *, settings: Settings, timeout: float) -> Probe:
     Raises:
         NetworkError: the server was not reached.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     network = Network.from_settings(settings, context=context)
-    connection, peer = https.open_connection(server.host, server.port, network=network, timeout=timeout)
-    try:
-        connection.connect()
-        issuer = issuer_in_words(connection.sock)
+    with https.connection(server.host, server.port, network=network, timeout=timeout) as connection:
+        issuer = issuer_in_words(connection)
         try:
             ahead = _ahead(connection)
-        except (OSError, http.client.HTTPException, ValueError, TypeError):
+        except (DeviceError, OSError, ValueError, TypeError):
             # The data endpoint ends connections without a certificate here. The issuer serves without the time.
             ahead = None
-    except (OSError, http.client.HTTPException) as error:
-        raise https.explain(error, peer=peer, host=server.host, timeout=timeout) from None
-    finally:
-        connection.close()
     return Probe(issuer=issuer, ahead=ahead)
 
 
-def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:
+def _ahead(connection: "Connection") -> datetime.timedelta:
     """The Date of an answer (RFC 9110 section 6.6.1, whole seconds), less the middle of the time that it took."""
     sent = datetime.datetime.now(datetime.UTC)
     connection.request("HEAD", "/")
@@ -62,10 +61,10 @@ def _ahead(connection: http.client.HTTPSConnection) -> datetime.timedelta:
     return date - (sent + (came - sent) / 2)
 
 
-def issuer_in_words(connection: ssl.SSLSocket) -> str:
+def issuer_in_words(connection: "Connection") -> str:
     """The issuer of the server's certificate, with common name and organization: ``Amazon RSA 2048 M02 (Amazon)``."""
     try:
-        name = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"").issuer
+        name = x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True) or b"").issuer
     except ValueError:
         return "an issuer whose name cannot be read"
     oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)

@@ -1,20 +1,15 @@
 """The connection to the two servers, step by step: name, port, and the server's certificate."""
 
-import http.client
-import socket
 import ssl
 import time
 
-from ... import https
+from ... import https, tcp
+from ...connection_errors import explain
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
-from ...network import Network
 from ...settings import Settings
 from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
 from ..server import Server
-
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For connections that are closed before TLS begins."""
 
 
 def enrollment_dns(examination: Examination) -> Finding:
@@ -42,9 +37,9 @@ def endpoint_mqtt_port(examination: Examination) -> Finding:
     host, port = examination.configuration.data_endpoint, examination.configuration.mqtt_port
     started = time.monotonic()
     try:
-        socket.create_connection((host, port), examination.timeout).close()
+        tcp.connect(host, port, timeout=examination.timeout).close()
     except OSError as error:
-        failure = https.explain(error, peer=f"{host} port {port}", host=host, timeout=examination.timeout)
+        failure = explain(error, peer=f"{host} port {port}", host=host, seconds=time.monotonic() - started)
         return warning(f"{failure.cause} Only programs that use MQTT need this port.", cure=failure.cure)
     return ok(f"{host} port {port}, {_milliseconds(started)}")
 
@@ -55,34 +50,30 @@ def endpoint_server(examination: Examination) -> Finding:
 
 def _resolve(server: Server, examination: Examination) -> Finding:
     """Resolve the name that TCP connects to: the server's, or the proxy's."""
-    connection, peer = _connection(server, examination, _NO_TLS)
+    proxy = examination.route.proxy_for(server.host, server.port)
+    host, port = (proxy.host, proxy.port) if proxy else (server.host, server.port)
+    started = time.monotonic()
     try:
-        found = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, UnicodeError):
-            error = socket.gaierror(socket.EAI_NONAME, "it is not a host name")
-        raise https.explain(error, peer=peer, host=server.host, timeout=examination.timeout) from None
+        found = tcp.resolve(host, port)
+    except OSError as error:
+        seconds, peer = time.monotonic() - started, proxy.peer if proxy else f"{host} port {port}"
+        raise explain(error, peer=peer, host=server.host, seconds=seconds) from None
     addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
     shown = ", ".join(addresses[:3]) + (" …" if len(addresses) > 3 else "")
-    if connection.host != server.host:
-        return ok(f"{peer} is {shown}; the proxy resolves {server.host}", addresses=addresses)
+    if proxy:
+        return ok(f"{proxy.peer} is {shown}; the proxy resolves {server.host}", addresses=addresses)
     if addresses == [server.host]:
         return ok(f"{shown} is an address and needs no DNS", addresses=addresses)
     return ok(f"{server.host} is {shown}", addresses=addresses)
 
 
 def _reach(server: Server, examination: Examination) -> Finding:
-    connection, peer = _connection(server, examination, _NO_TLS)
+    route = examination.route
     started = time.monotonic()
-    try:
-        # TCP, and CONNECT to a proxy if there is one: what HTTPSConnection does before TLS.
-        http.client.HTTPConnection.connect(connection)
-    except (OSError, http.client.HTTPException) as error:
-        raise https.explain(error, peer=peer, host=server.host, timeout=examination.timeout) from None
-    finally:
-        connection.close()
-    through = f", through {peer}" if connection.host != server.host else ""
-    return ok(f"{server.host} port {server.port}, {_milliseconds(started)}{through}")
+    with https.connection(server.host, server.port, network=route, timeout=examination.timeout, tls=False):
+        took = _milliseconds(started)
+    proxy = route.proxy_for(server.host, server.port)
+    return ok(f"{server.host} port {server.port}, {took}" + (f", through {proxy.peer}" if proxy else ""))
 
 
 def _verify(server: Server, examination: Examination) -> Finding:
@@ -90,23 +81,20 @@ def _verify(server: Server, examination: Examination) -> Finding:
 
     if examination.results["clock"].status is Status.FAILED:
         raise Skipped("no certificate can be verified while the clock is wrong.", needs="clock")
-    connection, peer = _connection(server, examination, examination.network.context)
     try:
-        connection.connect()
-        found = f"verified, {connection.sock.version()}, issued by {issuer_in_words(connection.sock)}"
-    except (OSError, http.client.HTTPException) as error:
-        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        with https.connection(
+            server.host, server.port, network=examination.network, timeout=examination.timeout
+        ) as connection:
+            return ok(f"verified, {connection.sock.version()}, issued by {issuer_in_words(connection)}")
+    except DeviceError as failure:
+        if isinstance(failure.__cause__, ssl.SSLError) and "ALERT" in (failure.__cause__.reason or ""):
             # TLS 1.2: a server that requires a client certificate stops here, after it has proved its own.
             return ok("verified, and asks for the device's certificate")
-        failure = https.explain(error, peer=peer, host=server.host, timeout=examination.timeout)
         if isinstance(failure, ServerNotTrusted) and not isinstance(failure, ClockWrong):
             probe = examination.probe(server)
             issuer = "" if isinstance(probe, DeviceError) else probe.issuer
             failure = _explained(failure, issuer, examination.settings)
         raise failure from None
-    finally:
-        connection.close()
-    return ok(found)
 
 
 def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> ServerNotTrusted:
@@ -116,13 +104,6 @@ def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> Se
         return ServerNotTrusted(cause, cure=failure.cure)
     trusted = f"only the roots in {settings.ca_file} ({settings.sources['ca_file']}) are trusted"
     return ServerNotTrusted(f"{cause.rstrip('.')}; {trusted}.", cure=f"{failure.cure}; for AWS leave --ca-file out")
-
-
-def _connection(
-    server: Server, examination: Examination, context: ssl.SSLContext
-) -> tuple[http.client.HTTPSConnection, str]:
-    network = Network.from_settings(examination.settings, context=context)
-    return https.open_connection(server.host, server.port, network=network, timeout=examination.timeout)
 
 
 def _milliseconds(started: float) -> str:

@@ -173,3 +173,27 @@ def test_without_permission_the_sentence_says_sudo_or_another_folder(pi: Pi, tmp
 
     assert result.returncode == 11
     assert "--state DIR" in result.stderr
+
+
+def test_what_needs_no_network_imports_nothing_of_it(pi: Pi) -> None:
+    """A daily timer that finds nothing due costs a Pi Zero nothing of requests, which is half of a bootstrap."""
+    assert pi.run("bootstrap").returncode == 0
+    script = (
+        "import sys\n"
+        "from device.cli import main\n"
+        "codes = [main(words.split()) for words in ('--help', 'key', 'status', 'renew --if-due', 'config paho')]\n"
+        "print(*codes, *sys.modules, file=sys.stderr)\n"
+    )
+    ended = pi.python("-c", script, HTTPS_PROXY="http://proxy.example:3128")
+
+    codes, loaded = ended.stderr.splitlines()[-1].split()[:5], set(ended.stderr.split())
+    assert codes == ["0", "0", "0", "13", "0"], ended.stderr
+    assert not {name for name in loaded if name.partition(".")[0] in ("requests", "urllib3", "socks")}
+
+
+def test_a_request_imports_nothing_that_guesses_encodings(pi: Pi) -> None:
+    script = "import sys; from device.cli import main; main(['bootstrap']); print(*sys.modules, file=sys.stderr)"
+    loaded = set(pi.python("-c", script).stderr.split())
+
+    assert "requests" in loaded
+    assert not loaded & {"charset_normalizer", "chardet", "paho"}

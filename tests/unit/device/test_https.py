@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from device import https
+from device.connection_errors import explain
 from device.errors import (
     ClockWrong,
     DeviceError,
@@ -93,14 +94,14 @@ def test_a_closed_port(network: Network) -> None:
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH])
 def test_a_network_without_a_route(number: int) -> None:
     # What the system says cannot be had from every machine, so here its word is taken up from there.
-    error = https.explain(OSError(number, os.strerror(number)), peer="host port 443", host="host", timeout=1)
+    error = explain(OSError(number, os.strerror(number)), peer="host port 443", host="host", seconds=1)
 
     assert isinstance(error, NoRoute)
     assert "Wi-Fi" in error.cure
 
 
 def test_silence(raw_server: socket.socket, network: Network) -> None:
-    with pytest.raises(NoAnswer, match="within 0 s"):
+    with pytest.raises(NoAnswer, match=r"accepted the connection and did not complete the TLS handshake within 0\.3 s"):
         get(f"https://localhost:{raw_server.getsockname()[1]}/", network, timeout=0.3)
 
 

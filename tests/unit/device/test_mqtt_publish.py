@@ -96,7 +96,7 @@ def test_a_port_that_drops_packets_may_be_a_firewall(failure_at: FailureAt, list
         failure = failure_at(listener.getsockname()[1])
 
     assert isinstance(failure, NoAnswer)
-    assert "did not answer within 1 s." in failure.cause
+    assert "did not answer within 0.6 s." in failure.cause
     assert "firewall that drops packets" in failure.cure
 
 
