@@ -64,6 +64,8 @@ class HandshakeSigner:
 
     def sign(self, digest: bytes, *, hash: str, padding: Any = None, salt_length: int | None = None) -> bytes:
         """The ECDSA signature of ``digest``, in DER. The names of the arguments are sslcontext's."""
+        # What failed in an earlier handshake does not explain this one.
+        self.failure = None
         try:
             return self._key.sign_hashed(digest)
         except DeviceError as failure:

@@ -13,6 +13,7 @@ from device.errors import DeviceError, HsmNotAnswering, KeyUnavailable, LibraryU
 from device.keys.pin import find_pin
 from device.keys.pkcs11 import explained
 from device.keys.zymkey import ZymkeyKey
+from device.keys.zymkey_client import ZymkeyClient
 from tests.support.device.in_process import Command, zymkey_iot
 from tests.support.device.pi import Pi
 from tests.support.device.softhsm import SoftHsm
@@ -82,7 +83,9 @@ def test_without_a_module_in_its_usual_places_the_uri_has_to_name_it(
 
 
 def zymkey_with(client: object) -> ZymkeyKey:
-    return ZymkeyKey(client, 0, ec.generate_private_key(ec.SECP256R1()).public_key())
+    return ZymkeyKey(
+        ZymkeyClient(SimpleNamespace(client=client)), 0, ec.generate_private_key(ec.SECP256R1()).public_key()
+    )
 
 
 def test_a_signature_of_another_length_is_another_kind_of_key() -> None:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
 from device.keys.zymkey import ZymkeyKey
+from device.keys.zymkey_client import ZymkeyClient
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.pi import Pi
 
@@ -159,6 +160,7 @@ def test_a_key_that_is_no_uri_is_wrong_use(zymkey_pi: Pi, uri: str) -> None:
 
 def test_a_generated_key_that_one_firmware_loses_comes_with_a_warning() -> None:
     public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    client = ZymkeyClient(None)
 
-    assert ZymkeyKey(None, 11, public_key).warning is None
-    assert "01.02.02" in str(ZymkeyKey(None, 16, public_key).warning)
+    assert ZymkeyKey(client, 11, public_key).warning is None
+    assert "01.02.02" in str(ZymkeyKey(client, 16, public_key).warning)
