@@ -191,8 +191,6 @@ class StateFolder:
 
     def _remove(self, path: Path) -> None:
         with storage_errors(path):
-            try:
+            if os.path.lexists(path):
                 path.unlink()
-            except FileNotFoundError:
-                return
-            fsync_folder(self.path)
+                fsync_folder(self.path)

@@ -174,6 +174,22 @@ def test_a_folder_that_cannot_be_read_stops_no_renewal(
     assert (due.state / "on-renew.pending").exists()
 
 
+def test_hooks_of_another_user_are_left_to_their_owner(
+    due: Pi, folder: Path, tmp_path: Path, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "10-tell", f"#!/bin/sh\ntouch {tmp_path / 'told'}\n")
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+
+    done = zymkey_iot("renew", "--if-due")
+
+    assert done.returncode == 0
+    assert f"the owner of {folder} has to run its hooks: sudo zymkey-iot hooks" in done.stdout
+    assert not (tmp_path / "told").exists()
+    monkeypatch.undo()
+    assert zymkey_iot("hooks").returncode == 0
+    assert (tmp_path / "told").exists()
+
+
 def test_a_file_in_place_of_the_folder_is_said(due: Pi, folder: Path, zymkey_iot: Command) -> None:
     folder.rmdir()
     folder.write_text("")
@@ -256,6 +272,12 @@ def test_root_runs_nothing_that_belongs_to_another(
     assert str(path) in found.reason or os.geteuid() == 0 != os.getuid()
 
 
+def test_what_is_roots_is_trusted_by_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+
+    assert foreign(Path("/usr/bin/env")) is None
+
+
 def test_links_in_a_circle_are_said(folder: Path) -> None:
     (folder / "10-hook").symlink_to("20-hook")
     (folder / "20-hook").symlink_to("10-hook")
@@ -278,6 +300,7 @@ def test_no_hook_of_a_folder_that_anybody_can_write_is_run(
 
     assert done.returncode == HOOK_FAILED
     assert f"no hook in {folder} was run" in done.stderr
+    assert f"no hook in {folder} is run, because other users can write {folder}. Try: sudo chmod" in done.stdout
     assert not (tmp_path / "ran").exists()
 
 

@@ -63,6 +63,14 @@ def test_a_first_bootstrap_survives_a_power_cut_anywhere(pi: Pi, est: EstServer,
         assert len(est.issued) == 1, "a second identity"
 
 
+def test_a_second_bootstrap_writes_nothing(pi: Pi, fragile: FragilePi) -> None:
+    assert pi.run("bootstrap").returncode == 0
+
+    assert fragile.run("bootstrap", at=0) == 0
+
+    assert [call for call in fragile.calls() if not call.endswith(("/state", "/lock", " "))] == []
+
+
 @SAMPLED
 def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
     pi: Pi, est: EstServer, fragile: FragilePi, tmp_path: Path, stride: int

@@ -87,6 +87,7 @@ def test_no_server_puts_a_device_to_sleep_for_ever(asked: float) -> None:
     (wait,) = run([Pending("not yet", retry_after=asked)], give_up_after=float("inf")).waits
 
     assert LONGEST_RETRY_AFTER <= wait <= LONGEST_RETRY_AFTER * 1.1
+    assert wait <= 1.1 * 6 * 3600, "the timer looks every six hours"
 
 
 def test_a_deadline_is_one_for_all_that_happens_before_it() -> None:
