@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from fleet.fingerprints import normal_fingerprint
 from pki.certificates import SUBJECT_ATTRIBUTES
-from pki.fingerprint import is_key_fingerprint
 from pki.names import DEVICE_NAME_RULE, is_device_name
 
 DEFAULT_FLEET = "zymkey"
@@ -77,9 +77,10 @@ def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
 
 
 def fingerprint(text: str) -> str:
-    if not is_key_fingerprint(text):
+    normal = normal_fingerprint(text)
+    if normal is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a fingerprint, which is SHA256: and 43 characters")
-    return text
+    return normal
 
 
 def device_name(text: str) -> str:

@@ -85,7 +85,7 @@ def refuse_unsuitable_ca(certificate: x509.Certificate) -> None:
     try:
         check_certificate_authority(certificate, now=datetime.now(UTC))
     except CertificateError as error:
-        raise Refused(str(error), cure="use a CA that zymkey-fleet ca check accepts") from None
+        raise Refused(str(error), cure="use a CA that `zymkey-fleet ca check` accepts") from None
 
 
 def _belong_together(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, signer: Signer) -> bool:

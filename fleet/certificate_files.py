@@ -12,7 +12,7 @@ from fleet.files import read
 from ledger import CertificateState, Device, Ledger, State
 from pki.fingerprint import certificate_id, key_fingerprint
 from pki.issued_certificate_checks import CertificateError, check_issued_certificate, read_leaf
-from pki.names import common_names
+from pki.names import common_names, is_device_name
 
 _ENDINGS = {".pem", ".crt", ".cer"}
 
@@ -68,7 +68,7 @@ def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], le
     if device.fingerprint is None:
         raise Refused(
             f"Device {device.name!r} is invited and has not shown its key yet.",
-            cure=f"wait until zymkey-fleet pending lists {device.name}",
+            cure=f"wait until `zymkey-fleet pending` lists {device.name}",
         )
     if device.state is State.BLOCKED:
         raise Refused(f"Device {device.name!r} is blocked.", cure=f"zymkey-fleet unblock {device.name}")
@@ -97,6 +97,7 @@ def _device(leaf: x509.Certificate, ledger: Ledger) -> Device:
         name = names[0] if names else None
         raise Refused(
             f"No device of this fleet has this certificate's name ({name!r}) or its key ({fingerprint}).",
-            cure=f"zymkey-fleet allow {name or 'NAME'} --key {fingerprint}",
+            # The name is a stranger's, and this is a command to copy into a shell.
+            cure=f"zymkey-fleet allow {name if name and is_device_name(name) else 'NAME'} --key {fingerprint}",
         )
     return device

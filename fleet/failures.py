@@ -1,7 +1,7 @@
 """What AWS and the ledger answer when they do not do what they were asked, as causes and cures for the operator."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -43,11 +43,12 @@ _FAILED_CODES = {
 
 
 @contextmanager
-def explained(*, if_refused: str = "") -> Iterator[None]:
+def explained(*, if_refused: str | Callable[[], str] = "") -> Iterator[None]:
     """Turn what the calls inside raise into a ``FleetError``. A defect of ours stays what it is.
 
     Args:
-        if_refused: the cure where the ledger refuses; the command knows what it asked for.
+        if_refused: the cure where the ledger refuses; the command knows what it asked for. A function looks at the
+            ledger for it, and is only called then.
     """
     try:
         yield
@@ -57,7 +58,9 @@ def explained(*, if_refused: str = "") -> Iterator[None]:
             cure=f"run the same command again in {error.retry_after} s",
         ) from None
     except LedgerError as error:
-        raise Refused(str(error), cure=if_refused) from None
+        with explained():
+            cure = if_refused if isinstance(if_refused, str) else if_refused()
+        raise Refused(str(error), cure=cure) from None
     except ClientError as error:
         raise _explain_reply(error) from None
     except BotoCoreError as error:

@@ -7,6 +7,7 @@ import argparse
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
+from fleet.cures import if_key_is_refused
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -36,8 +37,10 @@ JSON: name, state, fingerprint, command."""
 def run(arguments: argparse.Namespace) -> int:
     fingerprint = fingerprint_of(arguments.key)
     deployment = open_deployment(arguments)
-    with explained(if_refused="zymkey-fleet list, which shows each device and its key"):
-        deployment.ledger.allow(arguments.name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()))
+    name, ledger = arguments.name, deployment.ledger
+    then = f"allow {name} --key {fingerprint}"
+    with explained(if_refused=lambda: if_key_is_refused(name, fingerprint, ledger, then=then)):
+        ledger.allow(name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()))
     command = deployment.bootstrap_command(arguments.name)
     if arguments.json:
         print_json({"name": arguments.name, "state": "allowed", "fingerprint": fingerprint, "command": command})

@@ -7,6 +7,7 @@ import argparse
 import time
 
 from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json, device_name
+from fleet.cures import SEE_WAITING, if_key_is_refused
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -31,10 +32,17 @@ JSON: name, state, fingerprint."""
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
-    with explained(if_refused="zymkey-fleet pending for the keys that wait, zymkey-fleet list for the names in use"):
-        deployment.ledger.allow(
-            arguments.name,
-            fingerprint=arguments.fingerprint,
+    name, fingerprint, ledger = arguments.name, arguments.fingerprint, deployment.ledger
+
+    def cure() -> str:
+        if all(each.fingerprint != fingerprint for each in ledger.requests()):
+            return SEE_WAITING
+        return if_key_is_refused(name, fingerprint, ledger, then=f"approve {fingerprint} --name {name}")
+
+    with explained(if_refused=cure):
+        ledger.allow(
+            name,
+            fingerprint=fingerprint,
             by=deployment.operator,
             now=int(time.time()),
             approved=True,

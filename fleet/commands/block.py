@@ -9,6 +9,7 @@ import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import deactivate
+from fleet.cures import SEE_ALL
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -29,7 +30,7 @@ JSON: name, state, deactivated (ids of certificates)."""
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
     # The ledger first: from then on no request of this device completes, so no other certificate becomes active.
-    with explained(if_refused="zymkey-fleet list, which shows every device"):
+    with explained(if_refused=SEE_ALL):
         device = deployment.ledger.block(arguments.name, by=deployment.operator, now=int(time.time()))
     deactivated = []
     for certificate in deployment.ledger.certificates(arguments.name):

@@ -6,6 +6,7 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:Query.
 import argparse
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
+from fleet.cures import SEE_ALL
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
 from fleet.output import iso, print_json, print_table
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not events:
         raise Refused(
             f"There is no device {arguments.name!r}, and there never was one.",
-            cure="zymkey-fleet list, which shows every device",
+            cure=SEE_ALL,
         )
     if arguments.json:
         print_json([{"at": iso(each.at), "what": each.what, "by": each.by, "detail": each.detail} for each in events])

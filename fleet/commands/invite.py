@@ -8,6 +8,7 @@ import secrets
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json, duration
+from fleet.cures import if_name_is_taken
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import iso, note, print_json, print_line
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     now = int(time.time())
     expires = now + arguments.expires
-    with explained(if_refused="choose another name; to use this name again, block and remove the device first"):
+    name, ledger = arguments.name, deployment.ledger
+    with explained(if_refused=lambda: if_name_is_taken(name, ledger, then=f"invite {name}")):
         deployment.ledger.invite(
             arguments.name,
             token_hash=token_hash(token),

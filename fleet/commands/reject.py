@@ -1,32 +1,112 @@
-"""``zymkey-fleet reject``: refuse a key that waits for approval.
+"""``zymkey-fleet reject``: refuse keys that wait for approval.
 
-AWS actions: cloudformation:DescribeStacks, dynamodb:UpdateItem.
+AWS actions: cloudformation:DescribeStacks, dynamodb:Query, UpdateItem.
 """
 
 import argparse
+import sys
 import time
+from collections.abc import Sequence
 
-from fleet.arguments import add_deployment, add_examples, add_fingerprint, add_json
+from fleet.arguments import add_deployment, add_examples, add_json, fingerprint
+from fleet.cures import SEE_WAITING
 from fleet.deployment import open_deployment
+from fleet.errors import FleetError, Refused
 from fleet.failures import explained
-from fleet.output import print_json, print_line
+from fleet.output import note, print_json, print_line, print_table
+from fleet.waiting import waiting_keys
+from ledger import Ledger
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_fingerprint(parser)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "fingerprints",
+        metavar="FINGERPRINT",
+        type=fingerprint,
+        nargs="*",
+        default=[],
+        help="the key's fingerprint, SHA256:…, as `zymkey-fleet pending` shows it; several are possible",
+    )
+    which.add_argument("--all", action="store_true", help="every key that waits for approval now")
+    parser.add_argument("--yes", action="store_true", help="do not ask; needed for --all without a terminal")
+    parser.add_argument("--dry-run", action="store_true", help="say which keys would be rejected, and reject none")
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
-The key is refused for a week; then it may ask again. `allow` and `approve` reverse it.
-JSON: fingerprint, rejected."""
-    add_examples(parser, "zymkey-fleet reject SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY")
+A key is refused for a week; then it may ask again. `allow` and `approve` reverse it. A key that cannot be rejected does
+not stop the others; the exit code is then 1.
+JSON: fingerprint, rejected; of several keys, of --all and of --dry-run a list of fingerprint, rejected, reason."""
+    add_examples(
+        parser,
+        "zymkey-fleet reject SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY",
+        "zymkey-fleet reject --all --dry-run",
+        "zymkey-fleet reject --all --yes",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with explained(if_refused="zymkey-fleet pending, which shows the keys that wait"):
-        open_deployment(arguments).ledger.reject(arguments.fingerprint, now=int(time.time()))
+    ledger = open_deployment(arguments).ledger
+    chosen = list(dict.fromkeys(arguments.fingerprints))
+    if arguments.all:
+        waiting = waiting_keys(ledger, now=int(time.time()))
+        chosen = [each.fingerprint for each in waiting]
+        if chosen and not (arguments.yes or arguments.dry_run):
+            _confirm([[each.fingerprint, each.suggested_name] for each in waiting], as_json=arguments.json)
+    failures = {} if arguments.dry_run else _reject(chosen, ledger)
+    _show(chosen, failures, arguments)
+    return next((failure.exit_code for failure in failures.values()), 0)
+
+
+def _confirm(rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
+    """Ask the person at the terminal.
+
+    Raises:
+        Refused: they do not say yes, or nobody is there.
+    """
+    if as_json or sys.stdin is None or not sys.stdin.isatty():
+        raise Refused(
+            f"{len(rows)} keys would be rejected, and there is no terminal to ask on.",
+            cure="zymkey-fleet reject --all --yes",
+        )
+    print_table(["FINGERPRINT", "NAME"], rows)
+    note(f"Reject these {len(rows)} keys? Type yes:")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("Nothing was rejected.", cure="zymkey-fleet pending, and name the keys to reject")
+
+
+def _reject(fingerprints: Sequence[str], ledger: Ledger) -> dict[str, FleetError]:
+    """Reject each; returns those that were not, and why."""
+    failures = {}
+    for each in fingerprints:
+        try:
+            with explained(if_refused=SEE_WAITING):
+                ledger.reject(each, now=int(time.time()))
+        except FleetError as failure:
+            failures[each] = failure
+    return failures
+
+
+def _show(chosen: Sequence[str], failures: dict[str, FleetError], arguments: argparse.Namespace) -> None:
+    single = len(arguments.fingerprints) == 1 and not arguments.dry_run
+    if single and failures:
+        raise failures[chosen[0]]
+    done = 0 if arguments.dry_run else len(chosen) - len(failures)
     if arguments.json:
-        print_json({"fingerprint": arguments.fingerprint, "rejected": True})
+        rows = [
+            {"fingerprint": each, "rejected": not arguments.dry_run and each not in failures}
+            | ({} if single else {"reason": failures[each].cause if each in failures else None})
+            for each in chosen
+        ]
+        print_json(rows[0] if single else rows)
+    elif single:
+        print_line(f"The key {chosen[0]} is rejected.")
     else:
-        print_line(f"The key {arguments.fingerprint} is rejected.")
-    return 0
+        outcome = "waits" if arguments.dry_run else "rejected"
+        rows_of_text = [
+            [each, "refused", failures[each].in_one_line] if each in failures else [each, outcome, None]
+            for each in chosen
+        ]
+        if rows_of_text:
+            print_table(["FINGERPRINT", "RESULT", "REASON"], rows_of_text)
+        note(f"Rejected: {done} of {len(chosen)}." if not arguments.dry_run else f"Would be rejected: {len(chosen)}.")

@@ -7,6 +7,7 @@ import argparse
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
+from fleet.cures import if_not_removed
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -25,7 +26,7 @@ JSON: name, removed."""
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
-    with explained(if_refused="zymkey-fleet list, which shows each device; a device in use has to be blocked first"):
+    with explained(if_refused=lambda: if_not_removed(arguments.name, deployment.ledger)):
         deployment.ledger.remove(arguments.name, by=deployment.operator, now=int(time.time()))
     if arguments.json:
         print_json({"name": arguments.name, "removed": True})

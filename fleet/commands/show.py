@@ -7,6 +7,7 @@ import argparse
 from typing import Any
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
+from fleet.cures import SEE_ALL
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
 from fleet.output import iso, print_json, print_line, print_record, print_table
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if device is None and not certificates:
         raise Refused(
             f"There is no device {arguments.name!r}, and there never was one with a certificate.",
-            cure="zymkey-fleet list, which shows every device",
+            cure=SEE_ALL,
         )
     shown = _device(arguments.name, device)
     if arguments.json:

@@ -9,6 +9,7 @@ import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.certificates import reactivate
+from fleet.cures import SEE_ALL
 from fleet.deployment import Deployment, open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -28,7 +29,7 @@ JSON: name, state, reactivated (id of the certificate, or null)."""
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
     now = int(time.time())
-    with explained(if_refused="zymkey-fleet list, which shows every device"):
+    with explained(if_refused=SEE_ALL):
         device = deployment.ledger.unblock(arguments.name, by=deployment.operator, now=now)
     reactivated = _reactivate_current(device, now, deployment)
     if arguments.json:

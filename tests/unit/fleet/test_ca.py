@@ -119,4 +119,4 @@ def test_an_expired_ca_signs_nothing(run, tmp_path):
     answer = run("ca", "verification-csr", "--ca-cert", tmp_path / "ca.crt", "--ca-key", tmp_path / "ca.key")
     assert (answer.code, answer.out) == (1, "")
     assert "The CA certificate expired at " in answer.err
-    assert "Try: use a CA that zymkey-fleet ca check accepts" in answer.err
+    assert "Try: use a CA that `zymkey-fleet ca check` accepts" in answer.err

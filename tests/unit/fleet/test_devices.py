@@ -76,7 +76,10 @@ def test_a_device_that_has_a_key_is_not_invited_again(run, cloud):
     assert answer.out == ""
     cause, cure = answer.err.splitlines()
     assert re.fullmatch(r"zymkey-fleet: Device 'pi-1' is enrolled already with the key SHA256:\S{43}\.", cause)
-    assert cure == "Try: choose another name; to use this name again, block and remove the device first"
+    assert cure == (
+        "Try: zymkey-fleet show pi-1, if it is the same device, or choose another name; to give this name to another "
+        "device: zymkey-fleet block pi-1 && zymkey-fleet remove pi-1 && zymkey-fleet invite pi-1"
+    )
 
 
 def test_the_address_for_devices_can_be_another_than_the_stack_s(run, cloud, monkeypatch):
@@ -121,7 +124,7 @@ def test_allow_refuses_a_key_of_another_device(run, cloud):
     answer = run("allow", "pi-2", "--key", key)
     assert answer.code == 1
     assert answer.err.startswith(
-        f"zymkey-fleet: The key {key} belongs to another device, 'pi-1'.\nTry: zymkey-fleet list"
+        f"zymkey-fleet: The key {key} belongs to another device, 'pi-1'.\nTry: zymkey-fleet show pi-1, "
     )
 
 

@@ -256,7 +256,7 @@ def test_import_refuses_a_blocked_device_and_one_that_has_shown_no_key(run, clou
     answer = run("import", tmp_path, "--json")
     assert [(each["reason"], each["try"]) for each in answer.json] == [
         ("Device 'pi-1' is blocked.", "zymkey-fleet unblock pi-1"),
-        ("Device 'pi-2' is invited and has not shown its key yet.", "wait until zymkey-fleet pending lists pi-2"),
+        ("Device 'pi-2' is invited and has not shown its key yet.", "wait until `zymkey-fleet pending` lists pi-2"),
     ]
     assert "Device 'pi-1' is blocked. Try: zymkey-fleet unblock pi-1\n" in run("import", tmp_path).out
     assert in_aws_iot(cloud) == before

@@ -1,0 +1,52 @@
+"""What to type next when the ledger refuses: commands that work in the state that the device is in.
+
+A command in a cure stands between backticks, or is followed by a comma or by nothing, so that a test can read it.
+"""
+
+from ledger import Device, Ledger, State
+
+SEE_ALL = "zymkey-fleet list, which shows every device"
+SEE_WAITING = "zymkey-fleet pending, which shows the keys that wait"
+
+
+def free_first(device: str, *then: str) -> str:
+    """The commands that free a device's name and key, and what to do with them afterwards.
+
+    ``block`` comes first in every state: an interrupted one is completed, and ``remove`` wants it of a device in use.
+    """
+    return " && ".join(f"zymkey-fleet {each}" for each in (f"block {device}", f"remove {device}", *then))
+
+
+def if_name_is_taken(name: str, ledger: Ledger, *, then: str) -> str:
+    """For a device of this name that has a key already.
+
+    Args:
+        then: the command that was refused, without ``zymkey-fleet``.
+    """
+    device = ledger.device(name)
+    if device is None:  # removed meanwhile
+        return f"zymkey-fleet {then}"
+    return f"{_as_it_is(device)}, or choose another name; to give this name to another device: {free_first(name, then)}"
+
+
+def if_key_is_refused(name: str, fingerprint: str, ledger: Ledger, *, then: str) -> str:
+    """For a key that may not be let in as ``name``: it belongs to another device, or the name does."""
+    owner = ledger.device_of_key(fingerprint)
+    if owner is not None and owner.name != name:
+        return (
+            f"zymkey-fleet show {owner.name}, which has this key; to give the key the new name: "
+            f"{free_first(owner.name, then)}"
+        )
+    return if_name_is_taken(name, ledger, then=then)
+
+
+def if_not_removed(name: str, ledger: Ledger) -> str:
+    return SEE_ALL if ledger.device(name) is None else free_first(name)
+
+
+def _as_it_is(device: Device) -> str:
+    if device.state is State.BLOCKED:
+        return f"if it is the same device: `zymkey-fleet unblock {device.name}`"
+    if device.state is State.INVITED:
+        return "if it is the same device, it may enroll as it is"
+    return f"zymkey-fleet show {device.name}, if it is the same device"
