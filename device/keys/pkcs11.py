@@ -5,7 +5,7 @@ showing the public key needs no PIN if the token shows public keys without one.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..errors import HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusa
 from .command_line import PKCS11_ENGINE, CommandLineKey
 from .device_key import DeviceKey
 from .pin import find_pin, pin_descriptor
+from .pkcs11_errors import explained, patiently
 from .pkcs11_uri import Pkcs11Uri, parse
 
 
@@ -32,20 +33,39 @@ class Pkcs11Key(DeviceKey):
         self._private_object: Any = None
 
     def sign_digest(self, digest: bytes) -> bytes:
-        import pkcs11
-
         with explained(self._token.label):
-            if self._private_object is None:
-                session = log_in(self._token, self._uri)
-                criteria = {
-                    pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
-                    pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC,
-                }
-                criteria |= {pkcs11.Attribute.ID: self._id} if self._id else {pkcs11.Attribute.LABEL: self._label}
-                self._private_object = _only_one(list(session.get_objects(criteria)), self._uri)
-            raw = self._private_object.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
+            raw = patiently(lambda: self._sign_once(digest), self._forget_session)
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
+
+    def _sign_once(self, digest: bytes) -> bytes:
+        import pkcs11
+
+        if self._private_object is None:
+            session = log_in(self._token, self._uri)
+            criteria = {
+                pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
+                pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC,
+            }
+            criteria |= {pkcs11.Attribute.ID: self._id} if self._id else {pkcs11.Attribute.LABEL: self._label}
+            self._private_object = _only_one(list(session.get_objects(criteria)), self._uri)
+        return bytes(self._private_object.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+
+    def _forget_session(self) -> None:
+        """The next signature opens a session anew, with the token in whichever slot it is then."""
+        import pkcs11
+
+        if self._private_object is not None:
+            with suppress(pkcs11.PKCS11Error):
+                self._private_object.session.close()
+        self._private_object = None
+        with suppress(KeyUnavailable):
+            self._token = _find_token(pkcs11.lib(self._uri.module()), self._exact_token())
+
+    def _exact_token(self) -> Pkcs11Uri:
+        """The same token and no other, whichever slot it is in."""
+        serial = self._token.serial.decode("ascii", "replace")
+        return Pkcs11Uri(token=self._token.label, serial=serial, module_path=self._uri.module())
 
     def details(self) -> dict[str, str | int]:
         return {
@@ -139,7 +159,7 @@ def open_pkcs11(rest: str) -> Pkcs11Key:
     if uri.id is not None:
         criteria[pkcs11.Attribute.ID] = uri.id
     with explained(token.label):
-        found = list(token.open().get_objects(criteria)) or _after_login(token, uri, criteria)
+        found = patiently(lambda: list(token.open().get_objects(criteria))) or _after_login(token, uri, criteria)
         public_object = _only_one(found, uri)
         return Pkcs11Key(uri, token, public_object, _point(public_object, uri))
 
@@ -154,8 +174,13 @@ def _after_login(token: Any, uri: Pkcs11Uri, criteria: dict[Any, Any]) -> list[A
 
 
 def log_in(token: Any, uri: Pkcs11Uri) -> Any:
-    """A session that may use private keys."""
-    return token.open(user_pin=find_pin(uri.pin_source, token.label))
+    """A session that may use private keys. The login is one for all sessions of this process (PKCS#11, 5.6)."""
+    import pkcs11
+
+    try:
+        return token.open(user_pin=find_pin(uri.pin_source, token.label))
+    except pkcs11.UserAlreadyLoggedIn:
+        return token.open()
 
 
 def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
@@ -205,34 +230,4 @@ def _point(public_object: Any, uri: Pkcs11Uri) -> ec.EllipticCurvePublicKey:
     except ValueError:
         raise SlotUnusable(
             f"the key that {uri} names is not on the curve P-256, which AWS IoT requires.", cure="name another key"
-        ) from None
-
-
-@contextmanager
-def explained(token: str) -> Iterator[None]:
-    """Turn the errors of python-pkcs11 into cause and cure.
-
-    Raises:
-        KeyUnavailable: in place of them.
-    """
-    import pkcs11
-
-    try:
-        yield
-    except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid):
-        raise KeyUnavailable(
-            f"the PIN of the token {token} is wrong.",
-            cure="check the PIN before another try: a few wrong PINs lock the token",
-        ) from None
-    except pkcs11.PinLocked:
-        raise KeyUnavailable(
-            f"the token {token} is locked after too many wrong PINs.",
-            cure="unlock the token with its SO PIN: pkcs11-tool",
-        ) from None
-    except (pkcs11.TokenNotPresent, pkcs11.DeviceRemoved):
-        raise HsmNotAnswering(f"the token {token} was removed.", cure="put the token back") from None
-    except pkcs11.PKCS11Error as error:
-        raise KeyUnavailable(
-            f"the token {token} failed: {type(error).__name__}.",
-            cure="test the token, which shows more: pkcs11-tool --test --login",
         ) from None

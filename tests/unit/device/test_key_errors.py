@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.errors import DeviceError, HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusable, UsageError
 from device.keys.pin import find_pin
-from device.keys.pkcs11 import explained
+from device.keys.pkcs11_errors import explained
 from device.keys.zymkey import ZymkeyKey
 from device.keys.zymkey_client import ZymkeyClient
 from tests.support.device.in_process import Command, zymkey_iot

@@ -123,3 +123,92 @@ def test_a_uri_survives_being_written_out() -> None:
 
     assert (parsed.token, parsed.object, parsed.id) == ("my fleet", "a;b", b"\x01\xff")
     assert parse(str(parsed).removeprefix("pkcs11:")) == parsed
+
+
+# A program that has signed once, with the sessions of its process in its hands.
+LONG_LIVED = """
+import sys
+import pkcs11
+from argparse import Namespace
+from device.errors import DeviceError
+from device.keys import open_key, pkcs11 as ours, pkcs11_errors
+from device.settings import load
+
+pauses = []
+pkcs11_errors.time = type("time", (), {"sleep": staticmethod(pauses.append)})
+key = open_key(load(Namespace()))
+
+def sign(key=key):
+    key.public_key().verify(key.sign_hashed(bytes(31) + b"1"), bytes(31) + b"1", ECDSA)
+
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives import hashes
+ECDSA = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+sign()
+"""
+
+
+def long_lived(pi: Pi, script: str) -> str:
+    done = pi.forked("-c", LONG_LIVED + script)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_session_that_is_lost_is_opened_again(token_pi: Pi) -> None:
+    token_pi.environment["ZYMKEY_IOT_PIN"] = PIN
+    long_lived(token_pi, "key._private_object.session.close(); sign(); assert pauses == [0.1], pauses")
+
+
+def test_a_program_may_open_its_key_again_while_it_is_logged_in(token_pi: Pi) -> None:
+    """As it does after a renewal: the login is the whole process's."""
+    token_pi.environment["ZYMKEY_IOT_PIN"] = PIN
+    long_lived(token_pi, "sign(open_key(load(Namespace()))); sign()")
+
+
+@pytest.mark.parametrize("error", ["DeviceError", "DeviceRemoved", "SessionHandleInvalid", "GeneralError"])
+def test_a_token_that_fails_twice_signs_at_the_third_try_and_one_that_goes_on_failing_is_told(
+    token_pi: Pi, error: str
+) -> None:
+    token_pi.environment["ZYMKEY_IOT_PIN"] = PIN
+    said = long_lived(
+        token_pi,
+        f"""
+real, failures = ours.Pkcs11Key._sign_once, []
+def failing(self, digest):
+    if len(failures) < wanted:
+        failures.append(1)
+        raise pkcs11.{error}
+    return real(self, digest)
+ours.Pkcs11Key._sign_once = failing
+wanted = 2
+sign()
+wanted = 9
+try:
+    sign()
+except DeviceError as told:
+    print(told.cause)
+assert len(failures) == 5
+""",
+    )
+    assert "the token fleet" in said
+
+
+def test_a_wrong_pin_is_tried_once(token_pi: Pi) -> None:
+    """Each wrong try counts, and a few lock the token."""
+    token_pi.environment["ZYMKEY_IOT_PIN"] = PIN
+    said = long_lived(
+        token_pi,
+        """
+import os
+key._private_object.session.close()
+os.environ["ZYMKEY_IOT_PIN"] = "999999"
+opened = []
+real = ours.find_pin
+ours.find_pin = lambda *words: opened.append(1) or real(*words)
+try:
+    sign()
+except DeviceError as told:
+    print(told.cause, len(opened))
+""",
+    )
+    assert "the PIN of the token fleet is wrong. 1" in said
