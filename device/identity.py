@@ -6,23 +6,29 @@
     client.tls_set_context(device.context)                  # paho-mqtt, or any library that takes an ssl.SSLContext
     client.connect(device.endpoint, device.mqtt_port)
 
-Every handshake costs the key one signature. ``zymkey-iot config paho`` and ``zymkey-iot config requests`` print whole
-programs.
+A program that keeps running calls ``device.refresh()`` before each connection, or it goes on with a certificate that is
+switched off some days after its renewal. Every handshake costs the key one signature. ``zymkey-iot config paho`` and
+``zymkey-iot config requests`` print whole programs.
 """
 
 import argparse
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .device import open_device
+from .device import Device, open_device
+from .kept import check_usable, read_certificate
 from .settings import load
+from .store import StateFolder
 from .tls import HandshakeSigner, present
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Identity:
-    """A device after its bootstrap. ``context`` trusts AWS's servers and shows them the device's certificate."""
+    """A device after its bootstrap. ``context`` trusts AWS's servers and shows them the device's certificate.
+
+    A key that was gone for a while, such as a Zymkey whose daemon was started again, is found again by itself.
+    """
 
     name: str
     """The name of the thing, and the only client id that the policy allows."""
@@ -34,6 +40,27 @@ class Identity:
 
     # OpenSSL calls it at each handshake; ``failure`` says why the key did not sign.
     signer: HandshakeSigner = field(repr=False)
+
+    _device: Device = field(repr=False)
+
+    def refresh(self) -> bool:
+        """Have ``context`` show the certificate that a renewal has put into use since; return whether there was one.
+
+        Costs one read of a small file. Connections that are open keep the certificate that they have shown.
+
+        Raises:
+            DeviceError: the certificate in use cannot be read, has expired, or is for another key. ``context`` stays.
+        """
+        state = StateFolder(self._device.settings.state)
+        if state.certificate() == self._device.certificate.pem:
+            return False
+        certificate = read_certificate(state)
+        if certificate.der == self._device.certificate.der:
+            return False
+        check_usable(certificate, self._device.key)
+        self.signer = present(self.context, certificate, self._device.key)
+        self._device = replace(self._device, certificate=certificate)
+        return True
 
 
 def this_device(
@@ -47,8 +74,8 @@ def this_device(
 ) -> Identity:
     """Open the device that ``zymkey-iot bootstrap`` has made; without arguments, with the settings of that bootstrap.
 
-    The certificate is read once. After a renewal, a program that keeps running has to call this again, or be restarted
-    by a hook in /etc/zymkey-iot/on-renew.d.
+    Certificate and endpoint are read once. After a renewal, a program that keeps running has to call ``refresh()``, or
+    be restarted by a hook in /etc/zymkey-iot/on-renew.d; after a move to another fleet it has to be restarted.
 
     Raises:
         DeviceError: there is no certificate, it has expired, it is for another HSM, or the key cannot be used.
@@ -72,4 +99,5 @@ def this_device(
         mqtt_port=configuration.mqtt_port,
         context=device.network.context,
         signer=signer,
+        _device=device,
     )

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 from device.errors import CertificateUnusable
 from device.identity import Identity, this_device
+from device.store import StateFolder
 from sandbox.zymkey.device import SimulatedZymkey
+from tests.support.device.authority import DAY, Authority, common_name, now
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import EstServer
 from tests.support.device.in_process import Command, zymkey_iot
@@ -66,6 +71,47 @@ def test_a_program_may_say_it_all_itself(pi: Pi, zymkey_iot: Command, endpoint: 
 
     assert (device.endpoint, device.mqtt_port) == ("127.0.0.1", 1)
     assert publish(device, "devices/pi-7/hello") == 200
+
+
+def test_a_program_that_keeps_running_shows_the_renewed_certificate_after_a_refresh(
+    pi: Pi, zymkey_iot: Command, endpoint: DataEndpoint, authority: Authority, pki: Path
+) -> None:
+    assert zymkey_iot("bootstrap").returncode == 0
+    device = this_device(state=pi.state, ca_file=pki / "ca.pem", https_port=endpoint.port)
+    path = StateFolder(pi.state).certificate_path
+    first = load_pem_x509_certificate(path.read_bytes())
+    assert not device.refresh()
+
+    key = first.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    second = authority.issue(key, common_name("pi-7"), since=now() - DAY, until=now() + 90 * DAY)
+    path.write_bytes(second.public_bytes(Encoding.PEM))
+
+    shown = []
+    for renewed in (True, False):
+        assert device.refresh() is renewed
+        assert publish(device, "devices/pi-7/hello") == 200
+        shown.append(endpoint.published[-1].certificate)
+    assert shown == [second.public_bytes(Encoding.DER)] * 2
+
+    path.write_text(path.read_text().replace("\n", "\r\n"))
+    assert not device.refresh(), "the same certificate, written otherwise"
+
+
+def test_a_certificate_that_cannot_be_used_leaves_a_program_the_one_that_it_has(
+    pi: Pi, zymkey_iot: Command, endpoint: DataEndpoint, authority: Authority, pki: Path
+) -> None:
+    assert zymkey_iot("bootstrap").returncode == 0
+    device = this_device(state=pi.state, ca_file=pki / "ca.pem", https_port=endpoint.port)
+    path = StateFolder(pi.state).certificate_path
+    another = ec.generate_private_key(ec.SECP256R1()).public_key()
+    foreign = authority.issue(another, common_name("pi-7"), since=now() - DAY, until=now() + DAY)
+
+    for content in (b"half a certif", foreign.public_bytes(Encoding.PEM)):
+        path.write_bytes(content)
+        with pytest.raises(CertificateUnusable):
+            device.refresh()
+        assert publish(device, "devices/pi-7/hello") == 200
 
 
 def test_before_the_bootstrap_a_program_is_told_what_comes_first(tmp_path: Path) -> None:
