@@ -114,6 +114,8 @@ class Adapter(HTTPAdapter):
                 return response.status_code, received, self._whole_body(response)
             except requests.RequestException as error:
                 raise self._body_failed(error) from None
+            except ValueError:  # http.client's, of a chunk with a negative length
+                raise self._not_http() from None
 
     def _whole_body(self, response: requests.Response) -> bytes:
         body = bytearray()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -52,8 +53,11 @@ class DeviceCertificate:
 
     @property
     def common_name(self) -> str | None:
-        """The subject's CN; None when there is not exactly one."""
-        names = self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        """The subject's CN; None when there is not exactly one that can be read."""
+        try:
+            names = self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except ValueError:  # the subject is read here and not before
+            return None
         return str(names[0].value) if len(names) == 1 else None
 
     @property
@@ -74,7 +78,10 @@ class DeviceCertificate:
 
     def is_for(self, public_key: ec.EllipticCurvePublicKey) -> bool:
         """Whether the certificate is for that key. If not, the HSM was swapped, or the slot is another."""
-        return self.x509.public_key() == public_key
+        try:
+            return self.x509.public_key() == public_key
+        except (ValueError, UnsupportedAlgorithm):  # a key of a kind that cryptography does not know, or none at all
+            return False
 
     def topic_name(self, name: str) -> str:
         """What replaces ``{device}`` in this device's topics over HTTPS: its name, or the certificate's id.

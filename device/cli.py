@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .errors import EXIT_CODES, DeviceError
+from .text import printable
 
 COMMANDS = {
     "bootstrap": "get a certificate for the key in the HSM, publish a test message with it, keep it",
@@ -151,9 +152,9 @@ def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool) ->
         import json
 
         print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
-    print(f"zymkey-iot: {cause}", file=sys.stderr)
+    print(f"zymkey-iot: {printable(cause)}", file=sys.stderr)
     if cure:
-        print(f"Try: {cure}", file=sys.stderr)
+        print(f"Try: {printable(cure)}", file=sys.stderr)
     return exit_code
 
 

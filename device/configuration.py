@@ -1,16 +1,20 @@
 """What the cloud tells a device: where the data endpoint is, and which topics are allowed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from . import https
 from .errors import Busy, UnexpectedReply
+from .host_name import is_host
 from .network import Network
 from .settings import Settings
 
 PATH = "/configuration"
 EXTERNAL_ISSUER = "external"
 """The ``issuer`` of a fleet whose CA's key lives outside AWS."""
+_LONGEST = 256
+"""AWS IoT's quota for a topic, in bytes; a fleet's name is shorter."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,29 @@ class Configuration:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Configuration":
-        """Read the document.
+        """Read the document. Whoever sent it is not trusted with more than what it says: nothing in it can do harm.
 
         Raises:
-            ValueError: a member is missing or of the wrong type.
+            ValueError: it is not JSON, a member is missing, or a member is not what it has to be.
         """
         try:
             data = json.loads(document)
-            topics = data["topics"]
+        except (ValueError, RecursionError):
+            raise ValueError("something that is not JSON") from None
+        try:
             return cls(
-                fleet=_text(data["fleet"]),
-                issuer=_text(data["issuer"]),
-                data_endpoint=_text(data["dataEndpoint"]),
-                https_port=int(data["httpsPort"]),
-                mqtt_port=int(data["mqttPort"]),
-                publish=tuple(_text(topic) for topic in topics["publish"]),
-                subscribe=tuple(_text(topic) for topic in topics["subscribe"]),
+                fleet=_text(data, "fleet"),
+                issuer=_text(data, "issuer"),
+                data_endpoint=_host(data, "dataEndpoint"),
+                https_port=_port(data, "httpsPort"),
+                mqtt_port=_port(data, "mqttPort"),
+                publish=_topics(data["topics"], "publish"),
+                subscribe=_topics(data["topics"], "subscribe"),
             )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"something that is no configuration: {error}") from None
+        except KeyError as missing:
+            raise ValueError(f"something that is no configuration: {missing} is missing") from None
+        except TypeError:
+            raise ValueError("something that is no configuration: an object is missing") from None
 
     def as_set(self, settings: Settings) -> "Configuration":
         """The configuration with the endpoint and ports that the user has set instead of the cloud's."""
@@ -86,7 +94,43 @@ def fetch(url: str, *, network: Network) -> tuple[Configuration, bytes]:
         raise UnexpectedReply(f"{url}{PATH} sent {error}.", cure=cure) from None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"{value!r} is not text")
+def _text(members: Mapping[str, object], name: str) -> str:
+    value = members[name]
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or not value.isprintable():
+        raise _wrong(name, f"a text of 1 to {_LONGEST} characters that can be printed")
     return value
+
+
+def _host(members: Mapping[str, object], name: str) -> str:
+    value = members[name]
+    if not isinstance(value, str) or not is_host(value):
+        raise _wrong(name, "a host name")
+    return value
+
+
+def _port(members: Mapping[str, object], name: str) -> int:
+    value = members[name]
+    if type(value) is not int or not 1 <= value <= 65535:
+        raise _wrong(name, "a number from 1 to 65535")
+    return value
+
+
+def _topics(members: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """Templates: ``*`` and ``?`` are wildcards as in a policy, while MQTT's would be part of the topic's name."""
+    values = members[name]
+    if not isinstance(values, list) or not all(map(_is_topic, values)):
+        raise _wrong(f"topics.{name}", f"a list of topics of 1 to {_LONGEST} characters, without + and #")
+    return tuple(values)
+
+
+def _is_topic(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _LONGEST
+        and value.isprintable()
+        and not {"+", "#"}.intersection(value)
+    )
+
+
+def _wrong(name: str, expected: str) -> ValueError:
+    return ValueError(f"something that is no configuration: {name} is not {expected}")

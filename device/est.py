@@ -102,6 +102,8 @@ def _certificates(reply: https.Reply) -> list[DeviceCertificate]:
 def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: DeviceKey) -> DeviceError:
     """What an answer other than 200 means, for a CSR and for a finished certificate alike."""
     said = reply.sentence()
+    if token:
+        said = said.replace(token, "…")  # what a server repeats does not get into a log
     because = f": {said}." if said else "."
     if reply.status == 202:
         return Pending(

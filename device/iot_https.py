@@ -4,11 +4,15 @@ https://docs.aws.amazon.com/iot/latest/developerguide/http.html
 """
 
 import json
+import re
 from urllib.parse import quote
 
 from .certificate import DeviceCertificate
 from .errors import Busy, CertificateRefused, HungUp, TopicDenied, UnexpectedReply
 from .https import Reply
+
+# A UUID, as far as anybody has seen.
+_TRACE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def publish_url(endpoint: str, port: int, topic: str) -> str:
@@ -53,8 +57,9 @@ def refused(error: HungUp, endpoint: str, certificate: DeviceCertificate) -> Cer
 
 
 def _trace_id(reply: Reply) -> str:
+    """AWS IoT's own id for the request, to ask its support about; empty when there is none that looks like one."""
     try:
-        document = json.loads(reply.body)
-    except ValueError:
+        trace = json.loads(reply.body)["traceId"]
+    except (ValueError, RecursionError, LookupError, TypeError):
         return ""
-    return str(document.get("traceId", "")) if isinstance(document, dict) else ""
+    return trace if isinstance(trace, str) and _TRACE_ID.fullmatch(trace) else ""

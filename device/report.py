@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from .text import printable
+
 BOLD, DIM, YELLOW, GREEN, RED, PLAIN = (
     "\033[1m",
     "\033[2m",
@@ -58,17 +60,17 @@ class Report:
 
     def note(self, text: str) -> None:
         """Print something to know while a step goes on."""
-        self._print(self._paint(DIM, f"  {'':<10} {text}"))
+        self._print(self._paint(DIM, f"  {'':<10} {printable(text)}"))
 
     def warn(self, text: str) -> None:
         """Print a warning, and keep it for the JSON report."""
         self._warnings.append(text)
-        self._print(self._paint(YELLOW, f"  {'warning':<10} {text}"))
+        self._print(self._paint(YELLOW, f"  {'warning':<10} {printable(text)}"))
 
     def conclude(self, sentence: str, **facts: Any) -> None:
         """Print the last line, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
-            self._print(self._paint(BOLD, sentence))
+            self._print(self._paint(BOLD, printable(sentence)))
             return
         steps = [{"step": s.name, "done": s.done, "seconds": round(s.seconds, 3), **s.facts} for s in self._steps]
         document = {"ok": True, **facts, "warnings": self._warnings, "steps": steps}
@@ -76,7 +78,7 @@ class Report:
 
     def _line(self, colour: str, name: str, text: str, seconds: float) -> None:
         duration = self._paint(DIM, f"({seconds:.2f} s)")
-        self._print(f"  {self._paint(colour, f'{name:<10}')} {text} {duration}")
+        self._print(f"  {self._paint(colour, f'{name:<10}')} {printable(text)} {duration}")
 
     def _print(self, line: str) -> None:
         if not self._as_json:

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from device import cli as device_cli
 from device import configuration as device_configuration
 from device import csr, est, https, upload
+from device import text as device_text
 from device.certificate import DeviceCertificate
 from device.errors import Busy, CertificateUnwanted, DeviceError, EnrollmentRefused, Pending, UsageError
 from device.keys import fingerprint
@@ -35,6 +36,7 @@ from device.keys.file import FileKey
 from device.network import Network
 from device.settings import NAME, load
 from fleet import cli as fleet_cli
+from fleet import text as fleet_text
 from fleet.commands import invite
 from fleet.errors import Refused
 from fleet.pkcs11_uri import Pkcs11Uri
@@ -155,6 +157,11 @@ def test_a_token_that_the_operator_hands_out_is_taken_by_the_device_and_read_by_
     credentials = decode({"headers": headers}).credentials
     assert credentials is not None
     assert (credentials.name, credentials.token) == ("pi-7", token)
+
+
+@given(st.text())
+def test_a_stranger_s_words_are_made_safe_by_both_commands_alike(words: str) -> None:
+    assert device_text.printable(words) == fleet_text.printable(words)
 
 
 # What the cloud answers
