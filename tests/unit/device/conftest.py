@@ -13,9 +13,11 @@ from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.diagnosis import Diagnose, diagnose_in_this_process
 from tests.support.device.est_server import EstServer
 from tests.support.device.factory import factory
+from tests.support.device.hostile_server import HostileServer
 from tests.support.device.pi import Pi
 from tests.support.device.preload import kill_at_write, wrong_clock
 from tests.support.device.softhsm import SoftHsm
+from tests.support.device.victim import Victim
 
 __all__ = ["factory", "kill_at_write", "wrong_clock"]
 
@@ -72,6 +74,34 @@ def pi(tmp_path: Path, pki: Path, est: EstServer) -> Pi:
             "ZYMKEY_IOT_KEY": "file:",
         },
     )
+
+
+@pytest.fixture(scope="session")
+def _working(authority: Authority, pki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    """A device that works, with the servers that it belongs to."""
+    with (
+        DataEndpoint(pki / "localhost.pem", pki / "ca.pem") as endpoint,
+        EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as est,
+    ):
+        settings = {"NAME": "pi-7", "KEY": "file:", "GIVE_UP_AFTER": "0s"}
+        variables = {f"ZYMKEY_IOT_{name}": value for name, value in settings.items()}
+        working = Victim(tmp_path_factory.mktemp("working"), {"CA_BUNDLE": str(pki / "ca.pem"), **variables})
+        ending = working.run("bootstrap", est.url)
+        assert ending.code == 0, ending.err
+        yield working
+
+
+@pytest.fixture
+def victim(_working: Victim, tmp_path: Path) -> Victim:
+    """A device that works, which a test sends to servers that mean harm."""
+    return _working.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def hostile(pki: Path) -> Iterator[HostileServer]:
+    """A server that does what a test says, and shows a good certificate for localhost."""
+    with HostileServer(pki / "localhost.pem") as server:
+        yield server
 
 
 @pytest.fixture
