@@ -68,9 +68,9 @@ class Report:
         self._print(self._paint(YELLOW, f"  {'warning':<10} {printable(text)}"))
 
     def conclude(self, sentence: str, **facts: Any) -> None:
-        """Print the last line, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
+        """Print the last line or lines, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
-            self._print(self._paint(BOLD, printable(sentence)))
+            self._print(self._paint(BOLD, "\n".join(map(printable, sentence.split("\n")))))
             return
         steps = [{"step": s.name, "done": s.done, "seconds": round(s.seconds, 3), **s.facts} for s in self._steps]
         document = {"ok": True, **facts, "warnings": self._warnings, "steps": steps}
