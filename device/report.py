@@ -68,7 +68,7 @@ class Report:
         self._print(self._paint(YELLOW, f"  {'warning':<10} {printable(text)}"))
 
     def conclude(self, sentence: str, **facts: Any) -> None:
-        """Print the last line or lines, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
+        """Print the last lines, or the JSON object: ``ok``, the facts, the warnings, and the steps with seconds."""
         if not self._as_json:
             self._print(self._paint(BOLD, "\n".join(map(printable, sentence.split("\n")))))
             return
