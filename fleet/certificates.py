@@ -2,7 +2,7 @@
 
 import time
 
-from fleet.cures import free_first
+from fleet.cures import free_first, positional
 from fleet.deployment import Deployment
 from fleet.errors import Refused
 from ledger import Blocked, Certificate
@@ -31,7 +31,7 @@ def reactivate(certificate: Certificate, deployment: Deployment) -> None:
     if not _set_status(certificate.certificate_id, "ACTIVE", deployment):
         raise Refused(
             f"AWS IoT no longer has the certificate {certificate.certificate_id} of {certificate.device}.",
-            cure=free_first(certificate.device, f"invite {certificate.device}"),
+            cure=free_first(certificate.device, f"invite {positional(certificate.device)}"),
         )
     try:
         deployment.ledger.reactivated(

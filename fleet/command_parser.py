@@ -5,7 +5,7 @@ commands ("ca") is a module with ``COMMANDS``, each of which ("ca create") is a 
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any, NoReturn
@@ -30,8 +30,16 @@ def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, str], *
 class SafeParser(argparse.ArgumentParser):
     """A parser whose usage errors are safe to print: argparse quotes words of the command line as they are."""
 
+    words: Sequence[str] = ()  # what it was asked to parse
+
     def error(self, message: str) -> NoReturn:
+        if "arguments are required" in message and any(_is_name_like_an_option(each) for each in self.words):
+            message += "; a name that begins with a hyphen comes last, after --"
         super().error(printable(message))
+
+
+def _is_name_like_an_option(word: str) -> bool:
+    return word.startswith("-") and word != "--" and (not word.startswith("--") or "=" not in word)
 
 
 class CommandParser(SafeParser):
@@ -52,4 +60,5 @@ class CommandParser(SafeParser):
                 module.configure(self)
                 self.set_defaults(run=module.run)
             self._module = None
+        self.words = args or ()
         return super().parse_known_args(args, namespace)

@@ -14,7 +14,13 @@ def free_first(device: str, *then: str) -> str:
 
     ``block`` comes first in every state: an interrupted one is completed, and ``remove`` wants it of a device in use.
     """
-    return " && ".join(f"zymkey-fleet {each}" for each in (f"block {device}", f"remove {device}", *then))
+    name = positional(device)
+    return " && ".join(f"zymkey-fleet {each}" for each in (f"block {name}", f"remove {name}", *then))
+
+
+def positional(name: str) -> str:
+    """A device's name as the last word of a command line: one that begins with a hyphen is an option otherwise."""
+    return f"-- {name}" if name.startswith("-") else name
 
 
 def if_name_is_taken(name: str, ledger: Ledger, *, then: str) -> str:
@@ -34,7 +40,7 @@ def if_key_is_refused(name: str, fingerprint: str, ledger: Ledger, *, then: str)
     owner = ledger.device_of_key(fingerprint)
     if owner is not None and owner.name != name:
         return (
-            f"zymkey-fleet show {owner.name}, which has this key; to give the key the new name: "
+            f"zymkey-fleet show {positional(owner.name)}, which has this key; to give the key the new name: "
             f"{free_first(owner.name, then)}"
         )
     return if_name_is_taken(name, ledger, then=then)
@@ -46,7 +52,7 @@ def if_not_removed(name: str, ledger: Ledger) -> str:
 
 def _as_it_is(device: Device) -> str:
     if device.state is State.BLOCKED:
-        return f"if it is the same device: `zymkey-fleet unblock {device.name}`"
+        return f"if it is the same device: `zymkey-fleet unblock {positional(device.name)}`"
     if device.state is State.INVITED:
         return "if it is the same device, it may enroll as it is"
-    return f"zymkey-fleet show {device.name}, if it is the same device"
+    return f"zymkey-fleet show {positional(device.name)}, if it is the same device"

@@ -41,7 +41,8 @@ class Deployment:
 
     def bootstrap_command(self, name: str) -> str:
         """What to run on the Raspberry Pi, ready for a shell."""
-        return f"zymkey-iot bootstrap {shlex.quote(self.url)} --name {name}"
+        option = f"--name={name}" if name.startswith("-") else f"--name {name}"
+        return f"zymkey-iot bootstrap {shlex.quote(self.url)} {option}"
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -1,6 +1,7 @@
 """Passphrases and PINs: from a file, from the environment, or typed; never from the command line."""
 
 import argparse
+import codecs
 import getpass
 import os
 import sys
@@ -33,7 +34,7 @@ def passphrase(what: str, *, file: Path | None, variable: str = VARIABLE, repeat
         Refused: it is empty, the two differ, or there is no terminal to type on.
     """
     if file is not None:
-        text = read(file, "passphrase file").split(b"\n")[0].rstrip(b"\r")
+        text = _first_line(read(file, "passphrase file"))
     elif variable in os.environ:
         text = os.environb[variable.encode()]
     else:
@@ -42,6 +43,13 @@ def passphrase(what: str, *, file: Path | None, variable: str = VARIABLE, repeat
         raise Refused(f"The {what} is empty.", cure=_set(variable))
     keep_out(text)
     return text
+
+
+def _first_line(content: bytes) -> bytes:
+    """Without what editors write around it: a byte order mark, the line's end; UTF-16, as Windows writes files."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode()
+    return content.removeprefix(codecs.BOM_UTF8).split(b"\n")[0].rstrip(b"\r")
 
 
 def _typed(what: str, variable: str, *, repeat: bool) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives import hashes
@@ -21,7 +23,7 @@ try:
 except ImportError:
     raise Refused(
         "A key in a PKCS#11 token needs the Python package python-pkcs11, which is not installed.",
-        cure="pip install python-pkcs11",
+        cure="install it as all others: pip install -r requirements/operator.txt",
     ) from None
 
 MODULE_VARIABLE = "PKCS11_MODULE_PATH"
@@ -47,7 +49,7 @@ def open_pkcs11_key(uri: str, *, public_key: ec.EllipticCurvePublicKey | rsa.RSA
     try:
         token = pkcs11.lib(module).get_token(token_label=wanted.token, token_serial=_serial(wanted))
         pin = passphrase("PIN of the token", file=wanted.pin_file, variable=PIN_VARIABLE)
-        session = token.open(user_pin=pin.decode())
+        session = token.open(user_pin=pin.decode("utf-8", "replace"))
         key = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=wanted.object, id=wanted.id)
     except (PKCS11Error, RuntimeError) as error:
         wrong, cure = _explain(error)
@@ -67,7 +69,8 @@ class _EcKey(RemoteEcPrivateKey):
             raise ValueError("this key hashes the data itself")
         digest = hashes.Hash(algorithm)
         digest.update(data)
-        raw = self._key.sign(digest.finalize(), mechanism=pkcs11.Mechanism.ECDSA)
+        with _refusals():
+            raw = self._key.sign(digest.finalize(), mechanism=pkcs11.Mechanism.ECDSA)
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
 
@@ -81,7 +84,8 @@ class _RsaKey(rsa.RSAPrivateKey):
         """PKCS#1 v1.5 with SHA-256, which is what certificates are signed with here."""
         if not isinstance(padding_, padding.PKCS1v15) or not isinstance(algorithm, hashes.SHA256):
             raise ValueError("this key signs with PKCS#1 v1.5 and SHA-256")
-        signature: bytes = self._key.sign(bytes(data), mechanism=pkcs11.Mechanism.SHA256_RSA_PKCS)
+        with _refusals():
+            signature: bytes = self._key.sign(bytes(data), mechanism=pkcs11.Mechanism.SHA256_RSA_PKCS)
         return signature
 
     def public_key(self) -> rsa.RSAPublicKey:
@@ -105,6 +109,16 @@ class _RsaKey(rsa.RSAPrivateKey):
 
     def __deepcopy__(self, memo: dict[int, object]) -> _RsaKey:
         return self
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A token that is unplugged, or that does not let this key sign."""
+    try:
+        yield
+    except (PKCS11Error, RuntimeError) as error:
+        wrong, cure = _explain(error)
+        raise Refused(f"The token did not sign: {wrong}.", cure=cure) from None
 
 
 def _serial(uri: Pkcs11Uri) -> bytes | None:

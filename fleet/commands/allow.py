@@ -7,7 +7,7 @@ import argparse
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
-from fleet.cures import if_key_is_refused
+from fleet.cures import if_key_is_refused, positional
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     fingerprint = fingerprint_of(arguments.key)
     deployment = open_deployment(arguments)
     name, ledger = arguments.name, deployment.ledger
-    then = f"allow {name} --key {fingerprint}"
+    then = f"allow --key {fingerprint} {positional(name)}"
     with explained(if_refused=lambda: if_key_is_refused(name, fingerprint, ledger, then=then)):
         ledger.allow(name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()))
     command = deployment.bootstrap_command(arguments.name)

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     def cure() -> str:
         if all(each.fingerprint != fingerprint for each in ledger.requests()):
             return SEE_WAITING
-        return if_key_is_refused(name, fingerprint, ledger, then=f"approve {fingerprint} --name {name}")
+        return if_key_is_refused(name, fingerprint, ledger, then=f"approve {fingerprint} --name={name}")
 
     with explained(if_refused=cure):
         ledger.allow(

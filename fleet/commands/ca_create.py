@@ -48,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # The key first: a certificate without its key would look like a CA that works.
     write_secret(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(secret)))
-    write_public(certificate_file, certificate.public_bytes(Encoding.PEM))
+    try:
+        write_public(certificate_file, certificate.public_bytes(Encoding.PEM))
+    except Refused:
+        key_file.unlink(missing_ok=True)  # it has signed nothing, and would be in the way of the next attempt
+        raise
     not_after = iso(int(certificate.not_valid_after_utc.timestamp()))
     if arguments.json:
         print_json({"certificate": str(certificate_file), "key": str(key_file), "notAfter": not_after})

@@ -8,7 +8,7 @@ import secrets
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json, duration
-from fleet.cures import if_name_is_taken
+from fleet.cures import if_name_is_taken, positional
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import iso, note, print_json, print_line
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = int(time.time())
     expires = now + arguments.expires
     name, ledger = arguments.name, deployment.ledger
-    with explained(if_refused=lambda: if_name_is_taken(name, ledger, then=f"invite {name}")):
+    with explained(if_refused=lambda: if_name_is_taken(name, ledger, then=f"invite {positional(name)}")):
         deployment.ledger.invite(
             arguments.name,
             token_hash=token_hash(token),
