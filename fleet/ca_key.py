@@ -15,7 +15,7 @@ from fleet.files import read
 from fleet.passphrase import add_passphrase, passphrase
 from pki.certificate_authority_checks import check_certificate_authority, read_ca_certificate
 from pki.certificates import Signer
-from pki.issued_certificate_checks import CertificateError
+from pki.received_certificate import CertificateError
 
 # Why a file gives no key, and what to try.
 _UNREADABLE = ("it holds no private key in PEM", "give the file with the CA's private key, in PEM")

@@ -10,9 +10,9 @@ from cryptography import x509
 from fleet.errors import Refused
 from fleet.files import read
 from ledger import CertificateState, Device, Ledger, State
-from pki.fingerprint import certificate_id, key_fingerprint
-from pki.issued_certificate_checks import CertificateError, check_issued_certificate, read_leaf
-from pki.names import common_names, is_device_name
+from pki.issued_certificate_checks import check_issued_certificate
+from pki.names import is_device_name
+from pki.received_certificate import CertificateError, ReceivedCertificate, read_leaf
 
 _ENDINGS = {".pem", ".crt", ".cer"}
 
@@ -58,7 +58,7 @@ def check_file(path: Path, *, authorities: Sequence[x509.Certificate], ledger: L
         raise Refused(str(error), cure=f"correct or remove {path.name}, and import the folder again") from None
 
 
-def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
+def check(leaf: ReceivedCertificate, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
     """Find a certificate's device, by its name or else by its key, and check it for that device.
 
     Raises:
@@ -79,18 +79,18 @@ def check(leaf: x509.Certificate, *, authorities: Sequence[x509.Certificate], le
         device=device.name,
         now=datetime.now(UTC),
     )
-    known = ledger.certificate(device.name, certificate_id(leaf))
+    known = ledger.certificate(device.name, leaf.certificate_id)
     if known is not None and known.state is not CertificateState.RECORDED:
         raise Refused(
             f"This certificate is already registered for device {device.name!r}, and is {known.state}.",
             cure=f"zymkey-fleet show {device.name}",
         )
-    return Checked(certificate=leaf, device=device.name)
+    return Checked(certificate=leaf.certificate, device=device.name)
 
 
-def _device(leaf: x509.Certificate, ledger: Ledger) -> Device:
-    names = common_names(leaf.subject)
-    fingerprint = key_fingerprint(leaf.public_key())
+def _device(leaf: ReceivedCertificate, ledger: Ledger) -> Device:
+    names = [each.text for each in leaf.common_names]
+    fingerprint = leaf.fingerprint
     device = ledger.device(names[0]) if names else None
     device = device or ledger.device_of_key(fingerprint)
     if device is None:

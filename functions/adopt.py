@@ -5,8 +5,6 @@ However it came: uploaded to the HTTP API, or seen by AWS IoT at a device's firs
 
 from datetime import UTC, datetime
 
-from cryptography import x509
-
 from functions.authorize import KnownKey, TokenClaim
 from functions.complete import complete
 from functions.deployment import Deployment
@@ -15,12 +13,13 @@ from functions.log import log
 from functions.record import record_of
 from functions.refusals import Conflict
 from ledger import Certificate, CertificateState, Device
-from pki.fingerprint import certificate_id, key_fingerprint
+from pki.fingerprint import certificate_id
 from pki.issued_certificate_checks import check_issued_certificate
+from pki.received_certificate import ReceivedCertificate
 
 
 def adopt(
-    leaf: x509.Certificate,
+    leaf: ReceivedCertificate,
     authorized: KnownKey | TokenClaim,
     *,
     now: int,
@@ -39,7 +38,7 @@ def adopt(
         LedgerError: the device is blocked, busy, or its token is wrong, spent or expired.
         ClientError, BotoCoreError: an AWS call failed; the same request again repairs it.
     """
-    fingerprint = key_fingerprint(leaf.public_key())
+    fingerprint = leaf.fingerprint
     issuer = check_issued_certificate(
         leaf,
         authorities=deployment.choices.ca_certificates,
@@ -58,9 +57,9 @@ def adopt(
     return certificate
 
 
-def _refuse_known(leaf: x509.Certificate, device: str, deployment: Deployment) -> None:
+def _refuse_known(leaf: ReceivedCertificate, device: str, deployment: Deployment) -> None:
     """A certificate that was finished, superseded or switched off before is not brought back by sending it again."""
-    known = deployment.ledger.certificate(device, certificate_id(leaf))
+    known = deployment.ledger.certificate(device, leaf.certificate_id)
     if known is None or known.state is CertificateState.RECORDED:
         return
     if known.state is CertificateState.ACTIVE:

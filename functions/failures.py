@@ -19,7 +19,7 @@ from ledger import (
 )
 from ledger.throttling import THROTTLING_CODES
 from pki.csr import CsrError
-from pki.issued_certificate_checks import CertificateError
+from pki.received_certificate import CertificateError
 
 _RETRY_THROTTLED_SECONDS = 5
 _RETRY_FAILED_SECONDS = 10

@@ -10,17 +10,14 @@ awsAccountId.
 
 from typing import Any
 
-from cryptography import x509
-
 from functions.adopt import adopt
 from functions.authorize import KnownKey
 from functions.deployment import Deployment
 from functions.log import about
 from functions.refusals import Conflict, Forbidden, Refusal
 from ledger import Busy, Device, LeaseLost, LedgerError
-from pki.fingerprint import key_fingerprint
-from pki.issued_certificate_checks import CertificateError
-from pki.names import DEVICE_NAME_RULE, common_names, is_device_name
+from pki.names import DEVICE_NAME_RULE, is_device_name
+from pki.received_certificate import CertificateError, ReceivedCertificate, read_leaf
 
 _INACTIVE = {"INACTIVE", "REVOKED"}
 
@@ -37,11 +34,10 @@ def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deploy
     description = deployment.iot.describe_certificate(certificateId=event["certificateId"])["certificateDescription"]
     if description["status"] in _INACTIVE:
         return f"the certificate is {description['status']} in AWS IoT"
-    leaf = x509.load_pem_x509_certificate(description["certificatePem"].encode())
-    fingerprint = key_fingerprint(leaf.public_key())
-    about(fingerprint=fingerprint)
     try:
-        device = _device(leaf, fingerprint, admission=admission, now=now, deployment=deployment)
+        leaf = read_leaf(description["certificatePem"].encode())
+        about(fingerprint=leaf.fingerprint)
+        device = _device(leaf, admission=admission, now=now, deployment=deployment)
         about(device=device.name)
         adopt(leaf, KnownKey(device=device), now=now, deployment=deployment, in_aws_iot=True)
     except Conflict:
@@ -53,12 +49,13 @@ def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deploy
     return "admitted"
 
 
-def _device(leaf: x509.Certificate, fingerprint: str, *, admission: str, now: int, deployment: Deployment) -> Device:
+def _device(leaf: ReceivedCertificate, *, admission: str, now: int, deployment: Deployment) -> Device:
     """The device of this key; with ``any``, a new one under the certificate's own name."""
     ledger = deployment.ledger
+    fingerprint = leaf.fingerprint
     device = ledger.device_of_key(fingerprint)
     if device is None and admission == "any":
-        names = common_names(leaf.subject)
+        names = [each.text for each in leaf.common_names]
         if len(names) != 1 or not is_device_name(names[0]):
             raise CertificateError(f"The certificate's common name must be the device's name: {DEVICE_NAME_RULE}.")
         ledger.allow(names[0], fingerprint=fingerprint, by="first connection", now=now)

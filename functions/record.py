@@ -1,13 +1,10 @@
 """An X.509 certificate as the ledger records it."""
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from ledger import Certificate, CertificateState
-from pki.fingerprint import certificate_id, key_fingerprint
+from pki.received_certificate import ReceivedCertificate
 
 
-def record_of(certificate: x509.Certificate, *, device: str, issued_by: str, now: int) -> Certificate:
+def record_of(certificate: ReceivedCertificate, *, device: str, issued_by: str, now: int) -> Certificate:
     """The ledger's record of a certificate that is signed, and not yet in use.
 
     Args:
@@ -16,12 +13,12 @@ def record_of(certificate: x509.Certificate, *, device: str, issued_by: str, now
     """
     return Certificate(
         device=device,
-        certificate_id=certificate_id(certificate),
-        pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
-        fingerprint=key_fingerprint(certificate.public_key()),
-        serial=f"{certificate.serial_number:x}",
-        not_before=int(certificate.not_valid_before_utc.timestamp()),
-        not_after=int(certificate.not_valid_after_utc.timestamp()),
+        certificate_id=certificate.certificate_id,
+        pem=certificate.pem,
+        fingerprint=certificate.fingerprint,
+        serial=f"{certificate.serial:x}",
+        not_before=int(certificate.not_before.timestamp()),
+        not_after=int(certificate.not_after.timestamp()),
         issued_by=issued_by,
         state=CertificateState.RECORDED,
         updated_at=now,

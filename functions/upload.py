@@ -10,8 +10,7 @@ from functions.authorize import authorize
 from functions.deployment import Deployment
 from functions.log import about
 from functions.request import Credentials
-from pki.fingerprint import key_fingerprint
-from pki.issued_certificate_checks import read_leaf
+from pki.received_certificate import read_leaf
 
 
 def upload(body: bytes, credentials: Credentials | None, *, now: int, deployment: Deployment) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def upload(body: bytes, credentials: Credentials | None, *, now: int, deployment
         ClientError, BotoCoreError: an AWS call failed; the same upload again repairs it.
     """
     leaf = read_leaf(body)
-    fingerprint = key_fingerprint(leaf.public_key())
+    fingerprint = leaf.fingerprint
     about(fingerprint=fingerprint)
     authorized = authorize(fingerprint, "", credentials, now=now, deployment=deployment)
     about(device=authorized.name)

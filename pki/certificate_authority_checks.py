@@ -8,9 +8,9 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from pki.issued_certificate_checks import CertificateError
 from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
 from pki.names import common_names
+from pki.received_certificate import CertificateError
 
 _CA = "The CA certificate"
 _VERIFICATION = "The verification certificate"

@@ -18,7 +18,7 @@ from pki.certificate_authority_checks import (
     read_ca_certificate,
     read_verification_certificate,
 )
-from pki.issued_certificate_checks import CertificateError
+from pki.received_certificate import CertificateError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ import argparse
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.arguments import add_deployment, add_examples, add_json, device_name, positive, subject_attribute
 from fleet.ca_key import add_ca, open_ca, refuse_unsuitable_ca
@@ -20,8 +21,8 @@ from fleet.waiting import waiting_csrs
 from ledger import Device
 from pki.certificates import Signer, device_certificate
 from pki.csr import read_csr
-from pki.issued_certificate_checks import CertificateError
 from pki.issuers import EXTERNAL
+from pki.received_certificate import CertificateError, read_certificate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +101,8 @@ def _sign(
             validity_days=arguments.days,
             now=datetime.now(UTC),
         )
-        check(certificate, authorities=authorities, ledger=deployment.ledger)
+        received = read_certificate(certificate.public_bytes(Encoding.DER))
+        check(received, authorities=authorities, ledger=deployment.ledger)
         deployment.api.upload(certificate)
     except CertificateError as error:
         return Registration(name=device.name, certificate=certificate, failure=Refused(str(error)))

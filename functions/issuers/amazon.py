@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from cryptography import x509
-
 from functions import registration
 from functions.deployment import Deployment
 from functions.record import record_of
@@ -11,6 +9,7 @@ from functions.refusals import BadRequest
 from ledger import Certificate, LedgerError
 from pki.csr import Csr
 from pki.issuers import AMAZON
+from pki.received_certificate import read_leaf
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class AmazonIssuer:
     def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
         deployment = self.deployment
         reply = deployment.iot_once.create_certificate_from_csr(certificateSigningRequest=csr.pem, setAsActive=True)
-        signed = x509.load_pem_x509_certificate(reply["certificatePem"].encode())
+        signed = read_leaf(reply["certificatePem"].encode())
         certificate = record_of(signed, device=device, issued_by=AMAZON, now=now)
         try:
             deployment.ledger.record_certificate(certificate, lease=lease, now=now)

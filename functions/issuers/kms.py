@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from functions.issuers.own_authority import OwnAuthority
 from functions.record import record_of
@@ -11,6 +12,7 @@ from pki.certificates import device_certificate
 from pki.csr import Csr
 from pki.fingerprint import certificate_id
 from pki.kms_key import KmsPrivateKey
+from pki.received_certificate import read_certificate
 
 
 class KmsIssuer(OwnAuthority):
@@ -34,6 +36,7 @@ class KmsIssuer(OwnAuthority):
             validity_days=choices.validity_days,
             now=datetime.fromtimestamp(now, UTC),
         )
-        certificate = record_of(signed, device=device, issued_by=certificate_id(ca), now=now)
+        received = read_certificate(signed.public_bytes(Encoding.DER))
+        certificate = record_of(received, device=device, issued_by=certificate_id(ca), now=now)
         deployment.ledger.record_certificate(certificate, lease=lease, now=now)
         return certificate

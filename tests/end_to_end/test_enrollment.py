@@ -99,7 +99,7 @@ def forged(candidate):
 REFUSED = {
     "no token": (anybody, 401, "This key has no invitation"),
     "wrong signature": (csr(forged), 400, "does not verify"),
-    "too long": (csr(b"A" * 4097), 400, "4,097 characters"),
+    "too long": (csr(b"A" * 16_385), 400, "16,385 characters"),
     "not base64": (csr(b"%%%"), 400, "not base64"),
     "empty": (csr(b""), 400, "empty"),
 }

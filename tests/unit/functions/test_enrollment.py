@@ -202,7 +202,7 @@ REFUSED = {
     "P-224": (csr(of_key(lambda: ec.generate_private_key(ec.SECP224R1()))), 400, "secp224r1"),
     "ed25519": (csr(ed25519_csr), 400, "Ed25519"),
     "SHA-1": (csr(signed_with_sha1), 400, "SHA1"),
-    "too long": (csr(b"A" * 4097), 400, "4,097 characters"),
+    "too long": (csr(b"A" * 16_385), 400, "16,385 characters"),
     "not base64": (csr(b"%%%"), 400, "not base64"),
     "not DER": (csr(base64.b64encode(b"hello")), 400, "not a PKCS#10"),
     "empty": (csr(b""), 400, "empty"),

@@ -12,7 +12,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pki.certificates import ca_certificate, device_certificate
 from pki.fingerprint import key_fingerprint
-from pki.issued_certificate_checks import CertificateError, check_issued_certificate, read_leaf
+from pki.issued_certificate_checks import check_certificate_of_fleet, check_issued_certificate
+from pki.received_certificate import CertificateError, read_certificate
+from tests.support import der
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CA_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -56,7 +58,7 @@ def check(certificate: x509.Certificate, **changes: Any) -> None:
         "device": "pi-1",
         "now": NOW,
     }
-    check_issued_certificate(certificate, **values | changes)
+    check_issued_certificate(read_certificate(certificate.public_bytes(Encoding.DER)), **values | changes)
 
 
 def key_usage(**changes: bool) -> x509.KeyUsage:
@@ -171,28 +173,51 @@ def test_a_key_that_aws_iot_does_not_take_is_refused() -> None:
         check(issue(key=weak), public_key_fingerprint=key_fingerprint(weak))
 
 
-def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+@pytest.mark.parametrize("string", [der.TELETEX, der.BMP, der.UNIVERSAL])
+def test_a_common_name_of_an_odd_string_type_is_refused_because_aws_iot_reads_it(string: int) -> None:
+    odd = der.name(("CN", string, "pi-1".encode(der.ENCODINGS[string])))
+    with pytest.raises(CertificateError, match="must be a UTF8String or a PrintableString"):
+        check(x509.load_der_x509_certificate(der.changed(issue(), CA_KEY, subject=odd)))
 
 
-def test_the_leaf_is_found_with_its_chain_in_any_order() -> None:
-    leaf = issue()
-    assert read_leaf(pem(leaf)) == leaf
-    assert read_leaf(pem(leaf, CA)) == leaf
-    assert read_leaf(pem(CA, leaf)) == leaf
+def test_a_printable_common_name_is_as_good_as_one_in_utf_8() -> None:
+    printable = der.name(("CN", der.PRINTABLE, b"pi-1"))
+    check(x509.load_der_x509_certificate(der.changed(issue(), CA_KEY, subject=printable)))
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (b" \n", "is empty"),
-        (b"no PEM", "not a certificate in PEM"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not a certificate in PEM"),
-        (pem(CA), "only CA certificates"),
-        (pem(issue(), issue()), "2 device certificates"),
-        (b"x" * 65_537, "65,537 characters long"),
-    ],
-)
-def test_a_text_without_exactly_one_leaf_is_refused(text: bytes, reason: str) -> None:
-    with pytest.raises(CertificateError, match=reason):
-        read_leaf(text)
+def test_an_issuer_whose_organization_is_in_latin_1_issues_as_any_other() -> None:
+    """As CAs of twenty years ago are named; the package ``cryptography`` does not read the name."""
+    of_ca = der.name(("O", der.TELETEX, "M\u00fcller".encode("latin-1")), ("CN", der.UTF8, b"CA"))
+    ca = x509.load_der_x509_certificate(der.changed(CA, CA_KEY, subject=of_ca, issuer=of_ca))
+    leaf = x509.load_der_x509_certificate(der.changed(issue(), CA_KEY, issuer=of_ca))
+    check(leaf, authorities=[ca])
+    other = ec.generate_private_key(ec.SECP256R1())
+    forged = x509.load_der_x509_certificate(der.changed(issue(), other, issuer=of_ca))
+    with pytest.raises(CertificateError, match="the right name, but the signature is another key's"):
+        check(forged, authorities=[ca])
+    past = ca_certificate(
+        signer=CA_KEY, common_name="CA", organization="", validity_years=1, now=NOW - timedelta(days=400)
+    )
+    with pytest.raises(CertificateError, match="and not now"):
+        check(leaf, authorities=[x509.load_der_x509_certificate(der.changed(past, CA_KEY, subject=of_ca))])
+
+
+def test_what_needs_no_device_is_checked_of_a_stranger_too() -> None:
+    def check_stranger(certificate: x509.Certificate, now: datetime = NOW) -> None:
+        received = read_certificate(certificate.public_bytes(Encoding.DER))
+        check_certificate_of_fleet(received, authorities=[CA], now=now)
+
+    check_stranger(issue(device="whoever"))
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()  # noqa: S505
+    other = ec.generate_private_key(ec.SECP256R1())
+    for wrong, reason in (
+        (issue(key=weak), "RSA-1024"),
+        (issue(now=NOW + timedelta(days=1)), "not valid before"),
+        (issue_with(x509.BasicConstraints(ca=True, path_length=None)), "is a CA's"),
+        (issue_with(key_usage(key_encipherment=True)), "digitalSignature"),
+        (issue(signer=other), "another key's"),
+    ):
+        with pytest.raises(CertificateError, match=reason):
+            check_stranger(wrong)
+    with pytest.raises(CertificateError, match="expired"):
+        check_stranger(issue(), now=NOW + timedelta(days=31))
