@@ -74,6 +74,7 @@ def _rendered(name: str, service: Service, *, output: str = "") -> str:
     values = {
         "COMMAND": quoted(check_executable(str(service.command))),
         "CERTIFICATE": unspecified(f"{state}/certificate.pem"),
+        "DEVICE": unspecified(f"{state}/device.json"),
         "MOUNTS": f"RequiresMountsFor={quoted(state)}",
         "STATE": _writable(service),
         "ENVIRONMENT": "\n".join(_environment(service)),

@@ -86,7 +86,7 @@ def test_the_other_systems_settings_are_rendered_and_not_this_machines(root: Pat
         assert 'RequiresMountsFor="/data/device"' in lines
         assert not any(line.startswith("StateDirectory") for line in lines)
     assert "ConditionPathExists=!/data/device/certificate.pem" in unit(root, BOOTSTRAP)
-    assert "ConditionPathExists=/data/device/certificate.pem" in unit(root, RENEW)
+    assert "ConditionPathExists=/data/device/device.json" in unit(root, RENEW)
     assert 'd "/data/device" 0700 zymkey-iot zymkey-iot -' in (root / FOLDERS.relative_to("/")).read_text()
     assert (root / "data/hooks").is_dir()
     assert "kept       /data/device" in installed_then_removed(root, install)
@@ -201,7 +201,7 @@ def test_systemd_finds_no_fault_in_units_with_odd_paths(tmp_path: Path, state: s
         lines = rendered[name].splitlines()
         assert f'Environment="ZYMKEY_IOT_STATE={escaped}"' in lines
         assert f'RequiresMountsFor="{escaped}"' in lines
-    assert f"ConditionPathExists={doubled}/certificate.pem" in rendered[RENEW].splitlines()
+    assert f"ConditionPathExists={doubled}/device.json" in rendered[RENEW].splitlines()
 
 
 def test_the_folder_elsewhere_is_made_by_systemds_own_tool_and_names_no_pattern(tmp_path: Path) -> None:
