@@ -1,5 +1,7 @@
 """What to try, where more than one error has the same cure."""
 
+import sys
+
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
 SET_CLOCK = "set the clock: sudo timedatectl set-ntp true; then check it: timedatectl"
 CHECK_CA_FILE = "check --ca-file (or CA_BUNDLE): the file, and whether this user may read it"
@@ -7,3 +9,8 @@ CHECK_DNS = "check DNS: resolvectl status, or cat /etc/resolv.conf"
 CHECK_PROXY = "check HTTPS_PROXY with its user and password; NO_PROXY lists the hosts to reach without the proxy"
 ANOTHER_NETWORK = "the same command from another network; a firewall or a proxy in between may cause this"
 MAKE_ROOM = "make room on the disk: df -h shows what is full, sudo journalctl --vacuum-size=50M removes old logs"
+
+
+def pip_install(package: str) -> str:
+    """How to install a package of PyPI for this program, which usually has a Python environment of its own."""
+    return f"sudo {sys.executable} -m pip install {package}"

@@ -20,6 +20,7 @@ from ..errors import KeyUnavailable, LibraryUnusable, SlotUnusable, UsageError
 from . import pkcs11_uri
 from .command_line import PKCS11_ENGINE, ZYMKEY_ENGINE, CommandLineKey, zymkey_on_command_line
 from .device_key import DeviceKey
+from .pin import open_to_others
 from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
@@ -42,6 +43,8 @@ class EngineKey(DeviceKey):
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", self._engine):
             raise UsageError(f"the key {uri!r} names no engine.", cure="--key engine:zymkey_ssl")
         super().__init__(uri, self._read_public_key())
+        if self._engine == PKCS11_ENGINE:
+            self.warning = open_to_others(pkcs11_uri.parse(self._rest).pin_source)
 
     def sign_digest(self, digest: bytes) -> bytes:
         with self.on_command_line() as key:

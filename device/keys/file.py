@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -12,6 +11,7 @@ from ..errors import KeyUnavailable
 from ..storage import storage_errors, write_atomically
 from .command_line import CommandLineKey
 from .device_key import DeviceKey
+from .private_key_file import EncryptedKey, read_private_key
 
 
 class FileKey(DeviceKey):
@@ -54,7 +54,7 @@ def open_file(path: Path, *, create: bool) -> FileKey:
         if create and not path.exists():
             write_atomically(path, _new_key(), mode=0o600)
     try:
-        pem = path.read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
         raise KeyUnavailable(
             f"there is no key in {path}.",
@@ -66,15 +66,15 @@ def open_file(path: Path, *, create: bool) -> FileKey:
             cure="run it as the owner of the file, or with sudo",
         ) from None
     try:
-        private_key = serialization.load_pem_private_key(pem, password=None)
-    except TypeError:
+        private_key = read_private_key(data)
+    except EncryptedKey:
         raise KeyUnavailable(
             f"the key in {path} is encrypted with a passphrase.",
             cure=f"decrypt the key (openssl pkey -in {path}), or use a key in hardware",
         ) from None
-    except (ValueError, UnsupportedAlgorithm):
+    except ValueError as wrong:
         raise KeyUnavailable(
-            f"{path} does not hold a private key in PEM.",
+            f"{path} {wrong}.",
             cure="move the file away; bootstrap then makes a new key, and the cloud sees a new device",
         ) from None
     if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):

@@ -4,12 +4,14 @@ Never from the command line, which other users can see in the process list.
 """
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import KeyUnavailable
+from ..text_file import decoded
 
 VARIABLE = "ZYMKEY_IOT_PIN"
 
@@ -21,17 +23,7 @@ def find_pin(source: Path | None, token: str) -> str:
         KeyUnavailable: there is none, or the file cannot be read.
     """
     if source is not None:
-        try:
-            pin = source.read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise KeyUnavailable(
-                f"the PIN file {source} cannot be read: {reason}.",
-                cure="check pin-source in the key's URI, and the owner of the file",
-            ) from None
-        if pin:
-            return pin
-        raise KeyUnavailable(f"the PIN file {source} is empty.", cure="write the PIN into the file")
+        return _in_file(source)
     if given := os.environ.get(VARIABLE):
         return given
     if sys.stdin is not None and sys.stdin.isatty():
@@ -42,6 +34,37 @@ def find_pin(source: Path | None, token: str) -> str:
         f"the token {token} asks for a PIN, and none was given.",
         cure=f"write it into a file (mode 0600) and add ?pin-source=file:/path to the key's URI, or set {VARIABLE}",
     )
+
+
+def _in_file(source: Path) -> str:
+    try:
+        # Only line ends are no part of a PIN. Never guess more: a few wrong PINs lock the token.
+        lines = decoded(source.read_bytes()).strip("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise KeyUnavailable(
+            f"the PIN file {source} cannot be read: {reason}.",
+            cure="check pin-source in the key's URI, and the owner of the file",
+        ) from None
+    if lines == [""]:
+        raise KeyUnavailable(f"the PIN file {source} is empty.", cure="write the PIN into the file")
+    if len(lines) > 1:
+        raise KeyUnavailable(
+            f"the PIN file {source} has {len(lines)} lines; the PIN was not tried.",
+            cure="write the PIN alone into the file",
+        )
+    return lines[0]
+
+
+def open_to_others(source: Path | None) -> str | None:
+    """A sentence about a PIN file that other users may read; None when they may not."""
+    try:
+        mode = source.stat().st_mode if source is not None else 0
+    except OSError:
+        return None
+    if not mode & (stat.S_IROTH | stat.S_IWOTH):
+        return None
+    return f"every user can read the PIN in {source}: chmod 600 {source}, or 640 with the group of the service."
 
 
 @contextmanager

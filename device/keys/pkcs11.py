@@ -1,6 +1,6 @@
 """``pkcs11:`` is a key on a PKCS#11 token: an HSM6 or SCM through Zymbit's module, a smart card, SoftHSM.
 
-It needs python-pkcs11, an extra: ``pip install 'zymkey-iot[pkcs11]'``. The PIN is asked for at the first signature, so
+It needs python-pkcs11, an extra: ``pip install '.[pkcs11]'``. The PIN is asked for at the first signature, so
 showing the public key needs no PIN if the token shows public keys without one.
 """
 
@@ -12,10 +12,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from ..cures import pip_install
 from ..errors import HsmNotAnswering, KeyUnavailable, LibraryUnusable, SlotUnusable
 from .command_line import PKCS11_ENGINE, CommandLineKey
 from .device_key import DeviceKey
-from .pin import find_pin, pin_descriptor
+from .pin import find_pin, open_to_others, pin_descriptor
 from .pkcs11_errors import explained, patiently
 from .pkcs11_uri import Pkcs11Uri, parse
 
@@ -31,6 +32,7 @@ class Pkcs11Key(DeviceKey):
         self._token = token
         self._label, self._id = public_object.label, public_object.id
         self._private_object: Any = None
+        self.warning = open_to_others(uri.pin_source)
 
     def sign_digest(self, digest: bytes) -> bytes:
         with explained(self._token.label):
@@ -140,7 +142,7 @@ def open_pkcs11(rest: str) -> Pkcs11Key:
         import pkcs11
     except ModuleNotFoundError:
         raise LibraryUnusable(
-            "the Python package for PKCS#11 is not installed.", cure="pip install 'zymkey-iot[pkcs11]'"
+            "the Python package for PKCS#11 is not installed.", cure=pip_install("python-pkcs11")
         ) from None
     module = uri.module()
     try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, TypeVar
 
+from ..cures import pip_install
 from ..errors import HsmNotAnswering, LibraryUnusable
 
 INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
@@ -112,7 +113,7 @@ def _module() -> Any:
     except ModuleNotFoundError as missing:
         raise LibraryUnusable(
             f"the vendor's Python module cannot be imported: the module {missing.name!r} is missing.",
-            cure="pip install zku; or try it without hardware: --key file:",
+            cure=f"{pip_install('zku')}; or try it without hardware: --key file:",
         ) from None
     except Exception as error:
         # ZymkeyLibraryError, by its name: its module could not be imported either.

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...cures import pip_install
 from ...errors import SignerUnsupported, UsageError
 from ..examination import Examination
 from ..finding import Finding, ok, warning
@@ -24,7 +25,7 @@ def python(examination: Examination) -> Finding:
         except ImportError as error:
             raise UsageError(
                 f"the Python package {package} cannot be imported: {error}.",
-                cure="install zymkey-iot again, with the Python that runs it: pip install --force-reinstall zymkey-iot",
+                cure=f"install zymkey-iot again, in the folder of this project: {pip_install('--force-reinstall .')}",
             ) from None
     found = f"Python {platform.python_version()} ({platform.machine()})"
     if examination.settings.key.startswith("zymkey:") and not has_distutils():

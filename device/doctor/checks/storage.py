@@ -87,19 +87,21 @@ def _judge(
 
 
 def _secrets_elsewhere(examination: Examination) -> list[Path]:
-    """Files with a token or a PIN. The SD card's FAT partition has no modes, so the files there are left out."""
+    """Files with a token, PIN or key. The SD card's FAT partition has no modes, so the files there are left out."""
     settings = examination.settings
     found = []
     if settings.token is not None and settings.sources["token"].startswith("/"):
         found.append(Path(settings.sources["token"]))
-    if (pin := _pin_file(settings.key)) is not None:
-        found.append(pin)
+    if (secret := _file_of_key(settings.key)) is not None:
+        found.append(secret)
     return [path for path in found if not path.is_relative_to("/boot")]
 
 
-def _pin_file(key: str) -> Path | None:
-    """The PIN file that a key's URI names."""
+def _file_of_key(key: str) -> Path | None:
+    """The PIN file or the software key that a key's URI names."""
     kind, _, rest = key.removeprefix("engine:").partition(":")
+    if kind == "file" and rest:
+        return Path(rest)
     if kind != "pkcs11":
         return None
     from ...keys import pkcs11_uri

@@ -164,6 +164,13 @@ def test_files_with_a_token_or_a_pin_must_not_be_read_by_others(pi: Pi, diagnose
     assert found.code == 11
     assert f"other users can read {token}" in found.text("file-modes")
     assert f"other users can read {pin}" in found.text("file-modes")
+
+
+def test_a_software_key_elsewhere_must_not_be_read_by_others(diagnose: Diagnose, tmp_path: Path) -> None:
+    key = tmp_path / "the.key"
+    key.touch(mode=0o644)
+    found = diagnose("--only", "file-modes", "--key", f"file:{key}")
+    assert f"other users can read {key}" in found.text("file-modes")
     assert "a-secret-word" not in str(found.document)
 
 

@@ -52,6 +52,72 @@ def test_a_file_that_holds_no_usable_key_says_why_and_is_never_replaced(
     assert path.read_bytes() == before
 
 
+KEY = ec.generate_private_key(ec.SECP256R1())
+PLAIN = pem(KEY)
+SEC1 = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+
+
+def without_breaks(text: bytes) -> bytes:
+    begin, body, end = text.decode().replace("-----\n", "-----|").replace("\n-----", "|-----").split("|")[:3]
+    return (begin + body.replace("\n", "") + end).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        SEC1,
+        PARAMETERS + SEC1,
+        PUBLIC + PLAIN,
+        b"\xef\xbb\xbf" + PLAIN,
+        PLAIN.replace(b"\n", b"\r\n"),
+        PLAIN.replace(b"\n", b"\r"),
+        PLAIN.replace(b"\n", b"\n  "),
+        PLAIN.decode().encode("utf-16"),
+        PLAIN.decode().encode("utf-16-le"),
+        b"The key of pi-7:\n" + PLAIN + b"\nDo not lose it.\n",
+        without_breaks(PLAIN),
+        KEY.private_bytes(Encoding.DER, PKCS8, NoEncryption()),
+        KEY.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+        KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+    ],
+)
+def test_a_key_file_as_people_have_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "the.key"
+    path.write_bytes(content)
+    assert open_file(path, create=False).public_key() == KEY.public_key()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "does not hold a private key in PEM"),
+        (PUBLIC, "does not hold a private key, but: public key"),
+        (PARAMETERS, "does not hold a private key, but: ec parameters"),
+        (PLAIN + pem(ec.generate_private_key(ec.SECP256R1())), "holds 2 private keys instead of one"),
+        (PLAIN.replace(b"M", b"N", 1), "damaged"),
+        (PLAIN[:-60], "does not hold a private key in PEM"),
+        (bytes(range(128, 256)), "does not hold a private key in PEM"),
+        (b"\x30\x03\x02\x01\x01", "does not hold a private key in DER"),
+        (
+            KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"x")),
+            "is encrypted with a passphrase",
+        ),
+        (
+            KEY.private_bytes(Encoding.DER, PKCS8, BestAvailableEncryption(b"x")),
+            "is encrypted with a passphrase",
+        ),
+    ],
+)
+def test_a_file_with_something_else_is_told_for_what_it_is(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "the.key"
+    path.write_bytes(content)
+    with pytest.raises(KeyUnavailable, match=told):
+        open_file(path, create=False)
+
+
 def test_a_folder_in_the_files_place_is_said(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailable, match="Is a directory"):
         open_file(tmp_path, create=False)

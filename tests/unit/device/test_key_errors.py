@@ -28,7 +28,14 @@ def token_pi(pi: Pi, softhsm: SoftHsm) -> Pi:
 
 
 @pytest.mark.parametrize(
-    ("content", "names"), [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "it is not text")]
+    ("content", "names"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+        (b"\x80\x81", "it is not text"),
+        (b"1234\n5678\n", "has 2 lines"),
+    ],
 )
 def test_a_pin_file_that_holds_no_pin(tmp_path: Path, content: bytes | None, names: str) -> None:
     file = tmp_path / "pin"
@@ -36,6 +43,36 @@ def test_a_pin_file_that_holds_no_pin(tmp_path: Path, content: bytes | None, nam
         file.write_bytes(content)
     with pytest.raises(KeyUnavailable, match=names):
         find_pin(file, "fleet")
+
+
+@pytest.mark.parametrize(
+    ("content", "pin"),
+    [
+        (b"1234", "1234"),
+        (b"1234\n", "1234"),
+        (b"1234\r\n\r\n", "1234"),
+        (b"1234\r", "1234"),
+        (b"\xef\xbb\xbf1234\r\n", "1234"),
+        ("1234\r\n".encode("utf-16"), "1234"),
+        ("1234\n".encode("utf-16-le"), "1234"),
+        ("1234\n".encode("utf-16-be"), "1234"),
+        ("pass wörd \n".encode(), "pass wörd "),
+    ],
+)
+def test_a_pin_file_may_be_written_by_any_editor(tmp_path: Path, content: bytes, pin: str) -> None:
+    file = tmp_path / "pin"
+    file.write_bytes(content)
+    assert find_pin(file, "fleet") == pin
+
+
+@pytest.mark.parametrize("prefix", ["", "engine:"])
+def test_a_pin_that_every_user_can_read_is_a_warning(token_pi: Pi, softhsm: SoftHsm, prefix: str) -> None:
+    token_pi.environment["ZYMKEY_IOT_KEY"] = prefix + softhsm.uri
+    said = []
+    for mode in (0o644, 0o640):
+        softhsm.pin_file.chmod(mode)
+        said.append(f"warning: every user can read the PIN in {softhsm.pin_file}" in token_pi.run("key").stderr)
+    assert said == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +108,9 @@ def test_several_tokens_that_fit_are_named(token_pi: Pi, softhsm: SoftHsm) -> No
 def test_without_the_extra_for_pkcs11_it_is_named(zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkcs11", None)
     done = zymkey_iot("key", "--key", "pkcs11:token=fleet?module-path=/lib/any.so")
-    assert (done.returncode, "zymkey-iot[pkcs11]" in done.stderr) == (LibraryUnusable.exit_code, True), done.stderr
+    assert (done.returncode, "-m pip install python-pkcs11" in done.stderr) == (LibraryUnusable.exit_code, True), (
+        done.stderr
+    )
 
 
 def test_without_a_module_in_its_usual_places_the_uri_has_to_name_it(

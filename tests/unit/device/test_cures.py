@@ -1,0 +1,44 @@
+"""What a cure tells people to install exists, and by that name."""
+
+import re
+from pathlib import Path
+
+from device.cures import pip_install
+
+REPOSITORY = Path(__file__).parents[3]
+SOURCES = {path: path.read_text() for path in (REPOSITORY / "device").rglob("*.py")}
+
+# In Debian bookworm and trixie, and in Ubuntu 22.04 and 24.04.
+OF_APT = {"curl", "openssl", "libengine-pkcs11-openssl"}
+
+
+def locked_packages() -> set[str]:
+    """Every package of PyPI that some part of this project has in its lock file: it exists by this name."""
+    texts = [path.read_text() for path in (REPOSITORY / "requirements").glob("*.txt")]
+    return {name.lower() for text in texts for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)}
+
+
+def named(pattern: str) -> set[str]:
+    return {name for text in SOURCES.values() for name in re.findall(pattern, text)}
+
+
+def test_what_is_installed_with_pip_is_on_the_index_or_in_this_folder() -> None:
+    """zymkey-iot itself is on no index."""
+    written = named(r"pip install (?:--\S+ )?'?([\w.\[\]-]+)") | named(r"pip_install\(['\"](?:--\S+ )?([^'\"]+)")
+    packages = {name.rstrip(".") for name in written if not name.startswith(".")} - {"package"}
+
+    assert {"python-pkcs11", "zku"} <= packages, "the search finds what is there"
+    assert packages <= locked_packages()
+
+
+def test_what_is_installed_with_apt_is_a_package_of_debian() -> None:
+    packages = named(r"apt install ([\w.-]+)") | named(r"apt's ([\w.-]+)")
+
+    assert packages, "the search finds what is there"
+    assert packages <= OF_APT
+
+
+def test_a_package_is_installed_for_the_python_that_misses_it() -> None:
+    import sys
+
+    assert pip_install("zku") == f"sudo {sys.executable} -m pip install zku"
