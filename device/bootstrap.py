@@ -94,7 +94,7 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
         else:
             prove_over_https(device, run, within=SETTLING_TIME if enrolled or untried else 0)
         if mqtt:
-            prove_over_mqtt(device, run.report)
+            prove_over_mqtt(device, run)
     keep(run, device.certificate, document)
     return Outcome(settings.name, run.key, device.certificate, configuration, enrolled)
 

@@ -12,7 +12,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import SystemTimeWarning
 
 from . import tcp
-from .alpn import ClientContext
+from .client_context import ClientContext
 from .connection_errors import Wait, explain, no_answer
 from .errors import DeviceError, ProxyFailed
 from .watch import Watch

@@ -79,7 +79,7 @@ def no_answer(*, peer: str, host: str, wait: Wait, seconds: float) -> NoAnswer:
         else "try again in a minute; if it happens again, look at that server or at a firewall on the way to it, not at"
         " this device",
     )
-    failure.connected = wait is not Wait.TCP
+    failure.connected = wait not in (Wait.TCP, Wait.TUNNEL)
     return failure
 
 

@@ -9,9 +9,12 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from .certificate import DeviceCertificate
+from .connection_errors import Wait, no_answer
 from .cures import ANOTHER_NETWORK, CHECK_CA_FILE, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .curl_engines import cure_for_no_engine
 from .errors import (
@@ -21,25 +24,43 @@ from .errors import (
     KeyUnavailable,
     NameNotResolved,
     NetworkError,
-    NoAnswer,
     PortClosed,
     ProxyFailed,
     ServerNotTrusted,
+    UnexpectedReply,
     UsageError,
 )
 from .https import TIMEOUT, Reply
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .keys.command_line import CommandLineKey
+from .network import Network
+from .shared_port import HTTPS, SHARED_PORT, DataPort
+
+_LARGEST_REPLY = 1 << 20
+OPEN_443 = f"port {SHARED_PORT} may be open, which curl cannot use here, but this process can: --tls signer"
 
 
 class CurlPublisher:
     """One device at one data endpoint. Each publish is a process, and one signature by the key."""
 
     def __init__(
-        self, *, endpoint: str, port: int, certificate: DeviceCertificate, key: DeviceKey, roots: Path
+        self,
+        *,
+        endpoint: str,
+        port: DataPort,
+        certificate: DeviceCertificate,
+        key: DeviceKey,
+        roots: Path,
+        network: Network,
     ) -> None:
-        self._endpoint, self._port = endpoint, port
+        if port.number == SHARED_PORT:
+            raise UsageError(
+                f"curl cannot offer the ALPN protocol {HTTPS}, which AWS IoT asks for on port {SHARED_PORT}.",
+                cure="let this process do TLS: --tls signer; or open port 8443, and use it: --https-port 8443",
+            )
+        self._endpoint, self.port = endpoint, port
+        self._network = network
         self._certificate = certificate
         self._key = key
         self._roots = roots
@@ -54,30 +75,37 @@ class CurlPublisher:
                     self.command(key, topic, certificate=f"/dev/fd/{certificate}"),
                     input=payload,
                     capture_output=True,
-                    env=key.full_environment(),
+                    env=self._environment(key),
                     pass_fds=(certificate, *key.descriptors),
                     check=False,
                 )
             except FileNotFoundError:
                 raise KeyUnavailable("there is no curl command.", cure="sudo apt install curl") from None
         if result.returncode != 0:
-            raise self._failure(result.returncode, result.stderr.decode("utf-8", "replace").strip(), key)
-        body, _, meta = result.stdout.rpartition(b"\n")
-        status, _, retry_after = meta.decode().partition(" ")
-        return read_reply(Reply(int(status), {"retry-after": retry_after}, body), topic)
+            said = result.stderr.decode("utf-8", "replace").strip()
+            raise self._failure(result.returncode, said, key, _Transfer.read(result.stdout))
+        transfer = _Transfer.read(result.stdout)
+        return read_reply(Reply(transfer.status, {"retry-after": transfer.retry_after}, transfer.body), topic)
 
     def command(self, key: CommandLineKey, topic: str, *, certificate: str) -> list[str]:
         """The command line; the payload comes on stdin. ``-q`` comes first: it makes curl ignore ~/.curlrc."""
         return [
             *("curl", "-q", "--silent", "--show-error", "--tlsv1.2", "--max-time", f"{TIMEOUT:.0f}"),
             *("--cacert", str(self._roots), "--cert", certificate, *key.curl()),
-            *("--write-out", "\n%{http_code} %header{retry-after}", "--data-binary", "@-"),
-            publish_url(self._endpoint, self._port, topic),
+            *("--max-filesize", str(_LARGEST_REPLY), "--path-as-is", "--write-out", _Transfer.FORMAT),
+            *("--data-binary", "@-", publish_url(self._endpoint, self.port.number, topic)),
         ]
 
-    def _failure(self, code: int, said: str, key: CommandLineKey) -> DeviceError:
+    def _environment(self, key: CommandLineKey) -> dict[str, str]:
+        """The key's, with the proxy of the settings in place of the environment's; no password is an argument."""
+        names = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        environment = {name: value for name, value in key.full_environment().items() if name.lower() not in names}
+        proxy = self._network.proxy_for(self._endpoint, self.port.number)
+        return environment if proxy is None else {**environment, "https_proxy": proxy.url}
+
+    def _failure(self, code: int, said: str, key: CommandLineKey, transfer: "_Transfer") -> DeviceError:
         """curl's exit codes, from its manual."""
-        peer = f"{self._endpoint} port {self._port}"
+        peer = f"{self._endpoint} port {self.port.number}"
         said = said.removeprefix(f"curl: ({code}) ").partition("\n")[0].rstrip(".")
         if code in (53, 54):
             return KeyUnavailable(
@@ -100,19 +128,46 @@ class CurlPublisher:
                 f"the certificate of {self._endpoint} is not trusted: {said}.",
                 cure="check the clock (timedatectl); if a proxy opens TLS, give the proxy's root with --ca-file",
             )
+        if code == 63:
+            return UnexpectedReply(f"{self._endpoint} sends an answer that is too long.", cure=ANOTHER_NETWORK)
+        if code in (5, 97) or (code == 56 and ("CONNECT" in said or "proxy" in said)):
+            return ProxyFailed(f"the proxy did not connect: {said}.", cure=CHECK_PROXY)
         if code in (35, 52, 55, 56):
             # From the handshake to the first read: this is how AWS IoT refuses a certificate.
             hung_up = HungUp(said or "the connection was closed", cure=ANOTHER_NETWORK)
             return refused(hung_up, self._endpoint, self._certificate)
         if code == 6:
             return NameNotResolved(f"the name of {peer} does not resolve.", cure=CHECK_DNS)
-        if code in (5, 97):
-            return ProxyFailed(f"the proxy did not connect: {said}.", cure=CHECK_PROXY)
         if code == 7:
-            return PortClosed(f"{peer} was not reached: {said}.", cure="check the network and the port")
+            return PortClosed(f"{peer} was not reached: {said}.", cure=f"check the network and the port; {OPEN_443}")
         if code == 28:
-            return NoAnswer(f"{peer} did not answer within {TIMEOUT:.0f} s.", cure=ANOTHER_NETWORK)
+            failure = no_answer(peer=peer, host=self._endpoint, wait=transfer.wait, seconds=transfer.seconds)
+            failure.cure += "" if failure.connected else f"; {OPEN_443}"
+            return failure
         return NetworkError(f"curl ended with {code}: {said}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Transfer:
+    """What curl writes out when it ends, well or not. ``wait`` is what was not over then; ``seconds`` is the whole."""
+
+    FORMAT: ClassVar[str] = "\n%{http_code} %{time_connect} %{time_appconnect} %{time_total} %header{retry-after}"
+
+    body: bytes
+    status: int
+    wait: Wait
+    seconds: float
+    retry_after: str
+
+    @classmethod
+    def read(cls, output: bytes) -> "_Transfer":
+        body, _, meta = output.rpartition(b"\n")
+        status, connected, secured, seconds, retry_after = (meta.decode("latin-1").split(" ", 4) + [""] * 5)[:5]
+        done = {Wait.TCP: connected, Wait.TLS: secured}
+        wait = next((each for each, time in done.items() if not float(time or 0)), Wait.ANSWER)
+        return cls(
+            body=body, status=int(status or 0), wait=wait, seconds=float(seconds or TIMEOUT), retry_after=retry_after
+        )
 
 
 @contextmanager

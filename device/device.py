@@ -1,6 +1,6 @@
 """The device at its data endpoint: TLS in this process with the key as signer, or curl with an OpenSSL engine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,14 +13,16 @@ from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
 from .network import Network
 from .settings import Settings
+from .shared_port import HTTPS, MQTT, DataPort
 from .store import StateFolder
 from .tls import roots
 
 
 class Publisher(Protocol):
-    """Publishes over HTTPS; ``how`` says in a few words which way."""
+    """Publishes over HTTPS; ``how`` says in a few words which way, and ``port`` to which port."""
 
     how: str
+    port: DataPort
 
     def publish(self, topic: str, payload: bytes) -> str: ...
 
@@ -35,15 +37,21 @@ class Device:
     key: DeviceKey
     network: Network
 
-    def https(self) -> Publisher:
-        """The way that ``settings.tls`` names; ``auto`` is the signer, and curl for ``engine:`` keys."""
+    def https(self, *, tell: Callable[[str], None] | None = None) -> Publisher:
+        """The way that ``settings.tls`` names; ``auto`` is the signer, and curl for ``engine:`` keys.
+
+        Args:
+            tell: is called with a sentence when the port is closed, and 443 is used in its place.
+        """
         way = self.settings.tls
+        fixed = self.settings.https_port is not None
+        port = DataPort(self.configuration.https_port, HTTPS, fixed=fixed, tell=tell)
         if way == "curl" or (way == "auto" and self.key.kind == "engine"):
-            return self._by_curl()
+            return self._by_curl(port)
         try:
             return HttpsPublisher(
                 endpoint=self.configuration.data_endpoint,
-                port=self.configuration.https_port,
+                port=port,
                 certificate=self.certificate,
                 key=self.key,
                 network=self.network,
@@ -51,13 +59,16 @@ class Device:
         except SignerUnsupported:
             if way == "signer":
                 raise
-            return self._by_curl()
+            return self._by_curl(port)
 
-    def mqtt(self, *, chain: Sequence[DeviceCertificate] = ()) -> MqttRoundTrip:
+    def mqtt(
+        self, *, chain: Sequence[DeviceCertificate] = (), tell: Callable[[str], None] | None = None
+    ) -> MqttRoundTrip:
         """MQTT, which needs TLS in this process.
 
         Args:
             chain: shown with the certificate: the CA that signed it.
+            tell: as for ``https``.
 
         Raises:
             UsageError: ``settings.tls`` is ``curl``.
@@ -68,7 +79,7 @@ class Device:
             )
         return MqttRoundTrip(
             endpoint=self.configuration.data_endpoint,
-            port=self.configuration.mqtt_port,
+            port=DataPort(self.configuration.mqtt_port, MQTT, fixed=self.settings.mqtt_port is not None, tell=tell),
             name=self.settings.name,
             certificate=self.certificate,
             chain=chain,
@@ -81,16 +92,17 @@ class Device:
         name = self.settings.name
         return template.replace("{device}", name if mqtt else self.certificate.topic_name(name))
 
-    def _by_curl(self) -> Publisher:
+    def _by_curl(self, port: DataPort) -> Publisher:
         # Imported here: with subprocess it takes 0.4 MB of memory, which most devices never need.
         from .curl_publish import CurlPublisher
 
         return CurlPublisher(
             endpoint=self.configuration.data_endpoint,
-            port=self.configuration.https_port,
+            port=port,
             certificate=self.certificate,
             key=self.key,
             roots=roots(self.settings.ca_file),
+            network=self.network,
         )
 
 

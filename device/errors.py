@@ -102,7 +102,7 @@ class NoAnswer(NetworkError):
     """Nothing came back in time."""
 
     connected = False
-    """Whether TCP was connected, so that something is there."""
+    """Whether the server had been reached: TCP, through the proxy if there is one."""
 
 
 class ProxyFailed(NetworkError):

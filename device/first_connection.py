@@ -128,7 +128,7 @@ def _is_dropped(device: Device, authority: DeviceCertificate, report: Report) ->
     with report.step("connect") as step:
         try:
             # With the CA's certificate, as the developer guide asks for at a first connection.
-            device.mqtt(chain=[authority]).connect()
+            device.mqtt(chain=[authority], tell=report.note).connect()
         except CertificateRefused:
             step.done = "over MQTT; AWS IoT dropped the connection, as expected"
         except TopicDenied:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import __version__
-from .alpn import HTTP_1_1
 from .errors import NameNotResolved
 from .host_name import is_host
 from .network import Network
@@ -25,6 +24,7 @@ TIMEOUT = 20.0
 WHOLE = 3
 """How often the time-out of a single wait goes into the whole of a request."""
 
+HTTP_1_1 = "http/1.1"
 _HEADERS = {"User-Agent": f"zymkey-iot/{__version__}", "Accept-Encoding": "identity"}
 
 
@@ -64,7 +64,7 @@ def request(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     timeout: float = TIMEOUT,
-    protocol: str = HTTP_1_1,
+    protocol: str | None = None,
 ) -> Reply:
     """Send one request over a connection of its own.
 
@@ -72,7 +72,7 @@ def request(
 
     Args:
         timeout: in seconds, for each single wait; the whole takes at most ``WHOLE`` times as long.
-        protocol: what ALPN offers.
+        protocol: what ALPN offers in place of HTTP/1.1.
 
     Raises:
         NetworkError: the server was not reached, or closed the connection.
@@ -82,13 +82,13 @@ def request(
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
-    with _adapter(host, port, network=network, protocol=protocol, timeout=timeout) as adapter:
+    with _adapter(host, port, network=network, protocol=protocol or HTTP_1_1, timeout=timeout) as adapter:
         return Reply(*adapter.exchange(method, url, headers={**_HEADERS, **(headers or {})}, body=body))
 
 
 @contextmanager
 def connection(
-    host: str, port: int, *, network: Network, timeout: float, protocol: str = HTTP_1_1, tls: bool = True
+    host: str, port: int, *, network: Network, timeout: float, protocol: str | None = None, tls: bool = True
 ) -> Iterator["Connection"]:
     """An open connection, without a request.
 
@@ -98,7 +98,7 @@ def connection(
     Raises:
         NetworkError, ServerNotTrusted, UsageError: as ``request`` raises them; the cause is Python's own error.
     """
-    with _adapter(host, port, network=network, protocol=protocol, timeout=timeout, tls=tls) as adapter:
+    with _adapter(host, port, network=network, protocol=protocol or HTTP_1_1, timeout=timeout, tls=tls) as adapter:
         opened = adapter.open(f"https://{f'[{host}]' if ':' in host else host}:{port}/")
         try:
             yield opened

@@ -6,6 +6,7 @@ from .errors import HungUp, NetworkError
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .network import Network
+from .shared_port import DataPort
 from .tls import present
 
 
@@ -16,12 +17,12 @@ class HttpsPublisher:
         self,
         *,
         endpoint: str,
-        port: int,
+        port: DataPort,
         certificate: DeviceCertificate,
         key: DeviceKey,
         network: Network,
     ) -> None:
-        self._endpoint, self._port = endpoint, port
+        self._endpoint, self.port = endpoint, port
         self._network = network
         self._certificate = certificate
         self._signer = present(network.context, certificate, key)
@@ -38,9 +39,8 @@ class HttpsPublisher:
             NetworkError, ServerNotTrusted: as ``https.request`` raises them.
         """
         self._signer.failure = None
-        url = publish_url(self._endpoint, self._port, topic)
         try:
-            reply = https.request("POST", url, network=self._network, body=payload)
+            reply = self.port.reach(lambda port, protocol: self._post(port, protocol, topic, payload))
         except NetworkError as error:
             if self._signer.failure is not None:
                 raise self._signer.failure from None
@@ -48,3 +48,7 @@ class HttpsPublisher:
                 raise refused(error, self._endpoint, self._certificate) from None
             raise
         return read_reply(reply, topic)
+
+    def _post(self, port: int, protocol: str | None, topic: str, payload: bytes) -> https.Reply:
+        url = publish_url(self._endpoint, port, topic)
+        return https.request("POST", url, network=self._network, body=payload, protocol=protocol)

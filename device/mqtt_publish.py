@@ -1,17 +1,20 @@
-"""Publish over MQTT with mutual TLS and receive one's own message: AWS IoT's port 8883.
+"""Publish over MQTT with mutual TLS and receive one's own message: AWS IoT's port 8883, or 443 with ALPN.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html
 """
 
-import ssl
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from . import tcp
 from .certificate import DeviceCertificate
+from .client_context import ClientContext
 from .connection_errors import explain
 from .errors import Busy, CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
 from .keys import DeviceKey
+from .shared_port import DataPort
 from .tls import present
 
 TIMEOUT = 20.0
@@ -41,19 +44,27 @@ class MqttRoundTrip:
         self,
         *,
         endpoint: str,
-        port: int,
+        port: DataPort,
         name: str,
         certificate: DeviceCertificate,
         key: DeviceKey,
-        context: ssl.SSLContext,
+        context: ClientContext,
         chain: Sequence[DeviceCertificate] = (),
     ) -> None:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-        self._endpoint, self._port, self._name = endpoint, port, name
+        self._endpoint, self.port, self._name = endpoint, port, name
+        self._context = context
         self._signer = present(context, certificate, key, chain=chain)
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
+
+        class TimedClient(Client):
+            """paho gives each address of the endpoint the whole time-out."""
+
+            def _create_socket_connection(self) -> socket.socket:
+                return tcp.connect(self.host, self.port, timeout=self.connect_timeout)
+
+        self._client = TimedClient(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.tls_set_context(context)
         self._client.connect_timeout = TIMEOUT  # paho's own is 5 s
         self._client.on_connect = self._on_connect
@@ -87,41 +98,44 @@ class MqttRoundTrip:
         self._reach("received")
 
     def _reach(self, state: str) -> None:
-        began = time.monotonic()
-        self._connect(began)
+        self.port.reach(self._connect)
         try:
             while self._state != state:
-                left = began + TIMEOUT - time.monotonic()
+                left = self._began + TIMEOUT - time.monotonic()
                 if left <= 0:
-                    raise self._no_answer(_NO_ANSWER[self._state], began)
+                    raise self._no_answer(_NO_ANSWER[self._state], self.port.number)
                 self._client.loop(timeout=min(left, 1.0))
                 if self._denied is not None or self._closed:
                     raise self._refusal()
         finally:
             self._client.disconnect()
 
-    def _connect(self, began: float) -> None:
+    def _connect(self, port: int, protocol: str | None) -> None:
+        self._began = time.monotonic()
         try:
-            self._client.connect(self._endpoint, self._port, keepalive=30)
+            with self._context.offering(protocol):
+                self._client.connect(self._endpoint, port, keepalive=30)
         except OSError as error:
             if self._signer.failure is not None:
                 raise self._signer.failure from None
             # Only the words of the ssl module tell. Without them it was TCP, where a firewall is the likely reason.
             if isinstance(error, TimeoutError) and "handshake" in str(error):
-                raise self._no_answer("accepted the connection and did not complete the TLS handshake", began) from None
-            elapsed = time.monotonic() - began
-            peer = f"{self._endpoint} port {self._port}"
+                raise self._no_answer("accepted the connection and did not complete the TLS handshake", port) from None
+            elapsed = time.monotonic() - self._began
+            peer = f"{self._endpoint} port {port}"
             explained = explain(error, peer=peer, host=self._endpoint, seconds=elapsed)
             if isinstance(explained, HungUp):
                 raise self._certificate_refused() from None
             raise explained from None
 
-    def _no_answer(self, what: str, began: float) -> NoAnswer:
-        return NoAnswer(
-            f"MQTT: {self._endpoint} port {self._port} {what} within {time.monotonic() - began:.0f} s.",
+    def _no_answer(self, what: str, port: int) -> NoAnswer:
+        failure = NoAnswer(
+            f"MQTT: {self._endpoint} port {port} {what} within {time.monotonic() - self._began:.0f} s.",
             cure="try again in a minute; if it happens again, look at that server or at a firewall on the way to it,"
             " not at this device",
         )
+        failure.connected = True
+        return failure
 
     def _refusal(self) -> DeviceError:
         if self._signer.failure is not None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .alpn import ClientContext
+from .client_context import ClientContext
 
 if TYPE_CHECKING:
     from .proxy import Proxy

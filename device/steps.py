@@ -7,9 +7,9 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from . import configuration as cloud
 from . import est, kept, kept_settings, retry
@@ -23,6 +23,7 @@ from .keys import DeviceKey, open_key
 from .network import Network
 from .report import Report, Step
 from .settings import Settings
+from .shared_port import DataPort
 from .store import StateFolder
 
 # A policy that was attached a moment ago, or a certificate that was registered a moment ago, takes effect within
@@ -54,6 +55,8 @@ class Run:
     key: DeviceKey
     report: Report
     deadline: retry.Deadline
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of the data endpoint, by their settings: those that were used because the configuration's are closed."""
 
     @cached_property
     def network(self) -> Network:
@@ -64,9 +67,14 @@ class Run:
         """``operation``, tried again while its error is transient and there is time."""
         return retry.retry(operation, give_up_after=self.deadline.left(), on_wait=tell_wait(self.report))
 
+    def found_open(self, **ports: DataPort) -> None:
+        """Keep what was found with what has worked, so that the next run does not look for it again."""
+        self.ports.update({setting: port.number for setting, port in ports.items() if port.moved})
+
     def candidate(self, certificate: DeviceCertificate | None, configuration: bytes | None = None) -> Candidate:
         """What would be put into use together."""
-        device = kept_settings.document(self.settings, self.key.fingerprint)
+        settings = replace(self.settings, **cast(dict[str, Any], self.ports))
+        device = kept_settings.document(settings, self.key.fingerprint)
         return Candidate(
             device=device, certificate=None if certificate is None else certificate.pem, configuration=configuration
         )
@@ -151,23 +159,26 @@ def publish_test_message(device: Device, step: Step, run: Run, *, within: float)
     if topic is None:
         step.done = "no message: this fleet does not allow its devices to publish"
         return
-    publisher = device.https()
+    publisher = device.https(tell=run.report.note)
     retry.retry(
         lambda: publisher.publish(topic, test_message(device.settings.name)),
         give_up_after=run.deadline.left(within),
         on_wait=tell_wait(run.report),
     )
+    run.found_open(https_port=publisher.port)
     step.done = f"{topic}, over mutual TLS ({publisher.how})"
     step.facts = {"topic": topic, "how": publisher.how}
 
 
-def prove_over_mqtt(device: Device, report: Report) -> None:
+def prove_over_mqtt(device: Device, run: Run) -> None:
     """Publish over MQTT and receive the message."""
     topic = device.configuration.test_topic(device.settings.name)
     if topic is None:
         return
-    with report.step("mqtt") as step:
-        device.mqtt().run(topic, test_message(device.settings.name))
+    with run.report.step("mqtt") as step:
+        round_trip = device.mqtt(tell=run.report.note)
+        round_trip.run(topic, test_message(device.settings.name))
+        run.found_open(mqtt_port=round_trip.port)
         step.done = f"{topic}, published and received"
         step.facts = {"topic": topic}
 

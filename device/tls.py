@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .alpn import ClientContext
 from .certificate import DeviceCertificate
+from .client_context import ClientContext
 from .cures import CHECK_CA_FILE
 from .errors import CertificateUnusable, DeviceError, KeyUnavailable, SignerUnsupported, UsageError
 from .keys import DeviceKey

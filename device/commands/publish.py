@@ -40,10 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     trace = None
     with report.step("publish") as step:
         if arguments.mqtt:
-            device.mqtt().run(topic, payload)
+            device.mqtt(tell=report.note).run(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over MQTT, and received back"
         else:
-            publisher = device.https()
+            publisher = device.https(tell=report.note)
             trace = publisher.publish(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over HTTPS ({publisher.how})"
     report.conclude("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..errors import DeviceError
 from ..settings import Settings
+from ..shared_port import HTTPS, DataPort, protocol_on
 from ..store import StateFolder
 from .finding import Result, Skipped, Status
 from .server import Server
@@ -98,7 +99,7 @@ class Examination:
         """The same without roots, for connections that are closed before TLS begins."""
         import ssl
 
-        from ..alpn import ClientContext
+        from ..client_context import ClientContext
         from ..network import Network
 
         return Network.from_settings(self.settings, context=ClientContext(ssl.PROTOCOL_TLS_CLIENT))
@@ -147,7 +148,15 @@ class Examination:
 
     @property
     def data_endpoint(self) -> Server:
-        return Server(self.configuration.data_endpoint, self.configuration.https_port)
+        return Server(
+            self.configuration.data_endpoint, self.https_port.number, protocol_on(self.https_port.number, HTTPS)
+        )
+
+    @cached_property
+    def https_port(self) -> DataPort:
+        """The port that the check ``endpoint-https-port`` has found open."""
+        fixed = self.settings.https_port is not None or self.by_curl
+        return DataPort(self.configuration.https_port, HTTPS, fixed=fixed)
 
     def probe(self, server: Server) -> "Probe | DeviceError":
         """What the server says of itself, unverified."""

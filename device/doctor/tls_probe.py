@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from .. import https
-from ..alpn import ClientContext
+from ..client_context import ClientContext
 from ..errors import DeviceError
 from ..network import Network
 from ..settings import Settings
@@ -42,7 +42,9 @@ def probe(server: Server, *, settings: Settings, timeout: float) -> Probe:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     network = Network.from_settings(settings, context=context)
-    with https.connection(server.host, server.port, network=network, timeout=timeout) as connection:
+    with https.connection(
+        server.host, server.port, network=network, timeout=timeout, protocol=server.protocol
+    ) as connection:
         issuer = issuer_in_words(connection)
         try:
             ahead = _ahead(connection)

@@ -2,11 +2,14 @@
 
 import ssl
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 from ... import https, tcp
 from ...connection_errors import explain
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
 from ...settings import Settings
+from ...shared_port import MQTT, SHARED_PORT, DataPort
 from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
 from ..server import Server
@@ -29,23 +32,49 @@ def endpoint_dns(examination: Examination) -> Finding:
 
 
 def endpoint_https_port(examination: Examination) -> Finding:
-    return _reach(examination.data_endpoint, examination)
+    endpoint = examination.data_endpoint
+    return _reach_either(
+        examination.https_port,
+        lambda port, _: _reach(replace(endpoint, port=port), examination),
+        keep="--https-port",
+    )
 
 
 def endpoint_mqtt_port(examination: Examination) -> Finding:
     """Without a proxy, as MQTT connects. Bootstrap and publish need HTTPS only, so a failure is a warning here."""
-    host, port = examination.configuration.data_endpoint, examination.configuration.mqtt_port
-    started = time.monotonic()
+    host = examination.configuration.data_endpoint
+
+    def connect(port: int, _: str | None) -> Finding:
+        started = time.monotonic()
+        try:
+            tcp.connect(host, port, timeout=examination.timeout).close()
+        except OSError as error:
+            seconds = time.monotonic() - started
+            raise explain(error, peer=f"{host} port {port}", host=host, seconds=seconds) from None
+        return ok(f"{host} port {port}, {_milliseconds(started)}")
+
+    fixed = examination.settings.mqtt_port is not None
     try:
-        tcp.connect(host, port, timeout=examination.timeout).close()
-    except OSError as error:
-        failure = explain(error, peer=f"{host} port {port}", host=host, seconds=time.monotonic() - started)
+        return _reach_either(
+            DataPort(examination.configuration.mqtt_port, MQTT, fixed=fixed), connect, keep="--mqtt-port"
+        )
+    except DeviceError as failure:
         return warning(f"{failure.cause} Only programs that use MQTT need this port.", cure=failure.cure)
-    return ok(f"{host} port {port}, {_milliseconds(started)}")
 
 
 def endpoint_server(examination: Examination) -> Finding:
     return _verify(examination.data_endpoint, examination)
+
+
+def _reach_either(port: DataPort, reach: Callable[[int, str | None], Finding], *, keep: str) -> Finding:
+    """A warning when only port 443 is open: each command then tries the other one first."""
+    told: list[str] = []
+    port.tell = told.append
+    found = port.reach(reach)
+    if not told:
+        return found
+    cure = f"open that port, or keep {SHARED_PORT}, which saves each command the attempt: {keep} {SHARED_PORT}"
+    return warning(told[0], cure=cure)
 
 
 def _resolve(server: Server, examination: Examination) -> Finding:
@@ -83,7 +112,11 @@ def _verify(server: Server, examination: Examination) -> Finding:
         raise Skipped("no certificate can be verified while the clock is wrong.", needs="clock")
     try:
         with https.connection(
-            server.host, server.port, network=examination.network, timeout=examination.timeout
+            server.host,
+            server.port,
+            network=examination.network,
+            timeout=examination.timeout,
+            protocol=server.protocol,
         ) as connection:
             return ok(f"verified, {connection.sock.version()}, issued by {issuer_in_words(connection)}")
     except DeviceError as failure:

@@ -29,6 +29,10 @@ class TlsServer:
     def __init__(self, context: ssl.SSLContext, handler: type[BaseRequestHandler]) -> None:
         self.context = context
         self.handshakes = 0
+        self.alpn: str | None = None
+        """What a client has to offer, as on AWS IoT's port 443; others are hung up on."""
+
+        self.offered: list[str | None] = []
         self._server = _Server(("127.0.0.1", 0), handler)
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -39,8 +43,14 @@ class TlsServer:
 
     def take(self, connection: socket.socket) -> ssl.SSLSocket:
         """Do the server's side of the handshake."""
+        if self.alpn is not None:
+            self.context.set_alpn_protocols([self.alpn])
         secured = self.context.wrap_socket(connection, server_side=True)
         self.handshakes += 1
+        self.offered.append(secured.selected_alpn_protocol())
+        if self.alpn is not None and secured.selected_alpn_protocol() != self.alpn:
+            secured.close()
+            raise ConnectionAbortedError
         return secured
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ from device.errors import Busy, CertificateRefused, ConnectDenied, DeviceError, 
 from device.keys import open_key
 from device.mqtt_publish import MqttRoundTrip
 from device.settings import load
+from device.shared_port import MQTT, DataPort
 from device.tls import client_context
 from tests.support.device.authority import Authority, common_name
 from tests.support.device.tls_server import TlsServer
@@ -67,7 +68,7 @@ def failure_at(authority: Authority, pki: Path, tmp_path: Path, monkeypatch: pyt
     def round_trip(port: int) -> DeviceError:
         client = MqttRoundTrip(
             endpoint="127.0.0.1",
-            port=port,
+            port=DataPort(port, MQTT, fixed=True),
             name="pi-7",
             certificate=certificate,
             key=key,

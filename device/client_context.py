@@ -1,16 +1,8 @@
-"""AWS IoT's port 443, where several protocols share one port: the TLS client says by ALPN (RFC 7301) which it speaks.
-
-https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html
-"""
+"""The TLS context of this device, with an ALPN that stays what it was set to."""
 
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-
-SHARED_PORT = 443
-HTTPS = "x-amzn-http-ca"
-MQTT = "x-amzn-mqtt-ca"
-HTTP_1_1 = "http/1.1"
 
 
 class ClientContext(ssl.SSLContext):
@@ -18,11 +10,15 @@ class ClientContext(ssl.SSLContext):
 
     _kept = False
 
-    @contextmanager
-    def offering(self, protocol: str) -> Iterator[None]:
-        """Offer ``protocol`` alone in handshakes that begin inside of this."""
-        super().set_alpn_protocols([protocol])
+    def keep_offering(self, protocol: str | None) -> None:
+        """Offer ``protocol`` alone, or nothing by ALPN, whatever a library says after this."""
+        super().set_alpn_protocols([] if protocol is None else [protocol])
         self._kept = True
+
+    @contextmanager
+    def offering(self, protocol: str | None) -> Iterator[None]:
+        """``keep_offering`` for handshakes that begin inside of this."""
+        self.keep_offering(protocol)
         try:
             yield
         finally:
@@ -42,8 +38,3 @@ class ClientContext(ssl.SSLContext):
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         if not self._kept:
             super().set_alpn_protocols(alpn_protocols)
-
-
-def protocol_for(port: int, protocol: str) -> str | None:
-    """``protocol``, if ``port`` of a data endpoint asks for it; None where the port alone says what is spoken."""
-    return protocol if port == SHARED_PORT else None
