@@ -10,6 +10,7 @@ It does not need the vendor's Python module, and it works when this Python's Ope
 
 import re
 import subprocess
+import time
 from contextlib import AbstractContextManager
 
 from cryptography import x509
@@ -24,6 +25,9 @@ from .pin import open_to_others
 from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
+
+# In seconds, before the second try and before the third.
+PAUSES = (0.1, 0.4)
 
 # When OpenSSL does not have the engine; and, from OpenSSL 4 on, has no engines, no such command and no such option.
 _NO_ENGINE = re.compile(
@@ -109,11 +113,32 @@ def find_engine(engine: str) -> str:
 
 
 def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None = None) -> bytes:
-    """Run ``openssl`` and return its output.
+    """Run ``openssl`` and return its output. With a Zymkey, whose bus may be busy, it is tried three times at most.
+
+    A token is asked once: the failure may be a wrong PIN, of which another try could be one too many.
 
     Raises:
         KeyUnavailable: it failed. The error has its message.
     """
+    for pause in PAUSES if key.engine == ZYMKEY_ENGINE else ():
+        try:
+            return _once(arguments, key, stdin=stdin)
+        except (LibraryUnusable, _TooLong):
+            raise
+        except KeyUnavailable:
+            time.sleep(pause)
+    return _once(arguments, key, stdin=stdin)
+
+
+class _TooLong(KeyUnavailable):
+    """Another try could take as long again."""
+
+    @property
+    def kind(self) -> str:
+        return "key-unavailable"
+
+
+def _once(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None) -> bytes:
     try:
         result = subprocess.run(
             ["openssl", *arguments],
@@ -128,7 +153,7 @@ def _openssl(arguments: list[str], key: CommandLineKey, *, stdin: bytes | None =
     except FileNotFoundError:
         raise LibraryUnusable("there is no openssl command.", cure="sudo apt install openssl") from None
     except subprocess.TimeoutExpired:
-        raise KeyUnavailable(
+        raise _TooLong(
             f"openssl with the engine {key.engine} did not end within {TIMEOUT} s.",
             cure="power the Pi off and on; then zymkey-iot doctor",
         ) from None

@@ -1,11 +1,16 @@
 """`engine:` through the openssl and curl commands, healthy and broken."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from device.errors import KeyUnavailable
+from device.keys import engine
+from device.keys.engine import PAUSES, EngineKey
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.pi import Pi
+from tests.support.device.softhsm import SoftHsm
 
 
 @pytest.fixture
@@ -67,3 +72,71 @@ def test_commands_that_are_not_installed_are_named(engine_pi: Pi, tmp_path: Path
 
     assert result.returncode == 3
     assert "no openssl command" in result.stderr
+
+
+@pytest.fixture
+def pauses(zymkey: SimulatedZymkey, _simulated_zymkey_library: None, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, in this process; the bus answers again after two."""
+    for variable, value in zymkey.environment().items():
+        monkeypatch.setenv(variable, value)
+    taken: list[float] = []
+
+    def pause(seconds: float) -> None:
+        taken.append(seconds)
+        if len(taken) == 2:
+            zymkey.restore()
+
+    monkeypatch.setattr(engine, "time", SimpleNamespace(sleep=pause))
+    return taken
+
+
+def test_a_bus_that_is_busy_is_asked_again_twice(zymkey: SimulatedZymkey, pauses: list[float]) -> None:
+    zymkey.fail(-110)
+    key = EngineKey("engine:zymkey_ssl")
+    assert pauses == list(PAUSES)
+
+    pauses.clear()
+    zymkey.fail(-5)
+    key.sign_hashed(bytes(32))
+    assert (pauses, zymkey.signatures()) == (list(PAUSES), 1)
+
+
+def test_a_bus_that_stays_silent_and_an_engine_that_is_missing_end_soon(
+    zymkey: SimulatedZymkey, pauses: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "time", SimpleNamespace(sleep=pauses.append))
+    zymkey.fail(-110)
+    with pytest.raises(KeyUnavailable, match="cannot use the key behind the engine"):
+        EngineKey("engine:zymkey_ssl")
+    assert pauses == list(PAUSES)
+
+    pauses.clear()
+    monkeypatch.setenv("OPENSSL_ENGINES", str(tmp_path))
+    with pytest.raises(KeyUnavailable, match="has no engine"):
+        EngineKey("engine:zymkey_ssl")
+    assert pauses == []
+
+
+def test_a_token_behind_an_engine_is_asked_once(softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its failure may be a wrong PIN."""
+    for variable, value in {**softhsm.environment(), "ZYMKEY_IOT_PIN": "999999"}.items():
+        monkeypatch.setenv(variable, value)
+    taken: list[float] = []
+    monkeypatch.setattr(engine, "time", SimpleNamespace(sleep=taken.append))
+    key = EngineKey(f"engine:{softhsm.uri_without_pin}")
+    with pytest.raises(KeyUnavailable):
+        key.sign_hashed(bytes(32))
+    assert taken == []
+
+
+def test_an_openssl_that_does_not_end_is_not_started_again(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slow = tmp_path / "openssl"
+    slow.write_text("#!/bin/sh\nexec sleep 9\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(engine, "TIMEOUT", 0.05)
+    with pytest.raises(KeyUnavailable, match="did not end within") as told:
+        EngineKey("engine:zymkey_ssl")
+    assert (told.value.kind, pauses) == ("key-unavailable", [])

@@ -197,7 +197,7 @@ class Dying:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr(zymkey_client.time, "sleep", taken.append)
+    monkeypatch.setattr(zymkey_client, "time", SimpleNamespace(sleep=taken.append))
     return taken
 
 
