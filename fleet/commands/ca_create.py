@@ -33,6 +33,11 @@ JSON: certificate, key (the files), notAfter."""
 
 def run(arguments: argparse.Namespace) -> int:
     certificate_file, key_file = arguments.folder / "ca.crt", arguments.folder / "ca.key"
+    if key_file.exists() and not certificate_file.exists():
+        raise Refused(
+            f"{str(key_file)!r} is there without its certificate: the rest of an interrupted `ca create`.",
+            cure=f"remove {str(key_file)!r}, which has signed nothing, and run the same command again",
+        )
     if certificate_file.exists() or key_file.exists():
         raise Refused(
             f"There is a CA in {str(arguments.folder)!r} already; nothing was changed.", cure="name another folder"

@@ -41,6 +41,16 @@ def test_a_full_disk_leaves_no_half_of_a_ca(run, tmp_path, monkeypatch):
     assert run("ca", "create", tmp_path / "ca").code == 0
 
 
+def test_the_rest_of_an_interrupted_ca_create_is_told_as_one(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZYMKEY_FLEET_PASSPHRASE", "open sesame")
+    (tmp_path / "ca.key").touch()
+    answer = run("ca", "create", tmp_path)
+    assert (answer.code, "is there without its certificate" in answer.err) == (1, True)
+    (tmp_path / "ca.key").unlink()
+    assert run("ca", "create", tmp_path).code == 0
+    assert "There is a CA in" in run("ca", "create", tmp_path).err
+
+
 def test_an_older_file_stays_whole_on_a_full_disk(tmp_path):
     write_public(tmp_path / "file", b"older")
     with full_after(100), pytest.raises(Refused):
