@@ -23,6 +23,7 @@ class Checked:
 
     certificate: x509.Certificate
     device: str
+    is_registered: bool = False  # already, as its device's own: an interrupted command had come so far
 
 
 def certificate_files(folder: Path) -> list[Path]:
@@ -32,7 +33,7 @@ def certificate_files(folder: Path) -> list[Path]:
         Refused: the folder cannot be read, or has none.
     """
     try:
-        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS and each.is_file())
+        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in _ENDINGS and _is_read(each))
     except OSError as error:
         raise Refused(
             f"The folder {str(folder)!r} cannot be read: {error.strerror}.", cure="name a folder that you may read"
@@ -43,6 +44,11 @@ def certificate_files(folder: Path) -> list[Path]:
             cure="name the folder that your CA has written the certificates into",
         )
     return files
+
+
+def _is_read(path: Path) -> bool:
+    """A file, or a link to nothing, which is told; but no pipe, which would be waited for."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def check_file(path: Path, *, authorities: Sequence[x509.Certificate], ledger: Ledger) -> Checked:
@@ -80,6 +86,8 @@ def check(leaf: ReceivedCertificate, *, authorities: Sequence[x509.Certificate],
         now=datetime.now(UTC),
     )
     known = ledger.certificate(device.name, leaf.certificate_id)
+    if known is not None and known.state is CertificateState.ACTIVE:
+        return Checked(certificate=leaf.certificate, device=device.name, is_registered=True)
     if known is not None and known.state is not CertificateState.RECORDED:
         raise Refused(
             f"This certificate is already registered for device {device.name!r}, and is {known.state}.",

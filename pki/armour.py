@@ -34,8 +34,9 @@ def unwrap(data: bytes) -> list[Block]:
     Raises:
         ArmourError: there is nothing, or it is not base64.
     """
-    if data[:1] == bytes([_SEQUENCE]) and data[1:2] > b"\x7f":
-        return [Block("", data)]  # no text begins so
+    # No text begins as a long SEQUENCE does. A short one, as a public key is, has exactly the length that it says.
+    if data[:1] == bytes([_SEQUENCE]) and len(data) > 1 and (data[1] > 0x7F or data[1] == len(data) - 2):
+        return [Block("", data)]
     text = _text(data)
     if not text.strip():
         raise ArmourError("the text is empty")

@@ -8,7 +8,9 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from pki.armour import ArmourError, unwrap
 from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.kinds import CERTIFICATE, kind_of
 from pki.names import common_names
 from pki.received_certificate import CertificateError
 
@@ -20,7 +22,7 @@ def read_ca_certificate(pem: bytes) -> x509.Certificate:
     """The one certificate of a CA's PEM file.
 
     Raises:
-        CertificateError: the file does not hold one certificate in PEM.
+        CertificateError: the file does not hold one certificate, in any wrapping that ``pki.armour`` knows.
     """
     return _read(pem, _CA)
 
@@ -29,7 +31,7 @@ def read_verification_certificate(pem: bytes) -> x509.Certificate:
     """The one certificate of a verification certificate's PEM file.
 
     Raises:
-        CertificateError: the file does not hold one certificate in PEM.
+        CertificateError: the file does not hold one certificate, in any wrapping that ``pki.armour`` knows.
     """
     return _read(pem, _VERIFICATION)
 
@@ -78,16 +80,23 @@ def check_verification_certificate(
         )
 
 
-def _read(pem: bytes, which: str) -> x509.Certificate:
+def _read(content: bytes, which: str) -> x509.Certificate:
+    damaged = f"{which} is not PEM, or its DER is damaged"
     try:
-        certificates = x509.load_pem_x509_certificates(pem)
-        for certificate in certificates:
-            certificate.subject, certificate.extensions  # parsed on first use: let it fail here  # noqa: B018
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
-        raise CertificateError(f"{which} is not PEM, or its DER is damaged.") from None
-    if len(certificates) != 1:
-        raise CertificateError(f"{which}'s file holds {len(certificates)} certificates; it must hold one.")
-    return certificates[0]
+        blocks = [(block, kind_of(block)) for block in unwrap(content)]
+    except ArmourError as error:
+        raise CertificateError(f"{damaged}: {error}.") from None
+    found = [block for block, kind in blocks if kind in (CERTIFICATE, None)]
+    if not found:
+        raise CertificateError(f"{which}'s file holds {blocks[0][1]}, and no certificate.")
+    if len(found) != 1:
+        raise CertificateError(f"{which}'s file holds {len(found)} certificates; it must hold one.")
+    try:
+        certificate = x509.load_der_x509_certificate(found[0].der)
+        certificate.subject, certificate.extensions  # parsed on first use: let it fail here  # noqa: B018
+    except Exception:  # noqa: BLE001 - what odd bytes make the library raise is written nowhere
+        raise CertificateError(f"{damaged}.") from None
+    return certificate
 
 
 def _check_ca_extensions(certificate: x509.Certificate) -> None:

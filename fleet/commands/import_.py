@@ -12,6 +12,7 @@ from fleet.arguments import add_deployment, add_examples, add_json
 from fleet.certificate_files import certificate_files, check_file
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError
+from fleet.output import note
 from fleet.registrations import Registration, exit_code, show
 from pki.issuers import EXTERNAL
 
@@ -23,8 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 For a deployment with the issuer external. Each file holds the certificate of one device, alone or with its chain.
 Each certificate is checked: issued by the registered CA, for the device's key, with the device's name, for TLS
-clients, valid now, and not registered yet. A certificate that is refused does not stop the others; the exit code is
-then 1.
+clients, and valid now. A file that is refused, whatever is in it, does not stop the others: it is named, and the exit
+code is then 1. Files may be as people have them: PEM with text around it, in UTF-16, base64 of it, or DER. To import a
+folder again registers what is not registered yet.
 JSON: a list of name, registered, certificateId, reason, try."""
     add_examples(parser, "zymkey-fleet import signed")
 
@@ -36,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     authorities = deployment.api.ca_certificates()
     registrations = [_register(each, authorities, deployment) for each in files]
     show(registrations, as_json=arguments.json)
+    if not arguments.json:
+        note(f"Registered: {sum(each.failure is None for each in registrations)} of {len(registrations)} files.")
     return exit_code(registrations)
 
 
@@ -45,7 +49,8 @@ def _register(path: Path, authorities: list[x509.Certificate], deployment: Deplo
     except FleetError as error:
         return Registration(name=path.name, certificate=None, failure=error)
     try:
-        deployment.api.upload(checked.certificate)
+        if not checked.is_registered:
+            deployment.api.upload(checked.certificate)
     except FleetError as error:
         return Registration(name=checked.device, certificate=checked.certificate, failure=error)
     return Registration(name=checked.device, certificate=checked.certificate)

@@ -141,7 +141,7 @@ def public_pem(key):
     [
         (pem_of_private_key(new_key()), "holds a private key"),
         (b"hello", "no public key, CSR or certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no public key, CSR or certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is not a certificate in PEM"),
         (b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "not a PKCS#10 CSR"),
         (public_pem(rsa.generate_private_key(65537, 1024)), "is RSA-1024; AWS IoT takes P-256"),  # noqa: S505
         (public_pem(ec.generate_private_key(ec.SECP256K1())), "is secp256k1; AWS IoT takes P-256"),

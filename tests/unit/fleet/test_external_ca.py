@@ -1,10 +1,13 @@
 """An external CA: CSRs wait, are signed here or with other tools, and each certificate is checked before its use."""
 
+import base64
+import os
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import cryptography_vectors
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -16,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ledger import State
 from pki.certificates import ca_certificate, verification_certificate
 from tests.support.fleet.authority import CA, CA_KEY, csr, fingerprint, issue, new_key
-from tests.support.fleet.deployment import deploy, enroll, status
+from tests.support.fleet.deployment import deploy, enroll, renew, status
 from tests.support.fleet.enrollment_endpoint import deployment, serving
 
 COMMAND = Path(__file__).parents[3] / "bin" / "zymkey-fleet"
@@ -237,13 +240,58 @@ def test_import_refuses_a_wrong_certificate_with_the_reason_and_registers_the_ot
     assert reason in run("import", folder).out
 
 
-def test_import_refuses_what_is_registered_already(run, cloud, tmp_path):
-    key = wait_for_signature(cloud)
-    (tmp_path / "pi-1.pem").write_bytes(issue(key).public_bytes(Encoding.PEM))
-    assert run("import", tmp_path).code == 0
+def test_an_import_that_was_interrupted_is_completed_by_the_next_one(run, cloud, tmp_path):
+    first, second = wait_for_signature(cloud), wait_for_signature(cloud, "pi-2")
+    (tmp_path / "pi-1.pem").write_bytes(issue(first).public_bytes(Encoding.PEM))
+    assert run("import", tmp_path).err == "Registered: 1 of 1 files.\n"
+    (tmp_path / "pi-2.pem").write_bytes(issue(second, "pi-2").public_bytes(Encoding.PEM))
+    before = cloud.ledger.history("pi-1")
+    answer = run("import", tmp_path, "--json")
+    assert (answer.code, [each["registered"] for each in answer.json]) == (0, [True, True])
+    assert cloud.ledger.history("pi-1") == before
+
+
+def test_import_refuses_what_was_replaced_or_switched_off(run, cloud, tmp_path):
+    old = enroll(cloud, "pi-1", key := new_key())
+    (tmp_path / "pi-1.pem").write_text(old.pem)
+    renew(cloud, "pi-1", key)
     answer = run("import", tmp_path, "--json")
     assert answer.code == 1
-    assert "already registered for device 'pi-1', and is active" in answer.json[0]["reason"]
+    assert "already registered for device 'pi-1', and is superseded" in answer.json[0]["reason"]
+
+
+def odd_curve():
+    """A certificate whose key is on a curve that nobody knows: its curve's identifier is changed by one bit."""
+    der = issue(new_key()).public_bytes(Encoding.DER)
+    p_256 = bytes.fromhex("06082a8648ce3d030107")
+    assert der.count(p_256) == 1
+    return b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n" % base64.encodebytes(
+        der.replace(p_256, p_256[:-1] + b"\x0f")
+    )
+
+
+def test_no_odd_file_stops_the_others(run, cloud, tmp_path):
+    key = wait_for_signature(cloud)
+    certificate = issue(key)
+    pem = certificate.public_bytes(Encoding.PEM)
+    (tmp_path / "utf-16.pem").write_bytes(pem.decode().encode("utf-16"))
+    contents = {"empty": b"", "text": b"hello", "octets": bytes(range(256)), "ca": CA.public_bytes(Encoding.PEM)}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.pem").write_bytes(content)
+    (tmp_path / "dangling.crt").symlink_to("nothing")
+    (tmp_path / "folder.crt").mkdir()
+    os.mkfifo(tmp_path / "pipe.cer")
+    for path in sorted((Path(cryptography_vectors.__path__[0]) / "x509" / "custom").glob("*.pem"))[:25]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "curve.pem").write_bytes(odd_curve())
+    answer = run("import", tmp_path, "--json")
+    assert answer.code == 1
+    told = {each["name"]: each for each in answer.json}
+    assert [name for name, each in told.items() if each["registered"]] == ["pi-1"]
+    assert {"empty.pem", "text.pem", "octets.pem", "ca.pem", "dangling.crt", "curve.pem"} <= told.keys()
+    assert not {"folder.crt", "pipe.cer"} & told.keys()
+    assert all(each["reason"] for name, each in told.items() if name != "pi-1")
+    assert cloud.ledger.device("pi-1").state is State.ENROLLED
 
 
 def test_import_refuses_a_blocked_device_and_one_that_has_shown_no_key(run, cloud, tmp_path):

@@ -144,7 +144,8 @@ def test_an_expired_verification_certificate_is_refused() -> None:
 
 def test_the_certificate_is_found_between_the_text_that_openssl_writes() -> None:
     pem = b"Certificate:\n    Data: ...\n" + CA.public_bytes(Encoding.PEM)
-    assert read_ca_certificate(pem) == CA
+    for content in (pem, pem.replace(b"\n", b"\r\n"), pem.decode().encode("utf-16"), CA.public_bytes(Encoding.DER)):
+        assert read_ca_certificate(content) == CA
 
 
 @pytest.mark.parametrize(
@@ -152,10 +153,11 @@ def test_the_certificate_is_found_between_the_text_that_openssl_writes() -> None
     [
         (b"", "is not PEM, or its DER is damaged"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is not PEM, or its DER is damaged"),
-        (CA.public_bytes(Encoding.DER), "is not PEM, or its DER is damaged"),
+        (CA.public_bytes(Encoding.DER)[:-1], "is not PEM, or its DER is damaged"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "holds a public key, and no certificate"),
         (CA.public_bytes(Encoding.PEM) * 2, "holds 2 certificates; it must hold one"),
     ],
-    ids=["empty", "damaged", "DER", "two"],
+    ids=["empty", "damaged", "damaged DER", "another kind", "two"],
 )
 def test_a_file_that_is_not_one_certificate_is_refused(pem: bytes, said: str) -> None:
     with pytest.raises(CertificateError, match=said):
