@@ -150,7 +150,7 @@ def test_verify_that_fails_says_at_which_step(fleet: Command, cloud: Cloud, sand
         ("configuration", False),
         ("clean-up", True),
     ]
-    assert answer.json["steps"][0]["detail"].startswith("No answer from https://127.0.0.1:9: ")
+    assert answer.json["steps"][0]["detail"].startswith("No answer from https://127.0.0.1:9/")
     assert (cloud.everything(), ledger_items(sandbox)) == before
 
 

@@ -3,6 +3,7 @@
 In a sandbox of its own. What must not change is whatever holds state, and whatever a device has been told.
 """
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -104,8 +105,12 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
 
     # The device's own update finds all in its state folder, and renews as well.
     updated = RaspberryPi(pi.name, sandbox.env, tmp_path / "enrolled")
-    files = updated.files()
+    files, known = updated.files(), json.loads((updated.state / "device.json").read_text())
     assert not updated.zymkey_iot("bootstrap", "--mqtt", "--json").json["enrolled"]
-    assert updated.files() == files
+    now = updated.files()
+    # All that it writes is what this bootstrap was told besides, so that the timer knows it, too.
+    assert {name for name in now if now[name] != files.get(name)} == {"device.json"}
+    assert set(files) == set(now)
+    assert known.items() <= json.loads((updated.state / "device.json").read_text()).items()
     renewed(updated, cloud, sandbox)
     assert operator(sandbox.env)("audit", "--json").json == []
