@@ -1,6 +1,7 @@
 """What the cloud tells a device: where the data endpoint is, and which topics are allowed."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -102,10 +103,13 @@ def _text(members: Mapping[str, object], name: str) -> str:
 
 
 def _host(members: Mapping[str, object], name: str) -> str:
+    """A host name. A port after it is left out: ``httpsPort`` and ``mqttPort`` say which ports there are."""
     value = members[name]
-    if not isinstance(value, str) or not is_host(value):
-        raise _wrong(name, "a host name")
-    return value
+    if isinstance(value, str):
+        for host in (value, re.sub(r":[0-9]{1,5}\Z", "", value)):
+            if is_host(host):
+                return host
+    raise _wrong(name, "a host name")
 
 
 def _port(members: Mapping[str, object], name: str) -> int:

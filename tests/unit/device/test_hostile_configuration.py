@@ -20,6 +20,9 @@ HARMLESS = {
     "the endpoint 127.1",
     "the endpoint 0",
     "the endpoint 169.254.169.254",
+    # A port beside httpsPort and mqttPort is left out.
+    "the endpoint 169.254.169.254:80",
+    "the endpoint localhost:8443",
 }
 """A name is never a path, a topic never one, and whoever the endpoint is has to prove it by a certificate."""
 
