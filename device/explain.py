@@ -10,6 +10,7 @@ from .kept import find_certificate, find_configuration
 from .keys import open_key
 from .keys.command_line import CommandLineKey
 from .settings import Settings
+from .shared_port import HTTPS, SHARED_PORT
 from .store import StateFolder
 from .tls import roots
 
@@ -72,6 +73,11 @@ def _publish(settings: Settings, state: StateFolder, key: CommandLineKey, config
         topic = configuration.test_topic(_topic_name(settings, state)) or topic
     request = ["curl", "--tlsv1.2", *_trust(settings), "--cert", "certificate.pem", *key.curl()]
     request += ["--data", '{"hello": "world"}', publish_url(endpoint, port, topic)]
+    if port == SHARED_PORT:
+        return (
+            f"# 4. Publish over mutual TLS with the key. curl cannot: port {SHARED_PORT} of AWS IoT asks for the ALPN\n"
+            f"#    protocol {HTTPS}, which curl does not offer. This does: zymkey-iot publish\n"
+        )
     return f'# 4. Publish over mutual TLS with the key. AWS IoT answers {{"message":"OK"}}.\n{shlex.join(request)}\n'
 
 

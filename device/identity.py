@@ -19,6 +19,7 @@ from pathlib import Path
 from .device import Device, open_device
 from .kept import check_usable, read_certificate
 from .settings import load
+from .shared_port import MQTT, protocol_on
 from .store import StateFolder
 from .tls import HandshakeSigner, present
 
@@ -91,6 +92,8 @@ def this_device(
     settings = load(argparse.Namespace(**{name: str(value) for name, value in given.items() if value is not None}))
     device = open_device(settings)
     signer = present(device.network.context, device.certificate, device.key)
+    if protocol := protocol_on(device.configuration.mqtt_port, MQTT):
+        device.network.context.set_alpn_protocols([protocol])
     configuration = device.configuration
     return Identity(
         name=settings.name,

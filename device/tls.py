@@ -1,7 +1,7 @@
 """TLS with a key that cannot leave its hardware, in the standard ``ssl`` module.
 
 ``sslcontext`` gives OpenSSL a private key that asks a Python object for each handshake signature, so every library that
-takes an ``ssl.SSLContext`` (http.client, requests, paho-mqtt) works with the key in the HSM.
+takes an ``ssl.SSLContext`` (requests, paho-mqtt, http.client) works with the key in the HSM.
 """
 
 import logging

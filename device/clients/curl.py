@@ -6,6 +6,7 @@ from ..curl_engines import engine_fault, installed_version
 from ..errors import UsageError
 from ..iot_https import publish_url
 from ..keys.command_line import PKCS11_ENGINE
+from ..shared_port import HTTPS, SHARED_PORT
 from .setup import Setup
 
 
@@ -13,8 +14,13 @@ def render(setup: Setup) -> str:
     """A shell command.
 
     Raises:
-        UsageError: this machine's version of curl cannot use engines.
+        UsageError: this machine's version of curl cannot use engines; or the port asks for an ALPN that curl has not.
     """
+    if setup.https_port == SHARED_PORT:
+        raise UsageError(
+            f"curl cannot offer the ALPN protocol {HTTPS}, which AWS IoT asks for on port {SHARED_PORT}.",
+            cure="use Python, zymkey-iot config requests; or port 8443: --https-port 8443",
+        )
     if setup.by_hand.engine:
         _refuse_a_broken_curl()
     command = ["curl", "--fail-with-body", "--tlsv1.2", "--cacert", str(setup.roots)]

@@ -8,6 +8,7 @@ import shlex
 
 from ..errors import UsageError
 from ..keys.command_line import ZYMKEY_ENGINE
+from ..shared_port import MQTT, protocol_on
 from .setup import Setup
 
 
@@ -19,6 +20,8 @@ def render(setup: Setup) -> str:
     """
     connection = ["--host", setup.endpoint, "--port", str(setup.mqtt_port), "--cafile", str(setup.roots)]
     connection += ["--cert", str(setup.certificate), *_key(setup), "--id", setup.name, "--protocol-version", "311"]
+    if protocol := protocol_on(setup.mqtt_port, MQTT):
+        connection += ["--tls-alpn", protocol]
     subscribe = ["mosquitto_sub", *connection, "--qos", "1", "--verbose", "--topic", setup.mqtt_topic]
     publish = ["mosquitto_pub", *connection, "--qos", "1", "--topic", setup.mqtt_topic]
     return (

@@ -1,11 +1,14 @@
 """Python with requests, or another library on urllib3. The key signs each handshake in this process."""
 
 from ..iot_https import publish_url
+from ..shared_port import HTTPS, protocol_on
 from .setup import PACKAGE, Setup
 
 
 def render(setup: Setup) -> str:
     url = publish_url(setup.endpoint, setup.https_port, setup.https_topic)
+    protocol = protocol_on(setup.https_port, HTTPS)
+    alpn = f"device.context.keep_offering({protocol!r})  # by ALPN, on port 443\n" if protocol else ""
     return f'''\
 {setup.how_to_run()}
 # Needs requests: pip install requests
@@ -27,7 +30,7 @@ class MutualTls(HTTPAdapter):
 
 
 device = {setup.call_of_this_device()}
-session = requests.Session()  # keep it open: each new connection costs the key a signature
+{alpn}session = requests.Session()  # keep it open: each new connection costs the key a signature
 session.mount(f"https://{{device.endpoint}}", MutualTls(device.context))
 reply = session.post({url!r}, json={{"hello": "world"}}, timeout=20)
 reply.raise_for_status()

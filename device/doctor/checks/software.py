@@ -13,7 +13,7 @@ from ...errors import SignerUnsupported, UsageError
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 
-PACKAGES = ("cryptography", "sslcontext", "certifi")
+PACKAGES = ("cryptography", "sslcontext", "certifi", "requests", "urllib3")
 """The packages that every kind of key needs."""
 
 

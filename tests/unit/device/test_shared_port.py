@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from device import curl_publish, shared_port
+from device import curl_publish, explain, shared_port
+from device.clients import curl
 from device.errors import (
     CertificateRefused,
     DeviceError,
@@ -19,6 +20,7 @@ from device.errors import (
     ProxyFailed,
     TopicDenied,
 )
+from device.identity import this_device
 from device.shared_port import HTTPS, MQTT, DataPort
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.diagnosis import Diagnose
@@ -210,3 +212,42 @@ def test_curl_cannot_offer_it_and_says_so(shared: DataEndpoint, zymkey_iot: Comm
     done = zymkey_iot("bootstrap", "--tls", "curl", "--give-up-after", "0")
     assert done.returncode == 4
     assert "may be open, which curl cannot use here, but this process can: --tls signer" in done.stderr
+
+
+# The user's own programs
+
+
+def test_the_printed_programs_offer_it(
+    shared: DataEndpoint, pi: Pi, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (curl, explain):
+        monkeypatch.setattr(module, "SHARED_PORT", shared.port)
+    assert zymkey_iot("bootstrap").returncode == 0
+    for name, value in pi.environment.items():
+        monkeypatch.setenv(name, value)
+
+    program = zymkey_iot("config", "requests").stdout
+    exec(compile(program, "hello.py", "exec"), {"__name__": "hello"})  # noqa: S102 - it is what is tested
+
+    assert shared.published[-1].topic == "devices/pi-7/hello"
+    assert set(shared.offered) == {HTTPS}
+    refused = zymkey_iot("config", "curl")
+    assert (refused.returncode, "zymkey-iot config requests" in refused.stderr) == (2, True)
+    assert "which curl does not offer. This does: zymkey-iot publish" in zymkey_iot("explain").stdout
+    assert "curl --tlsv1.2" not in zymkey_iot("explain").stdout
+
+
+def test_programs_for_mqtt_offer_it(broker: TopicBroker, pi: Pi, zymkey_iot: Command, pki: Path) -> None:
+    assert zymkey_iot("bootstrap").returncode == 0
+
+    printed = zymkey_iot("config", "mosquitto", "--mqtt-port", str(broker.port)).stdout
+    device = this_device(state=pi.state, ca_file=pki / "ca.pem", mqtt_port=broker.port)
+    with (
+        socket.create_connection(("localhost", broker.port)) as plain,
+        device.context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        assert secured.selected_alpn_protocol() == MQTT
+
+    assert printed.count(f"--tls-alpn {MQTT}") == 2
+    assert "--tls-alpn" not in zymkey_iot("config", "mosquitto", "--mqtt-port", "8883").stdout
+    assert "keep_offering" not in zymkey_iot("config", "requests").stdout
