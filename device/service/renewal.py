@@ -20,6 +20,9 @@ INSTALL = "sudo zymkey-iot service install"
 WITHOUT_SYSTEMD = "have zymkey-iot renew --if-due run every day as root, by cron for example"
 _STARTS_AT_BOOT = ("enabled", "static", "indirect", "generated", "alias")
 
+# As in the unit: what failed after them is the unit's other command, which runs the hooks.
+_RENEWAL_WENT_WELL = ("0", "7", "13")
+
 # What systemctl show is asked for, of both units.
 _PROPERTIES = (
     *("Id", "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime"),
@@ -126,18 +129,27 @@ def _slot_0(key: str) -> str:
 def _last_run(timer: Mapping[str, str], service: Mapping[str, str]) -> Renewal:
     result = service.get("Result", "success")
     if result != "success":
-        status = service.get("ExecMainStatus", "")
-        meaning = {str(code): meaning for code, meaning in EXIT_CODES if code}.get(status, "")
-        code = f", exit code {status}" + (f": {meaning}" if meaning else "") if status not in ("", "0") else ""
-        when = service.get("ExecMainExitTimestamp")
-        return Renewal(
-            plan=Plan.FAILING,
-            text=f"the last renewal run failed{f' on {when}' if when else ''} ({result}{code}).",
-            cure="see why: journalctl -u zymkey-iot-renew; then try it: sudo zymkey-iot renew --if-due",
-        )
+        return _failing(result, service.get("ExecMainStatus", ""), service.get("ExecMainExitTimestamp"))
     following = timer.get("NextElapseUSecRealtime")
     return Renewal(
         plan=Plan.SCHEDULED, text="by the timer" + (f", which next looks on {following}" if following else "")
+    )
+
+
+def _failing(result: str, status: str, when: str | None) -> Renewal:
+    on = f" on {when}" if when else ""
+    if result == "exit-code" and status in _RENEWAL_WENT_WELL:
+        return Renewal(
+            plan=Plan.FAILING,
+            text=f"the hooks failed after the last renewal run{on}.",
+            cure="sudo zymkey-iot hooks, which says which hook fails",
+        )
+    meaning = {str(code): meaning for code, meaning in EXIT_CODES if code}.get(status, "")
+    code = f", exit code {status}" + (f": {meaning}" if meaning else "") if status not in ("", "0") else ""
+    return Renewal(
+        plan=Plan.FAILING,
+        text=f"the last renewal run failed{on} ({result}{code}).",
+        cure="see why: journalctl -u zymkey-iot-renew; then try it: sudo zymkey-iot renew --if-due",
     )
 
 

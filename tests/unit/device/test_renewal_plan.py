@@ -141,6 +141,11 @@ def test_a_last_run_that_failed_is_told_with_its_exit_code(
         assert "the last renewal run failed on Tue 2026-11-24 06:02:11 UTC (exit-code, exit code 4: network" in (
             text.replace("The last", "the last")
         )
+    manager.says(service={"Result": "exit-code", "ExecMainStatus": "13"})
+    assert check(diagnose, "warning") == (
+        "the hooks failed after the last renewal run.",
+        "sudo zymkey-iot hooks, which says which hook fails",
+    )
     manager.says(service={"Result": "timeout", "ExecMainStatus": "0"})
     assert "the last renewal run failed (timeout)." in check(diagnose, "warning")[0]
 
