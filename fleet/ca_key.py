@@ -1,6 +1,7 @@
 """The key of a CA that is not in AWS: a PEM file, usually encrypted, or a key in a PKCS#11 token."""
 
 import argparse
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,13 +9,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from fleet.errors import Refused
 from fleet.files import read
 from fleet.passphrase import add_passphrase, passphrase
+from pki.armour import ArmourError, armour, unwrap
 from pki.certificate_authority_checks import check_certificate_authority, read_ca_certificate
 from pki.certificates import Signer
+from pki.kinds import PRIVATE_KEY, kind_of
 from pki.received_certificate import CertificateError
 
 # Why a file gives no key, and what to try.
@@ -58,7 +61,10 @@ def open_ca(arguments: argparse.Namespace) -> tuple[x509.Certificate, Signer]:
         certificate = read_ca_certificate(read(arguments.ca_cert, "CA certificate"))
     except CertificateError as error:
         raise Refused(f"{arguments.ca_cert}: {error}", cure="give the CA's own certificate, in PEM") from None
-    public_key = certificate.public_key()
+    try:
+        public_key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise Refused(f"The key of the CA {arguments.ca_cert} is of an unknown kind.", cure=_EC_OR_RSA) from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refused(f"The key of the CA {arguments.ca_cert} is neither an EC nor an RSA key.", cure=_EC_OR_RSA)
     if arguments.ca_key.startswith("pkcs11:"):
@@ -105,10 +111,14 @@ def _belong_together(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, signer: 
 
 
 def _read_key(path: Path, passphrase_file: Path | None) -> Signer:
-    pem = read(path, "CA key")
-    secret = passphrase("passphrase of the CA key", file=passphrase_file) if _is_encrypted(pem) else None
+    load = _loader(path)
+    secret = None
     try:
-        key = load_pem_private_key(pem, secret)
+        try:
+            key = load(None)
+        except TypeError:  # it is encrypted
+            secret = passphrase("passphrase of the CA key", file=passphrase_file)
+            key = load(secret)
     except ValueError:
         wrong, cure = _UNREADABLE if secret is None else _NOT_DECRYPTED
         raise Refused(f"The CA key {str(path)!r} cannot be opened: {wrong}.", cure=cure) from None
@@ -119,6 +129,28 @@ def _read_key(path: Path, passphrase_file: Path | None) -> Signer:
     return key
 
 
-def _is_encrypted(pem: bytes) -> bool:
-    """PKCS#8 says it in its label (RFC 7468 section 11), the older form in a header (RFC 1421 section 4.6.1.1)."""
-    return b"BEGIN ENCRYPTED PRIVATE KEY" in pem or b"Proc-Type: 4,ENCRYPTED" in pem
+def _loader(path: Path) -> Callable[[bytes | None], object]:
+    """How to open the one private key in a file, in any wrapping that ``pki.armour`` knows, with its passphrase.
+
+    Raises:
+        Refused: what the file holds instead.
+    """
+    content = read(path, "CA key")
+    if b"Proc-Type:" in content:  # the older encryption, whose parameters are in the PEM's header (RFC 1421)
+        return lambda secret: load_pem_private_key(content, secret)
+    wrong, cure = _UNREADABLE
+    try:
+        blocks = unwrap(content)
+    except ArmourError:
+        raise Refused(f"The CA key {str(path)!r} cannot be opened: {wrong}.", cure=cure) from None
+    keys = [block for block in blocks if kind_of(block) == PRIVATE_KEY]
+    if len(keys) > 1:
+        raise Refused(f"The file {str(path)!r} holds {len(keys)} private keys.", cure="give a file with the CA's alone")
+    if not keys:
+        kinds = [kind for kind in map(kind_of, blocks) if kind is not None]
+        holds = f"it holds {kinds[0]}, and no private key" if kinds else wrong
+        raise Refused(f"The CA key {str(path)!r} cannot be opened: {holds}.", cure=cure)
+    (block,) = keys
+    if not block.label:
+        return lambda secret: load_der_private_key(block.der, secret)
+    return lambda secret: load_pem_private_key(armour(block.label, block.der).encode("ascii"), secret)

@@ -99,7 +99,7 @@ def check(leaf: ReceivedCertificate, *, authorities: Sequence[x509.Certificate],
 def _device(leaf: ReceivedCertificate, ledger: Ledger) -> Device:
     names = [each.text for each in leaf.common_names]
     fingerprint = leaf.fingerprint
-    device = ledger.device(names[0]) if names else None
+    device = ledger.device(names[0]) if names and is_device_name(names[0]) else None
     device = device or ledger.device_of_key(fingerprint)
     if device is None:
         name = names[0] if names else None

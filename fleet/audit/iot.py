@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
-from cryptography import x509
 
 from fleet.audit.judgement import Registered
 from fleet.deployment import Deployment
+from pki.armour import ArmourError, unwrap
+from pki.received_certificate import CertificateError, ReceivedCertificate, read_certificate
 
 # The most that AWS IoT returns at once (API reference, ListCertificates and ListTargetsForPolicy).
 _PAGE_SIZE = 250
@@ -49,10 +50,17 @@ def describe(certificate_id: str, deployment: Deployment) -> Registered | None:
     )
 
 
-def content(registered: Registered, deployment: Deployment) -> x509.Certificate:
-    """The X.509 certificate itself. Calls iot:DescribeCertificate."""
+def content(registered: Registered, deployment: Deployment) -> ReceivedCertificate | None:
+    """The X.509 certificate itself. Calls iot:DescribeCertificate.
+
+    None when it cannot be read: it is another system's then, since a fleet registers none that it cannot read.
+    """
     reply = deployment.iot.describe_certificate(certificateId=registered.certificate_id)
-    return x509.load_pem_x509_certificate(reply["certificateDescription"]["certificatePem"].encode("ascii"))
+    try:
+        (block, *_) = unwrap(reply["certificateDescription"]["certificatePem"].encode())
+        return read_certificate(block.der)
+    except (ArmourError, CertificateError):
+        return None
 
 
 def policies(registered: Registered, deployment: Deployment) -> list[str]:

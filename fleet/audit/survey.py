@@ -9,9 +9,8 @@ from fleet.audit import iot
 from fleet.audit.judgement import Finding, Kind, Registered, judge, unknown_and_permitted, unknown_and_powerless
 from fleet.deployment import Deployment
 from ledger import Device
-from pki.fingerprint import key_fingerprint
 from pki.issuers import AMAZON
-from pki.names import common_names
+from pki.names import is_device_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,10 @@ class Survey:
         return None
 
     def _names(self, registered: Registered) -> Iterator[str]:
-        yield from common_names(iot.content(registered, self.deployment).subject)
+        content = iot.content(registered, self.deployment)
+        names = [each.text for each in content.common_names] if content is not None else []
+        # Another system's may have any name: one that no device can have is not looked up.
+        yield from (name for name in names if is_device_name(name))
         yield from iot.things(registered, self.deployment)
 
     def _has_amazon_signed(self, devices: Mapping[str, Device]) -> bool:
@@ -94,8 +96,8 @@ class Survey:
 
     def _unfinished(self, registered: Registered) -> Iterator[Finding]:
         """It is the fleet's if its key is: the ledger does not know the key of a foreign certificate."""
-        fingerprint = key_fingerprint(iot.content(registered, self.deployment).public_key())
-        device = self.deployment.ledger.device_of_key(fingerprint)
+        content = iot.content(registered, self.deployment)
+        device = None if content is None else self.deployment.ledger.device_of_key(content.fingerprint)
         if device is None:
             return
         if self.deployment.ledger.certificate(device.name, registered.certificate_id) is not None:

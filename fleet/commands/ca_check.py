@@ -18,7 +18,7 @@ from pki.certificate_authority_checks import (
     read_ca_certificate,
     read_verification_certificate,
 )
-from pki.received_certificate import CertificateError
+from pki.received_certificate import CertificateError, subject_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             check_verification_certificate(verification, ca=ca, now=now, registration_code=code)
     except CertificateError as error:
         raise Refused(str(error), cure=cure) from None
-    subject = ca.subject.rfc4514_string()
+    subject = subject_of(ca)
     if arguments.json:
         print_json({"ok": True, "subject": subject})
     else:

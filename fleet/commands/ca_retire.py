@@ -17,6 +17,7 @@ from ledger import Ledger, State
 from pki.fingerprint import certificate_id
 from pki.issuers import EXTERNAL
 from pki.names import common_names
+from pki.received_certificate import subject_of
 
 _SHOWN = 10
 
@@ -74,7 +75,7 @@ def _authorities(deployment: Deployment) -> list[tuple[str, x509.Certificate]]:
 
 def _common_name(certificate: x509.Certificate) -> str:
     names = common_names(certificate.subject)
-    return names[0] if names else certificate.subject.rfc4514_string()
+    return names[0] if names else subject_of(certificate)
 
 
 def _refuse_to_retire_the_needed(name: str, older: list[x509.Certificate], ledger: Ledger) -> None:

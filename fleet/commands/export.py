@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     written = []
     for device in waiting_csrs(open_deployment(arguments).ledger):
         file = arguments.folder / f"{device.name}.csr"
-        write_public(file, (device.csr or "").encode("ascii"))
+        write_public(file, (device.csr or "").encode())
         written.append({"name": device.name, "fingerprint": device.fingerprint, "file": str(file)})
     if arguments.json:
         print_json(written)

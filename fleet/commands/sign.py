@@ -20,9 +20,9 @@ from fleet.registrations import Registration, exit_code, show
 from fleet.waiting import waiting_csrs
 from ledger import Device
 from pki.certificates import Signer, device_certificate
-from pki.csr import read_csr
+from pki.csr import CsrError, read_csr
 from pki.issuers import EXTERNAL
-from pki.received_certificate import CertificateError, read_certificate
+from pki.received_certificate import CertificateError, read_certificate, subject_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     authorities = deployment.api.ca_certificates()
     if ca not in authorities:
         raise Refused(
-            f"The CA {ca.subject.rfc4514_string()!r} is not the one that this deployment has registered with AWS IoT.",
+            f"The CA {subject_of(ca)!r} is not the one that this deployment has registered with AWS IoT.",
             cure="give the CA that cdk.json names as externalCertificateAuthority",
         )
     refuse_unsuitable_ca(ca)
@@ -95,7 +95,7 @@ def _sign(
         certificate = device_certificate(
             signer=signer,
             ca=ca,
-            key=read_csr((device.csr or "").encode("ascii")).public_key,
+            key=read_csr((device.csr or "").encode()).public_key,
             device=device.name,
             subject=dict(arguments.subject),
             validity_days=arguments.days,
@@ -104,7 +104,7 @@ def _sign(
         received = read_certificate(certificate.public_bytes(Encoding.DER))
         check(received, authorities=authorities, ledger=deployment.ledger)
         deployment.api.upload(certificate)
-    except CertificateError as error:
+    except (CertificateError, CsrError) as error:
         return Registration(name=device.name, certificate=certificate, failure=Refused(str(error)))
     except FleetError as error:
         return Registration(name=device.name, certificate=certificate, failure=error)

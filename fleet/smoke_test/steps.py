@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import requests
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.deployment import Deployment
 from fleet.enrollment_api import read_certificates
@@ -28,6 +29,7 @@ from ledger.token import token_hash
 from pki.fingerprint import certificate_id
 from pki.issuers import AMAZON, EXTERNAL
 from pki.names import common_names
+from pki.received_certificate import CertificateError, read_certificate, subject_of
 
 ENROLL = "/.well-known/est/simpleenroll"
 _INVITATION_SECONDS = 600
@@ -78,6 +80,8 @@ class SmokeTest:
                     found, written.detail = step()
             except FleetError as error:
                 raise StepFailed(error.in_one_line) from None
+            except CertificateError as error:
+                raise StepFailed(str(error)) from None
             return found
         return None
 
@@ -111,10 +115,13 @@ class SmokeTest:
             reply = self._wait_for_answer()
         if reply.status_code != 200:
             raise StepFailed(f"expected 200, got {_show(reply)}")
-        (certificate,) = read_certificates(reply)
-        if certificate.public_key() != self._device.key.public_key():
+        certificates = read_certificates(reply)
+        if len(certificates) != 1:
+            raise StepFailed(f"expected one certificate, got {len(certificates)}")
+        (certificate,) = certificates
+        if read_certificate(certificate.public_bytes(Encoding.DER)).fingerprint != self._device.fingerprint:
             raise StepFailed("the certificate is for another key")
-        subject = certificate.subject.rfc4514_string()
+        subject = subject_of(certificate)
         self._report.observe("certificateSubject", subject)
         if self._deployment.outputs.issuer == AMAZON:
             self._report.observe("csrSubjectIsKept", _https_name(certificate) == self._device.name)

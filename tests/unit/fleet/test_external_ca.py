@@ -50,12 +50,12 @@ def cloud(aws, operator_environment, monkeypatch):
         cloud.iot.delete_ca_certificate(certificateId=ca["certificateId"])
 
 
-def wait_for_signature(cloud, name="pi-1", key=None):
+def wait_for_signature(cloud, name="pi-1", key=None, *, request=None):
     key = key or new_key()
     now = int(time.time())
     cloud.ledger.allow(name, fingerprint=fingerprint(key), by="alice", now=now)
     cloud.ledger.acquire_lease(name, fingerprint=fingerprint(key), lease="mine", lease_until=now + 25, now=now)
-    cloud.ledger.queue_csr(name, csr=csr(key, name), lease="mine", now=now)
+    cloud.ledger.queue_csr(name, csr=request or csr(key, name), lease="mine", now=now)
     return key
 
 
@@ -258,6 +258,16 @@ def test_import_refuses_what_was_replaced_or_switched_off(run, cloud, tmp_path):
     answer = run("import", tmp_path, "--json")
     assert answer.code == 1
     assert "already registered for device 'pi-1', and is superseded" in answer.json[0]["reason"]
+
+
+def test_one_csr_that_cannot_be_read_does_not_stop_the_others(run, cloud, ca_files, tmp_path):
+    wait_for_signature(cloud, "pi-1", request="no CSR: ä\x1b")
+    wait_for_signature(cloud, "pi-2")
+    assert run("export", tmp_path / "csrs").code == 0
+    answer = run("sign", *ca_files, "--json")
+    assert answer.code == 1
+    assert [(each["name"], each["registered"]) for each in answer.json] == [("pi-1", False), ("pi-2", True)]
+    assert "The CSR cannot be read" in answer.json[0]["reason"]
 
 
 def odd_curve():
