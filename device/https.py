@@ -80,8 +80,11 @@ def request(
         UnexpectedReply: the answer is not HTTP, or far too long.
         UsageError: the proxy needs a package that is not there.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 443
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 443
+    except ValueError:
+        raise NameNotResolved(f"{url} does not name a host and a port.", cure="check its spelling") from None
     with _adapter(host, port, network=network, protocol=protocol or HTTP_1_1, timeout=timeout) as adapter:
         return Reply(*adapter.exchange(method, url, headers={**_HEADERS, **(headers or {})}, body=body))
 
