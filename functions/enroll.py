@@ -18,10 +18,13 @@ from ledger import Certificate, CertificateState, Device, State
 from pki.csr import Csr
 
 
-def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: Deployment) -> x509.Certificate:
+def enroll(
+    csr: Csr, credentials: Credentials | None, *, source: str, now: int, deployment: Deployment
+) -> x509.Certificate:
     """Answer a key that asks for a certificate: the one it has while that is fresh, or a new one.
 
     Args:
+        source: where the request came from (``HttpRequest.source``).
         now: seconds since 1970.
 
     Raises:
@@ -31,7 +34,7 @@ def enroll(csr: Csr, credentials: Credentials | None, *, now: int, deployment: D
     about(fingerprint=csr.fingerprint)
     issuer = issuer_of(deployment)
     issuer.check(csr)
-    authorized = authorize(csr.fingerprint, csr.common_name, credentials, now=now, deployment=deployment)
+    authorized = authorize(csr.fingerprint, csr.common_name, credentials, source=source, now=now, deployment=deployment)
     about(device=authorized.name)
     certificate = _fresh(authorized.device, now, deployment) if isinstance(authorized, KnownKey) else None
     if certificate is None:

@@ -33,11 +33,11 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
         case CsrError() | CertificateError():
             return BadRequest(str(error))
         case NotInvited() | TokenExpired() | TokenSpent():
-            return Unauthorized(f"{error} The operator makes a new token with `zymkey-fleet invite NAME`.")
+            return Unauthorized(str(error))
         case Blocked():
             return Forbidden(str(error))
         case KeyTaken():
-            return Forbidden("This key already belongs to a device with another name.")
+            return Forbidden("This key already belongs to a device with another name.", reason=str(error))
         case Busy():
             return NotYet(str(error), retry_after=error.retry_after)
         case LeaseLost():

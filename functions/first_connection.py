@@ -16,6 +16,7 @@ from functions.deployment import Deployment
 from functions.log import about
 from functions.refusals import Conflict, Forbidden, Refusal
 from ledger import Busy, Device, LeaseLost, LedgerError
+from pki.fingerprint import is_certificate_id
 from pki.names import DEVICE_NAME_RULE, is_device_name
 from pki.received_certificate import CertificateError, ReceivedCertificate, read_leaf
 
@@ -31,7 +32,14 @@ def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deploy
     Raises:
         Busy, LeaseLost, ClientError, BotoCoreError: not now; Lambda tries the event again.
     """
-    description = deployment.iot.describe_certificate(certificateId=event["certificateId"])["certificateDescription"]
+    certificate_id = event.get("certificateId")
+    if not is_certificate_id(certificate_id):
+        return "the event names no certificate"  # another try would find the same
+    iot = deployment.iot
+    try:
+        description = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+    except iot.exceptions.ResourceNotFoundException:
+        return "AWS IoT no longer has the certificate"
     if description["status"] in _INACTIVE:
         return f"the certificate is {description['status']} in AWS IoT"
     try:

@@ -2,14 +2,15 @@
 
 
 class Refusal(Exception):
-    """An answer that ends a request. ``status`` is the HTTP status, ``sentence`` the body."""
+    """An answer that ends a request. ``status`` is the HTTP status, ``sentence`` the body, ``reason`` for the log."""
 
     status: int
     headers: dict[str, str]
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, *, reason: str = "") -> None:
         super().__init__(sentence)
         self.sentence = sentence
+        self.reason = reason or sentence
         self.headers = {}
 
 
@@ -20,15 +21,22 @@ class BadRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """The key has no invitation, or the token is wrong, spent or expired.
+    """The key has no invitation, or the token is wrong, spent or expired. Which of them, only the log says:
+
+    a stranger who tries names must not learn which of them exist.
 
     The challenge is what makes clients such as libest send their credentials at all (RFC 7030 section 3.2.3).
     """
 
     status = 401
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "This key has no invitation: there is no such device, or its token is missing, wrong, used or expired. "
+            "Send the device's name and its token as HTTP Basic credentials. The operator makes a token with "
+            "`zymkey-fleet invite NAME`, and finds the reason in the function's log.",
+            reason=reason,
+        )
         self.headers = {"WWW-Authenticate": 'Basic realm="zymkey-fleet"'}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from functions.refusals import Forbidden
+from functions.refusals import BadRequest, Forbidden
 from ledger import Certificate
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
     registration leaves it PENDING_ACTIVATION, from where it is activated).
 
     Raises:
+        BadRequest: AWS IoT does not take such a certificate.
         Forbidden: this certificate was switched off.
     """
     try:
@@ -36,6 +37,8 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
         )
     except iot.exceptions.ResourceAlreadyExistsException:
         return activate(certificate.certificate_id, iot=iot)
+    except iot.exceptions.CertificateValidationException:
+        raise BadRequest("AWS IoT does not take this certificate.") from None
     return reply["certificateArn"]
 
 

@@ -1,11 +1,12 @@
 """HTTP API events (payload format 2.0), decoded."""
 
 import base64
-import binascii
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from functions.refusals import BadRequest
 from ledger.token import token_hash
 
 
@@ -27,12 +28,17 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """One request. ``route`` is API Gateway's routeKey, such as ``POST /certificates``."""
+    """One request.
+
+    Attributes:
+        route: API Gateway's routeKey, such as ``POST /certificates``.
+        source: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has to themselves.
+    """
 
     route: str
     body: bytes
     credentials: Credentials | None
-    request_id: str
+    source: str
 
 
 def decode(event: Mapping[str, Any]) -> HttpRequest:
@@ -40,24 +46,67 @@ def decode(event: Mapping[str, Any]) -> HttpRequest:
 
     API Gateway hands over a body that is neither text nor JSON in base64; what is inside may well be base64 again.
     Credentials that are not well-formed HTTP Basic (RFC 7617) count as none.
+
+    Raises:
+        BadRequest: the body is not what the event says of it.
     """
-    body = event.get("body") or ""
-    content = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = {str(name).lower(): value for name, value in _mapping(event, "headers").items()}
     return HttpRequest(
-        route=event.get("routeKey", ""),
-        body=content,
-        credentials=_credentials(headers.get("authorization", "")),
-        request_id=event.get("requestContext", {}).get("requestId", ""),
+        route=route_of(event),
+        body=_body(event),
+        credentials=_credentials(headers.get("authorization")),
+        source=_source(_mapping(_mapping(event, "requestContext"), "http").get("sourceIp")),
     )
 
 
-def _credentials(header: str) -> Credentials | None:
-    scheme, _, encoded = header.strip().partition(" ")
+def route_of(event: Mapping[str, Any]) -> str:
+    """The event's route; empty when it has none."""
+    return _text(event.get("routeKey"))
+
+
+def request_id_of(event: Mapping[str, Any]) -> str:
+    """What API Gateway and the function's log call this request; empty when the event does not say."""
+    return _text(_mapping(event, "requestContext").get("requestId"))
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    content = _text(event.get("body")).encode(errors="replace")
+    if not event.get("isBase64Encoded"):
+        return content
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        raise BadRequest("The request's body cannot be decoded.") from None
+
+
+def _credentials(header: object) -> Credentials | None:
+    scheme, _, encoded = _text(header).strip().partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        name, colon, token = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        # As bytes: of text that is not ASCII, the decoder makes an error of its own.
+        name, colon, token = base64.b64decode(encoded.strip().encode(), validate=True).decode().partition(":")
+    except ValueError:
         return None
     return Credentials(name=name, token=token) if colon else None
+
+
+def _source(address: object) -> str:
+    try:
+        found = ipaddress.ip_address(_text(address))
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is None:
+            return str(ipaddress.ip_network((int(found), 64), strict=False))
+        found = found.ipv4_mapped
+    return str(found)
+
+
+def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = event.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

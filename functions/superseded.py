@@ -5,26 +5,45 @@ anybody who has seen its CSR can send it again. A device that still uses the old
 cut off. It gets the new certificate by asking, for which it needs no certificate.
 """
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from functions.deployment import Deployment
-from functions.log import about, log
-from ledger import Device
+from functions.log import about, bounded, log
+from ledger import Device, LedgerError
 
 DAY = 86_400
 
 
+class SweepIncomplete(Exception):
+    """Some certificates could not be switched off; the others were. Lambda tries again, and so does tomorrow."""
+
+
 def sweep(*, grace_days: int, now: int, deployment: Deployment) -> list[str]:
-    """Deactivate each superseded certificate whose grace period is over. Returns their ids. Repeating it is safe."""
+    """Deactivate each superseded certificate whose grace period is over. Returns their ids. Repeating it is safe.
+
+    Raises:
+        SweepIncomplete: at least one failed; it kept none of the others.
+    """
     over = [
         device
         for device in deployment.ledger.devices()
         if device.superseded and device.superseded_at and device.superseded_at <= now - grace_days * DAY
     ]
-    return [_switch_off(device, now, deployment) for device in over]
+    done, failed = [], 0
+    for device in over:
+        about(device=device.name, fingerprint=device.fingerprint)
+        try:
+            done.append(_switch_off(device, now, deployment))
+        except (ClientError, BotoCoreError, LedgerError) as error:
+            failed += 1
+            log.error("could not switch off a superseded certificate", reason=bounded(str(error)))
+    if failed:
+        raise SweepIncomplete(f"{failed} of {len(over)} superseded certificates could not be switched off")
+    return done
 
 
 def _switch_off(device: Device, now: int, deployment: Deployment) -> str:
     certificate_id = device.superseded or ""
-    about(device=device.name, fingerprint=device.fingerprint)
     try:
         deployment.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
     except deployment.iot.exceptions.ResourceNotFoundException:

@@ -40,9 +40,10 @@ up. Conditions are checked by DynamoDB, never by reading first; what is read aft
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,11 +74,17 @@ if TYPE_CHECKING:
 
 # An expired invitation stays to be seen in the list for a month before DynamoDB deletes it.
 INVITATION_LINGERS = 30 * 86_400
-# What strangers can make the table hold: so many keys, for so long.
+# What strangers can make the table hold: so many keys, for so long; and one of them alone, so that the others can ask.
 MAX_REQUESTS = 200
+MAX_REQUESTS_OF_SOURCE = 25
+# With those that were rejected, which are read as well whenever an unknown key asks.
+MAX_KEPT_REQUESTS = 1000
 REQUEST_LIFE = 7 * 86_400
 
 _Record = TypeVar("_Record", Device, Certificate, Request, Event, CertificateAuthority)
+
+# As long as a token's hash, and none.
+_NO_HASH = "-" * 64
 
 _LEASE_IS_MINE = "#lease = :lease AND #state <> :blocked"
 
@@ -272,12 +279,16 @@ class Ledger:
 
     # Keys without an invitation
 
-    def hold_for_approval(self, *, fingerprint: str, suggested_name: str, now: int) -> Request:
+    def hold_for_approval(self, *, fingerprint: str, suggested_name: str, now: int, source: str = "") -> Request:
         """Remember a key until the operator decides. Asking again changes nothing, so it grows no older than it is.
+
+        Args:
+            source: the address or the network that asks; each has its own share of what may wait. Without one,
+                there is only the limit of all.
 
         Raises:
             Blocked: the operator has rejected this key.
-            RequestsFull: ``MAX_REQUESTS`` keys wait already.
+            RequestsFull: ``MAX_REQUESTS`` keys wait already, or ``MAX_REQUESTS_OF_SOURCE`` of this source.
             Busy: another request of the same key was faster.
         """
         requests = {each.fingerprint: each for each in self.requests() if each.expires_at > now}
@@ -286,14 +297,13 @@ class Ledger:
             raise Blocked("The operator has rejected this key.")
         if known:
             return known
-        # Rejected keys do not count: they must not keep other keys from asking.
-        if sum(not each.rejected for each in requests.values()) >= MAX_REQUESTS:
-            raise RequestsFull(f"{MAX_REQUESTS} keys wait for approval already.")
+        _refuse_full(requests.values(), source)
         request = Request(
             fingerprint=fingerprint,
             suggested_name=suggested_name,
             requested_at=now,
             expires_at=now + REQUEST_LIFE,
+            source=source,
         )
         try:
             self._table.write(
@@ -314,18 +324,38 @@ class Ledger:
             WrongState: no such key waits.
         """
         try:
-            self._table.write(
-                self._table.update(
-                    "requests",
-                    fingerprint,
-                    set={"rejected": True, "expires_at": now + REQUEST_LIFE},
-                    condition="attribute_exists(#pk)",
-                )
-            )
+            self._table.write(self._rejection(fingerprint, now))
         except ConditionFailed:
             raise WrongState(f"No key {fingerprint} waits for approval.") from None
 
+    def reject_all(self, fingerprints: Iterable[str], *, now: int) -> list[str]:
+        """Refuse many keys that wait, in few writes. Returns those that were refused; one that waits no more is none.
+
+        Repeating it after an interruption goes on with the rest.
+        """
+        chosen = set(fingerprints)
+        waiting = [each.fingerprint for each in self.requests() if not each.rejected and each.fingerprint in chosen]
+        done: list[str] = []
+        for start in range(0, len(waiting), MAX_WRITES):
+            batch = waiting[start : start + MAX_WRITES]
+            try:
+                self._table.write(*(self._rejection(each, now) for each in batch))
+                done += batch
+            except ConditionFailed:  # one of them was decided on meanwhile
+                done += [each for each in batch if self._reject_if_waiting(each, now)]
+        return done
+
     # Enrollment
+
+    def check_token(self, name: str, *, fingerprint: str, token_hash: str, now: int) -> None:
+        """Say no to a token before anything is written for it. ``claim`` decides, in its one write.
+
+        One read and two comparisons, whatever is wrong: the time tells a stranger nothing.
+
+        Raises:
+            NotInvited, TokenExpired, TokenSpent, Blocked: as they say.
+        """
+        self._refuse_token(self._table.get(*_device_key(name)), name, fingerprint, token_hash, now)
 
     def claim(self, name: str, *, fingerprint: str, token_hash: str, lease: str, lease_until: int, now: int) -> Device:
         """Bind a device's token to the key that shows it, and begin to work for it.
@@ -638,20 +668,26 @@ class Ledger:
 
     def _explain_claim(self, name: str, fingerprint: str, token_hash: str, now: int) -> Exception:
         item = self._table.get(*_device_key(name))
-        if item is None:
-            return NotInvited(f"There is no invitation for a device {name!r}.")
-        if item.get("fingerprint") == fingerprint:
-            self._refuse_blocked(_device(item))
+        self._refuse_token(item, name, fingerprint, token_hash, now)
+        if item and item.get("fingerprint") == fingerprint:
             return self._busy(name, now)
-        if token_hash == item.get("spent_token_hash"):
-            return TokenSpent("Another key has used this token.")
-        if token_hash != item.get("token_hash"):
-            return NotInvited(f"This is not the token of device {name!r}.")
-        if item["token_expires"] <= now:
-            return TokenExpired("This token has expired.")
-        self._refuse_blocked(_device(item))
         self._refuse_taken_key(fingerprint, name)
         return Busy(1)
+
+    def _refuse_token(self, item: Item | None, name: str, fingerprint: str, token_hash: str, now: int) -> None:
+        found = item or {}
+        is_current = hmac.compare_digest(token_hash, found.get("token_hash", _NO_HASH))
+        is_spent = hmac.compare_digest(token_hash, found.get("spent_token_hash", _NO_HASH))
+        if item is None:
+            raise NotInvited(f"There is no invitation for a device {name!r}.")
+        if found.get("fingerprint") != fingerprint:  # or else another request of this key was faster
+            if is_spent:
+                raise TokenSpent("Another key has used this token.")
+            if not is_current:
+                raise NotInvited(f"This is not the token of device {name!r}.")
+            if found["token_expires"] <= now:
+                raise TokenExpired("This token has expired.")
+        self._refuse_blocked(_device(item))
 
     def _busy(self, name: str, now: int) -> Busy:
         item = self._table.get(*_device_key(name)) or {}
@@ -663,7 +699,22 @@ class Ledger:
             return Blocked(f"Device {name!r} is blocked.")
         return LeaseLost(f"Another request for device {name!r} has taken over.")
 
+    def _reject_if_waiting(self, fingerprint: str, now: int) -> bool:
+        try:
+            self.reject(fingerprint, now=now)
+        except WrongState:
+            return False
+        return True
+
     # Parts of a write
+
+    def _rejection(self, fingerprint: str, now: int) -> Write:
+        return self._table.update(
+            "requests",
+            fingerprint,
+            set={"rejected": True, "expires_at": now + REQUEST_LIFE},
+            condition="attribute_exists(#pk)",
+        )
 
     def _mark(self, name: str, certificate_id: str, state: CertificateState, now: int) -> Write:
         return self._table.update(
@@ -677,6 +728,15 @@ class Ledger:
         # Within a second the clock's nanoseconds keep the order, and the random part keeps two writers apart.
         moment = f"{now:010d}#{time.time_ns():020d}#{secrets.token_hex(2)}"
         return self._table.put({"pk": f"device#{name}", "sk": f"event#{moment}"} | _fields(event))
+
+
+def _refuse_full(requests: Collection[Request], source: str) -> None:
+    """Rejected keys have no share: they must not keep other keys from asking."""
+    waiting = [each for each in requests if not each.rejected]
+    if source and sum(each.source == source for each in waiting) >= MAX_REQUESTS_OF_SOURCE:
+        raise RequestsFull(f"{MAX_REQUESTS_OF_SOURCE} keys from your address wait for approval already.")
+    if len(waiting) >= MAX_REQUESTS or len(requests) >= MAX_KEPT_REQUESTS:
+        raise RequestsFull("Too many keys wait for approval already.")
 
 
 def _device_key(name: str) -> tuple[str, str]:

@@ -76,6 +76,7 @@ class Request:
     requested_at: int
     expires_at: int
     rejected: bool = False
+    source: str = ""  # the address, or the network, that asked; empty in items of the first release
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """What somebody has sent instead of what was asked for, so that the refusal can say it."""
 
+import warnings
+
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key, pkcs7
 
@@ -52,7 +54,9 @@ def _kind_of_der(der: bytes) -> str | None:
         (_PKCS7, pkcs7.load_der_pkcs7_certificates),
     ):
         try:
-            load(der)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                load(der)
         except Exception:  # noqa: BLE001, S112  it is not of this kind, for whatever reason
             continue
         return kind

@@ -20,7 +20,7 @@ from pki import der
 from pki.armour import ArmourError, Block, unwrap
 from pki.fingerprint import certificate_id, key_fingerprint
 from pki.key_rules import KEY_RULE
-from pki.kinds import CERTIFICATE, kind_of
+from pki.kinds import CERTIFICATE, PRIVATE_KEY, kind_of
 from pki.names import CommonName, read_common_names
 
 # RegisterCertificate takes 65,536 characters of certificatePem (AWS IoT API reference). A leaf with its chain is
@@ -59,10 +59,13 @@ class ReceivedCertificate:
         return self.certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
-def read_leaf(data: bytes) -> ReceivedCertificate:
+def read_leaf(data: bytes, *, may_hold_key: bool = True) -> ReceivedCertificate:
     """The device's certificate out of a file that holds it alone or with its chain, in any order.
 
     PEM in every wrapping that ``pki.armour`` knows, or DER. A certificate of the chain may be one that cannot be read.
+
+    Args:
+        may_hold_key: a private key beside the certificate is skipped; in what was sent over a network it is refused.
 
     Raises:
         CertificateError: the text is empty, too long or no certificate, or it has no leaf, or several.
@@ -72,7 +75,7 @@ def read_leaf(data: bytes) -> ReceivedCertificate:
     if not data.strip():
         raise CertificateError("There is no certificate: the text is empty.")
     leaves, unreadable = [], []
-    for block in _certificates(data):
+    for block in _certificates(data, may_hold_key=may_hold_key):
         try:
             certificate = read_certificate(block.der)
         except CertificateError as error:
@@ -89,13 +92,15 @@ def read_leaf(data: bytes) -> ReceivedCertificate:
     return leaves[0]
 
 
-def _certificates(data: bytes) -> list[Block]:
+def _certificates(data: bytes, *, may_hold_key: bool) -> list[Block]:
     """The blocks that claim to be certificates."""
     try:
         blocks = unwrap(data)
     except ArmourError as error:
         raise CertificateError(f"The text is not a certificate in PEM: {error}.") from None
     kinds = [kind_of(each) for each in blocks]
+    if PRIVATE_KEY in kinds and not may_hold_key:
+        raise CertificateError("This holds a private key: never send it. Make a new key, and a certificate for it.")
     found = [block for block, kind in zip(blocks, kinds, strict=True) if kind in (CERTIFICATE, None)]
     if not found:
         raise CertificateError(f"This is {kinds[0]}, not a certificate.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.deployment import Deployment
 from functions.first_connection import admit
-from functions.log import log
+from functions.log import bounded, log
 
 # Made while the function starts, as the HTTP API's are.
 _deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
@@ -17,7 +17,7 @@ def handler(event: dict[str, Any], context: Any) -> str:
     """What the topic rule calls."""
     if _deployment is None:
         raise RuntimeError("This handler runs in Lambda only.")
-    log.append_keys(certificate_id=event["certificateId"])
+    log.append_keys(certificate_id=bounded(str(event.get("certificateId"))))
     outcome = admit(event, admission=os.environ["FIRST_CONNECTION"], now=int(time.time()), deployment=_deployment)
-    log.info("first connection", outcome=outcome)
+    log.info("first connection", outcome=bounded(outcome))
     return outcome

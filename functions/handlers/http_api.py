@@ -10,16 +10,17 @@ from functions.configuration import configuration
 from functions.deployment import Deployment
 from functions.enroll import enroll
 from functions.failures import refusal_for
-from functions.log import log
+from functions.log import bounded, log
 from functions.refusals import NotFound
-from functions.request import HttpRequest, decode
+from functions.request import HttpRequest, decode, request_id_of, route_of
 from functions.upload import upload
 from pki.csr import read_csr
 
 
 def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
     """RFC 7030 section 4.2. Enrollment and re-enrollment are the same: the key is the device's identity."""
-    certificate = enroll(read_csr(request.body), request.credentials, now=_now(), deployment=deployment)
+    csr = read_csr(request.body)
+    certificate = enroll(csr, request.credentials, source=request.source, now=_now(), deployment=deployment)
     return reply.issued(certificate)
 
 
@@ -35,7 +36,9 @@ def _configuration(request: HttpRequest, deployment: Deployment) -> reply.Reply:
 
 
 def _certificates(request: HttpRequest, deployment: Deployment) -> reply.Reply:
-    return reply.document(upload(request.body, request.credentials, now=_now(), deployment=deployment))
+    return reply.document(
+        upload(request.body, request.credentials, source=request.source, now=_now(), deployment=deployment)
+    )
 
 
 def _now() -> int:
@@ -58,16 +61,16 @@ _ROUTES: dict[str, Callable[[HttpRequest, Deployment], reply.Reply]] = {
 
 def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
     """Answer one event of the HTTP API (payload format 2.0). Never raises: a failure is a reply too."""
-    request = decode(event)
     try:
+        request = decode(event)
         route = _ROUTES.get(request.route)
         if route is None:
             raise NotFound("This path is not part of the enrollment API.")
         answered = route(request, deployment)
     except Exception as error:  # noqa: BLE001  the one place where failures become replies
-        refusal = refusal_for(error, request_id=request.request_id)
+        refusal = refusal_for(error, request_id=request_id_of(event))
         answered = reply.refusal(refusal)
-        log.info("refused", status=refusal.status, reason=refusal.sentence, route=request.route)
+        log.info("refused", status=refusal.status, reason=bounded(refusal.reason), route=bounded(route_of(event)))
     return answered.encode()
 
 

@@ -9,6 +9,7 @@ from functions.refusals import BadRequest
 from ledger import Certificate, LedgerError
 from pki.csr import Csr
 from pki.issuers import AMAZON
+from pki.names import USUAL_STRINGS
 from pki.received_certificate import read_leaf
 
 
@@ -27,10 +28,19 @@ class AmazonIssuer:
         """Amazon receives the CSR as it is. Its subject decides which topics the device may use over HTTPS."""
         if not csr.common_name:
             raise BadRequest("The CSR has no common name; with Amazon's CA it must be the device's name.")
+        if csr.common_name_string not in USUAL_STRINGS:
+            raise BadRequest(
+                f"The CSR's common name is a {csr.common_name_string}, which Amazon's CA may read otherwise; "
+                f"it must be a {' or a '.join(USUAL_STRINGS)}."
+            )
 
     def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
         deployment = self.deployment
-        reply = deployment.iot_once.create_certificate_from_csr(certificateSigningRequest=csr.pem, setAsActive=True)
+        iot = deployment.iot_once
+        try:
+            reply = iot.create_certificate_from_csr(certificateSigningRequest=csr.pem, setAsActive=True)
+        except iot.exceptions.InvalidRequestException:
+            raise BadRequest("Amazon's CA does not take this CSR.") from None
         signed = read_leaf(reply["certificatePem"].encode())
         certificate = record_of(signed, device=device, issued_by=AMAZON, now=now)
         try:

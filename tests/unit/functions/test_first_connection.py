@@ -122,3 +122,25 @@ def test_an_event_that_breaks_at_any_call_is_repaired_by_the_next(fleet, new_dev
             come(fleet, device, admission=admission, faults=faults)
         assert come(fleet, device, admission=admission, later=30) in ("admitted", "known already")
         assert_enrolled(fleet, device, device.certificate)
+
+
+@pytest.mark.parametrize("event", [{}, {"certificateId": None}, {"certificateId": "x"}, {"certificateId": "../" * 20}])
+def test_an_event_that_names_no_certificate_is_answered_and_not_tried_again(fleet, event):
+    faults = Faults()
+    outcome = admit(event, admission="any", now=int(time.time()), deployment=fleet.deployment(faults))
+    assert (outcome, faults.calls) == ("the event names no certificate", [])
+
+
+def test_a_certificate_that_aws_iot_no_longer_has_is_no_failure(fleet):
+    event = {"certificateId": "0" * 64}
+    outcome = admit(event, admission="any", now=int(time.time()), deployment=fleet.deployment())
+    assert outcome == "AWS IoT no longer has the certificate"
+
+
+@pytest.mark.parametrize("pem", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
+def test_a_certificate_that_cannot_be_read_is_left_inactive(fleet, pem, monkeypatch):
+    deployment = fleet.deployment()
+    description = {"certificateDescription": {"status": "PENDING_ACTIVATION", "certificatePem": pem}}
+    monkeypatch.setattr(deployment.iot, "describe_certificate", lambda **_: description)
+    outcome = admit({"certificateId": "0" * 64}, admission="any", now=int(time.time()), deployment=deployment)
+    assert "certificate" in outcome

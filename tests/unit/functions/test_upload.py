@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from functions.superseded import DAY
 from pki.certificates import ca_certificate
@@ -133,3 +134,33 @@ def test_a_certificate_that_the_operator_has_switched_off_meanwhile_stays_off(fl
     assert (reply.status, "INACTIVE in AWS IoT" in reply.text) == (403, True)
     assert fleet.status_of(certificate) == "INACTIVE"
     assert fleet.policies_of(certificate_id(certificate)) == []
+
+
+def test_a_stranger_of_another_ca_may_not_wait_for_approval(deploy, issuer, authority):
+    fleet = deploy(issuer, uninvited="approve")
+    stranger = Candidate()
+    forged = authority.sign(stranger, signer=OTHER_KEY, ca=same_name_other_key(authority))
+    assert fleet.post(UPLOAD, pem(forged)).status == 400
+    assert fleet.ledger.requests() == []
+    assert fleet.post(UPLOAD, pem(authority.sign(stranger))).status == 202
+    assert [each.fingerprint for each in fleet.ledger.requests()] == [stranger.fingerprint]
+
+
+def test_a_private_key_that_is_sent_with_its_certificate_is_refused(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    key = candidate.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    reply = fleet.post(UPLOAD, key + pem(authority.sign(candidate)))
+    assert (reply.status, "never send it" in reply.text) == (400, True)
+
+
+def test_a_certificate_that_aws_iot_itself_refuses_is_no_failure_of_the_service(fleet, authority, monkeypatch):
+    candidate = fleet.allow(Candidate())
+    refusal = fleet.iot.exceptions.CertificateValidationException({"Error": {}}, "RegisterCertificate")
+
+    def refuse(**_):
+        raise refusal
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.iot, "register_certificate", refuse)
+        reply = fleet.post(UPLOAD, pem(authority.sign(candidate)))
+    assert (reply.status, "does not take this certificate" in reply.text) == (400, True)

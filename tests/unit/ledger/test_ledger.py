@@ -13,11 +13,12 @@ from ledger import (
     NotInvited,
     RequestsFull,
     State,
+    TokenExpired,
     TokenSpent,
     WrongState,
 )
 from ledger.ledger import INVITATION_LINGERS, REQUEST_LIFE
-from tests.support.ledger import CA, KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
+from tests.support.ledger import CA, KEY, NOW, OTHER_KEY, TOKEN_HASH, begin, certificate, claim, enroll, invite
 
 
 def fingerprint(number):
@@ -294,3 +295,82 @@ def test_strangers_can_only_fill_the_list_to_its_bound_and_rejecting_them_makes_
     ledger.reject(fingerprint(0), now=NOW)
     ledger.hold_for_approval(fingerprint=KEY, suggested_name="", now=NOW)
     assert len(ledger.requests()) == 10 + 1
+
+
+def test_each_source_has_a_share_of_those_that_wait(ledger, monkeypatch):
+    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS_OF_SOURCE", 3)
+    for number in range(3):
+        ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
+    with pytest.raises(RequestsFull, match="3 keys from your address"):
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="a", now=NOW)
+    ledger.hold_for_approval(fingerprint=fingerprint(0), suggested_name="", source="a", now=NOW)  # it waits already
+    assert ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="b", now=NOW).source == "b"
+    ledger.reject(fingerprint(1), now=NOW)
+    ledger.hold_for_approval(fingerprint=fingerprint(4), suggested_name="", source="a", now=NOW)
+
+
+def test_keys_that_were_rejected_are_bounded_too(ledger, monkeypatch):
+    monkeypatch.setattr("ledger.ledger.MAX_KEPT_REQUESTS", 2)
+    for number in range(2):
+        ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
+    ledger.reject_all([fingerprint(0), fingerprint(1)], now=NOW)
+    with pytest.raises(RequestsFull):
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="b", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="b", now=NOW + REQUEST_LIFE)
+
+
+def test_a_request_of_the_first_release_has_no_source_and_goes_on(ledger, aws):
+    item = {"pk": "requests", "sk": KEY, "fingerprint": KEY, "suggested_name": "pi-1"}
+    times = {"requested_at": NOW, "expires_at": NOW + 60}
+    ledger._table.write(ledger._table.put(item | times | {"rejected": False}))
+    (request,) = ledger.requests()
+    assert (request.fingerprint, request.source) == (KEY, "")
+    assert ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="a", now=NOW) == request
+
+
+def test_many_keys_are_rejected_at_once_and_what_waits_no_more_is_left_alone(ledger):
+    for number in range(130):
+        ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", now=NOW)
+    ledger.reject(fingerprint(0), now=NOW)
+    chosen = [fingerprint(number) for number in range(120)]
+    done = ledger.reject_all([*chosen, KEY], now=NOW + 5)
+    assert sorted(done) == sorted(chosen[1:])
+    assert sum(each.rejected for each in ledger.requests()) == 120
+    assert all(each.expires_at == NOW + 5 + REQUEST_LIFE for each in ledger.requests() if each.fingerprint in done)
+    assert ledger.reject_all(chosen, now=NOW + 6) == []
+
+
+def test_a_key_that_is_approved_while_many_are_rejected_stops_none_of_the_others(ledger, monkeypatch):
+    keys = [fingerprint(number) for number in range(3)]
+    for each in keys:
+        ledger.hold_for_approval(fingerprint=each, suggested_name="", now=NOW)
+    waiting = ledger.requests()
+    ledger.allow("pi-1", fingerprint=keys[1], by="alice", now=NOW, approved=True)
+    monkeypatch.setattr(ledger, "requests", lambda: waiting)
+    assert sorted(ledger.reject_all(keys, now=NOW)) == sorted([keys[0], keys[2]])
+
+
+def test_a_token_is_judged_by_one_read(ledger):
+    def judged(name="pi-1", *, key=KEY, token=TOKEN_HASH, now=NOW):
+        ledger.check_token(name, fingerprint=key, token_hash=token, now=now)
+
+    with pytest.raises(NotInvited, match="no invitation for a device 'pi-1'"):
+        judged()
+    invite(ledger, expires=NOW + 60)
+    judged()
+    judged(now=NOW + 59)
+    with pytest.raises(TokenExpired):
+        judged(now=NOW + 60)
+    with pytest.raises(NotInvited, match="not the token"):
+        judged(token="e" * 64)
+    with pytest.raises(NotInvited, match="not the token"):
+        judged(token="")
+    claim(ledger)
+    judged()  # the key that has claimed it is told by the claim
+    with pytest.raises(TokenSpent):
+        judged(key=OTHER_KEY)
+    ledger.block("pi-1", by="alice", now=NOW)
+    with pytest.raises(Blocked):
+        judged()
+    with pytest.raises(TokenSpent):
+        judged(key=OTHER_KEY)
