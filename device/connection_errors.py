@@ -111,7 +111,8 @@ def _tls_ended(error: ssl.SSLError, host: str) -> NetworkError:
         return HungUp(f"{host} closed the connection without an answer.", cure=ANOTHER_NETWORK)
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return HungUp(f"{host} does not speak TLS on this port.", cure="check the port; then " + ANOTHER_NETWORK)
+        # Not HungUp, which the data endpoint's client would take for a refusal of the certificate.
+        return NetworkError(f"{host} does not speak TLS on this port.", cure="check the port; then " + ANOTHER_NETWORK)
     return HungUp(f"{host} closed the TLS connection: {reason}.", cure=ANOTHER_NETWORK)
 
 

@@ -37,8 +37,8 @@ def add_connection(command: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--endpoint", metavar="HOST", help="data endpoint to use instead of the one in the configuration"
     )
-    parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443)")
-    parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883)")
+    parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443, or else 443)")
+    parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883, or else 443)")
     parser.add_argument(
         "--proxy", metavar="URL", help="HTTP or SOCKS proxy for every connection but MQTT's; '' for none (HTTPS_PROXY)"
     )

@@ -284,7 +284,9 @@ def intercepted(patient: Patient) -> None:
     cure="firewall",
 )
 def port_closed(patient: Patient) -> None:
-    """The firewall lets port 443 to the enrollment service pass, but not port 8443 to the data endpoint."""
+    """The firewall lets port 443 to the enrollment service pass, but not port 8443 to the data endpoint, and this port
+    was set. Without `--https-port`, every command tries port 443 by itself, and doctor gives a warning.
+    """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         patient.environment["IOT_HTTPS_PORT"] = str(taken.getsockname()[1])
 

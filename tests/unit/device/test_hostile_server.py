@@ -303,8 +303,14 @@ def test_pythons_own_word_for_a_name_that_is_none_is_understood() -> None:
         tcp.resolve("a" * 64, 443)
 
 
-def test_a_certificate_does_not_reach_the_server_by_itself(pki: Path, network: Network) -> None:
-    """Roots that requests brings are not added to the device's, and the context stays as it was."""
+def test_a_request_is_sent_once(pki: Path, network: Network) -> None:
+    with ScriptedServer(say(), pem=pki / "localhost.pem") as server, pytest.raises(HungUp):
+        https.request("POST", server.url, network=network, body=b"x")
+
+    assert len(server.heads) == 1
+
+
+def test_the_roots_that_requests_brings_are_not_added_to_the_devices(pki: Path, network: Network) -> None:
     before = len(network.context.get_ca_certs())
     ask(pki, network, say(length(0)))
 

@@ -218,7 +218,7 @@ def test_curl_cannot_offer_it_and_says_so(shared: DataEndpoint, zymkey_iot: Comm
 
 
 def test_the_printed_programs_offer_it(
-    shared: DataEndpoint, pi: Pi, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+    shared: DataEndpoint, pi: Pi, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in (curl, explain):
         monkeypatch.setattr(module, "SHARED_PORT", shared.port)
@@ -227,10 +227,18 @@ def test_the_printed_programs_offer_it(
         monkeypatch.setenv(name, value)
 
     program = zymkey_iot("config", "requests").stdout
-    exec(compile(program, "hello.py", "exec"), {"__name__": "hello"})  # noqa: S102 - it is what is tested
+    (tmp_path / ".netrc").write_text("default login stranger password stolen\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    names = {"__name__": "hello"}
+    exec(compile(program, "hello.py", "exec"), names)  # noqa: S102 - it is what is tested
 
     assert shared.published[-1].topic == "devices/pi-7/hello"
     assert set(shared.offered) == {HTTPS}
+    sent = names["reply"].request.headers  # type: ignore[attr-defined]
+    assert "authorization" not in {name.lower() for name in sent}
+    assert len(names["device"].context.get_ca_certs()) == 1  # type: ignore[attr-defined]
     refused = zymkey_iot("config", "curl")
     assert (refused.returncode, "zymkey-iot config requests" in refused.stderr) == (2, True)
     assert "which curl does not offer. This does: zymkey-iot publish" in zymkey_iot("explain").stdout
