@@ -133,7 +133,7 @@ def anonymous(text: str, patient: Patient) -> str:
         (r"/_aws/execute-api/\w+/\S+", ""),
         (r"(?<=[Pp]ython)( ?)3\.[\d.]+", r"\g<1>3.x"),
         (r" \(x86_64\)| \(aarch64\)", ""),
-        (r"(cryptography|sslcontext|certifi) \d[\w.]*\w", r"\1 …"),
+        (r"(cryptography|sslcontext|certifi|requests|urllib3) \d[\w.]*\w", r"\1 …"),
         (r"(?<=OpenSSL )\d+\.[\d.]+\w*", "3.x"),
         (r"curl \S+ (?=loads the engine\n)", "curl … "),
         (r"serial \w+", "serial …"),
