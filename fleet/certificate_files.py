@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 
+from fleet.deployment import Deployment
 from fleet.errors import Refused
 from fleet.files import read
 from ledger import CertificateState, Device, Ledger, State
+from pki.fingerprint import certificate_id
 from pki.issued_certificate_checks import check_issued_certificate
 from pki.names import is_device_name
 from pki.received_certificate import CertificateError, ReceivedCertificate, read_leaf
@@ -94,6 +96,23 @@ def check(leaf: ReceivedCertificate, *, authorities: Sequence[x509.Certificate],
             cure=f"zymkey-fleet show {device.name}",
         )
     return Checked(certificate=leaf.certificate, device=device.name)
+
+
+def register(checked: Checked, deployment: Deployment) -> None:
+    """Have the deployment register a certificate, unless it is registered already.
+
+    Raises:
+        FleetError: why it is not.
+    """
+    if checked.is_registered:
+        return
+    try:
+        deployment.api.upload(checked.certificate)
+    except Refused:
+        # The reply to the first attempt was lost, and the second is refused because of the first.
+        known = deployment.ledger.certificate(checked.device, certificate_id(checked.certificate))
+        if known is None or known.state is not CertificateState.ACTIVE:
+            raise
 
 
 def _device(leaf: ReceivedCertificate, ledger: Ledger) -> Device:

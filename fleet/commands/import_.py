@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from fleet.arguments import add_deployment, add_examples, add_json
-from fleet.certificate_files import certificate_files, check_file
+from fleet.certificate_files import certificate_files, check_file, register
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError
 from fleet.output import note
@@ -49,8 +49,7 @@ def _register(path: Path, authorities: list[x509.Certificate], deployment: Deplo
     except FleetError as error:
         return Registration(name=path.name, certificate=None, failure=error)
     try:
-        if not checked.is_registered:
-            deployment.api.upload(checked.certificate)
+        register(checked, deployment)
     except FleetError as error:
         return Registration(name=checked.device, certificate=checked.certificate, failure=error)
     return Registration(name=checked.device, certificate=checked.certificate)

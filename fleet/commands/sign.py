@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.arguments import add_deployment, add_examples, add_json, device_name, positive, subject_attribute
 from fleet.ca_key import add_ca, open_ca, refuse_unsuitable_ca
-from fleet.certificate_files import check
+from fleet.certificate_files import check, register
 from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError, Refused
 from fleet.output import note
@@ -102,8 +102,7 @@ def _sign(
             now=datetime.now(UTC),
         )
         received = read_certificate(certificate.public_bytes(Encoding.DER))
-        check(received, authorities=authorities, ledger=deployment.ledger)
-        deployment.api.upload(certificate)
+        register(check(received, authorities=authorities, ledger=deployment.ledger), deployment)
     except (CertificateError, CsrError) as error:
         return Registration(name=device.name, certificate=certificate, failure=Refused(str(error)))
     except FleetError as error:

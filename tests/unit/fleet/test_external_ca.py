@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from fleet.enrollment_api import EnrollmentApi
+from fleet.errors import Unreachable
 from ledger import State
 from pki.certificates import ca_certificate, verification_certificate
 from tests.support.fleet.authority import CA, CA_KEY, csr, fingerprint, issue, new_key
@@ -249,6 +251,28 @@ def test_an_import_that_was_interrupted_is_completed_by_the_next_one(run, cloud,
     answer = run("import", tmp_path, "--json")
     assert (answer.code, [each["registered"] for each in answer.json]) == (0, [True, True])
     assert cloud.ledger.history("pi-1") == before
+
+
+@pytest.mark.parametrize("command", ["import", "sign"])
+def test_a_reply_that_was_lost_is_not_told_as_a_refusal(run, cloud, ca_files, tmp_path, monkeypatch, command):
+    key = wait_for_signature(cloud)
+    (tmp_path / "signed").mkdir()
+    (tmp_path / "signed" / "pi-1.pem").write_bytes(issue(key).public_bytes(Encoding.PEM))
+    send, lost = EnrollmentApi.send, []
+
+    def send_and_lose(self, method, path, **options):
+        reply = send(self, method, path, **options)
+        if path == "/certificates" and not lost:
+            lost.append(reply)
+            raise Unreachable("No answer.")
+        return reply
+
+    monkeypatch.setattr(EnrollmentApi, "send", send_and_lose)
+    monkeypatch.setattr("fleet.enrollment_api.time.sleep", lambda _: None)
+    words = ("import", tmp_path / "signed") if command == "import" else ("sign", *ca_files)
+    answer = run(*words, "--json")
+    assert (answer.code, answer.json[0]["registered"], len(lost)) == (0, True, 1)
+    assert cloud.ledger.device("pi-1").state is State.ENROLLED
 
 
 def test_import_refuses_what_was_replaced_or_switched_off(run, cloud, tmp_path):
