@@ -329,12 +329,12 @@ class Ledger:
             raise WrongState(f"No key {fingerprint} waits for approval.") from None
 
     def reject_all(self, fingerprints: Iterable[str], *, now: int) -> list[str]:
-        """Refuse many keys that wait, in few writes. Returns those that were refused; one that waits no more is none.
+        """Refuse many keys that wait, in few writes. Returns those that are refused now; one that is gone is not.
 
-        Repeating it after an interruption goes on with the rest.
+        Doing it twice is doing it once, also after an interruption.
         """
         chosen = set(fingerprints)
-        waiting = [each.fingerprint for each in self.requests() if not each.rejected and each.fingerprint in chosen]
+        waiting = [each.fingerprint for each in self.requests() if each.fingerprint in chosen]
         done: list[str] = []
         for start in range(0, len(waiting), MAX_WRITES):
             batch = waiting[start : start + MAX_WRITES]

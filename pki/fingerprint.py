@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _PATTERN = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-_SPELLING = re.compile(r"\s*(?:SHA-?256:)?([A-Za-z0-9+/_-]{43})=?\s*", re.IGNORECASE)
 _CERTIFICATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -27,18 +26,6 @@ def key_fingerprint(key: CertificatePublicKeyTypes) -> str:
 def is_key_fingerprint(text: str) -> bool:
     """Whether the text is written as a fingerprint is."""
     return _PATTERN.fullmatch(text) is not None
-
-
-def read_fingerprint(text: str) -> str | None:
-    """The fingerprint that somebody has written: with or without the prefix in any case, with or without padding.
-
-    ``None`` when it is none. What it means is what counts, so two spellings of one fingerprint read the same.
-    """
-    match = _SPELLING.fullmatch(text)
-    if match is None:
-        return None
-    digest = base64.urlsafe_b64decode(match[1].replace("+", "-").replace("/", "_") + "=")
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def is_certificate_id(value: object) -> TypeGuard[str]:

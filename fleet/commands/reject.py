@@ -78,7 +78,10 @@ def _confirm(rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
 def _reject(fingerprints: Sequence[str], ledger: Ledger) -> dict[str, FleetError]:
     """Reject each; returns those that were not, and why."""
     failures = {}
+    done = set(ledger.reject_all(fingerprints, now=int(time.time())))
     for each in fingerprints:
+        if each in done:
+            continue
         try:
             with explained(if_refused=SEE_WAITING):
                 ledger.reject(each, now=int(time.time()))

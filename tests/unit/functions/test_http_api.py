@@ -54,7 +54,10 @@ def test_credentials_are_read_whatever_the_case_and_with_colons_in_the_token():
     assert (credentials.name, credentials.token) == ("pi-1", "to:ken")
 
 
-@pytest.mark.parametrize("header", ["", "Basic", "Basic !!", "Bearer abc", basic("", "")[:8], "Basic cGk="])
+@pytest.mark.parametrize(
+    "header",
+    ["", "Basic", "Basic !!", "Bearer abc", basic("", "")[:8], "Basic cGk=", "Basic \u00e9", "\ud800", None, 7, []],
+)
 def test_what_is_no_basic_authentication_counts_as_none(header):
     assert decode(event(authorization=header)).credentials is None
 
@@ -117,6 +120,14 @@ def test_a_failure_names_the_request_that_the_operator_finds_in_the_log(monkeypa
 
 def test_a_401_carries_the_challenge_that_makes_clients_send_credentials():
     assert refusal(Unauthorized("No.")).headers["WWW-Authenticate"] == 'Basic realm="zymkey-fleet"'
+
+
+def test_what_fails_while_the_event_is_decoded_is_a_reply_too(monkeypatch):
+    assert http_api.answer(event(body="a", is_base64=True), deployment=None)["statusCode"] == 400
+    assert http_api.answer({}, deployment=None)["statusCode"] == 404
+    monkeypatch.setattr(http_api, "decode", lambda event: 1 / 0)
+    reply = http_api.answer(event(), deployment=None)
+    assert (reply["statusCode"], "request-1" in reply["body"]) == (503, True)
 
 
 def test_an_unknown_route_is_404():

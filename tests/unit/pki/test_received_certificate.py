@@ -1,6 +1,7 @@
 """A stranger's certificate is read once, into plain values; whatever reading it raises is a reason to refuse it."""
 
 import base64
+import re
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,3 +173,25 @@ def test_a_text_without_exactly_one_leaf_is_refused_and_told_what_it_is(text, re
 def test_a_certificate_is_read_as_der_and_as_base64_of_it():
     assert read_leaf(LEAF_DER).certificate == LEAF
     assert read_leaf(base64.b64encode(LEAF_DER)).certificate == LEAF
+
+
+# What reads a certificate or a CSR with the library itself: the readers, and what this project has made or registered.
+READERS = {
+    "pki/received_certificate.py",
+    "pki/kinds.py",
+    "pki/certificate_authority_checks.py",
+    "functions/deployment.py",
+    "functions/enroll.py",
+    "fleet/commands/ca_retire.py",
+}
+
+
+def test_nothing_else_reads_certificates_and_csrs():
+    root = Path(__file__).parents[3]
+    found = {
+        str(path.relative_to(root))
+        for folder in ("pki", "functions", "fleet", "infra")
+        for path in (root / folder).rglob("*.py")
+        if re.search(r"load_(pem|der)_x509_", path.read_text())
+    }
+    assert found == READERS
