@@ -4,7 +4,7 @@ import traceback
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.log import log
+from functions.log import bounded, log
 from functions.refusals import BadRequest, Conflict, Forbidden, NotYet, Refusal, TooMany, Unauthorized, Unavailable
 from ledger import (
     Blocked,
@@ -60,7 +60,7 @@ def _unavailable(error: Exception, request_id: str) -> Refusal:
         )
     if isinstance(error, ClientError | BotoCoreError):
         # AWS's own sentence: it names the operation and, when denied, the missing permission.
-        log.error("an AWS call failed", reason=str(error))
+        log.error("an AWS call failed", reason=bounded(str(error)))
     else:
         # The place, but neither the values nor the whole trace: they could hold secrets.
         place = traceback.extract_tb(error.__traceback__)[-1]
