@@ -18,6 +18,7 @@ from .keys import DeviceKey
 from .report import Report
 from .retry import Deadline
 from .settings import Settings
+from .spent_token import remove_spent_token
 from .steps import (
     SETTLING_TIME,
     Run,
@@ -62,6 +63,7 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
     with state.locked():
         key = open_device_key(settings, report, create=True)
         outcome = establish(Run(settings, state, key, report, deadline), mqtt=mqtt)
+        remove_spent_token(settings, state, report)
         run_pending_hooks(state, replace(settings, name=outcome.name), outcome.certificate, report)
     return outcome
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .errors import EXIT_CODES, DeviceError
-from .text import printable
+from .errors import EXIT_CODES, DeviceError, StorageError
+from .streams import SafeStream, open_standard_descriptors
 
 COMMANDS = {
     "bootstrap": "get a certificate for the key in the HSM, publish a test message with it, keep it",
@@ -39,7 +39,7 @@ settings are looked for in this order: options, environment variables, /etc/zymk
   ENROLLMENT_URL   ZYMKEY_IOT_NAME   ZYMKEY_IOT_TOKEN   ZYMKEY_IOT_CERTIFICATE   ZYMKEY_IOT_KEY
   ZYMKEY_IOT_STATE   CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT
   ZYMKEY_IOT_GIVE_UP_AFTER   ZYMKEY_IOT_TLS   ZYMKEY_IOT_ON_RENEW   ZYMKEY_IOT_PIN
-  HTTPS_PROXY   NO_PROXY
+  ZYMKEY_IOT_TOKEN_FILE   ZYMKEY_IOT_KEEP_TOKEN   HTTPS_PROXY   NO_PROXY
 
 exit codes:
 {exit_codes}
@@ -56,44 +56,36 @@ def about() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    stdout = sys.stdout
-    sys.stdout = _Output()
+    open_standard_descriptors()
+    streams = sys.stdout, sys.stderr
+    sys.stdout = output = SafeStream(sys.stdout)
+    sys.stderr = SafeStream(sys.stderr)
     try:
-        return _main(list(sys.argv[1:] if argv is None else argv))
+        try:
+            code = _main(list(sys.argv[1:] if argv is None else argv))
+        except SystemExit:
+            output.flush()
+            if output.failure is None:
+                raise
+            code = 0
+        output.flush()
+        return _tell_lost_output(output) if output.failure is not None and code == 0 else code
     finally:
         sys.stdout.flush()
-        sys.stdout = stdout
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = streams
 
 
-class _Output:
-    """A stdout whose reader may leave before the end, as ``head`` does.
-
-    The command goes on then, and the rest of its output goes nowhere: its exit code says how its work ended.
-    """
-
-    def __init__(self) -> None:
-        self._stream = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._drop()
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
-
-    def _drop(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+def _tell_lost_output(output: SafeStream) -> int:
+    """The work is done, and nobody can read what came of it."""
+    reason = os.strerror(output.failure.errno or 0) if output.failure else ""
+    return _tell(
+        "output-lost",
+        StorageError.exit_code,
+        f"what this command printed could not be written: {reason}. The command itself was carried out.",
+        "make room where its output goes, or send it elsewhere",
+        as_json=False,
+    )
 
 
 def _main(argv: list[str]) -> int:
@@ -119,6 +111,8 @@ def _run(command: str, argv: Sequence[str]) -> int:
     # Imports make many objects and no garbage. Looking for garbage meanwhile takes a tenth of a run.
     gc.set_threshold(100_000)
 
+    from .commands.options import joined
+
     module = import_module(f".commands.{command}", __package__)
     parser = argparse.ArgumentParser(
         prog=f"zymkey-iot {command}",
@@ -127,7 +121,7 @@ def _run(command: str, argv: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(joined(parser, argv))
     as_json = getattr(arguments, "json", False)
     try:
         return int(module.run(arguments))
@@ -152,9 +146,9 @@ def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool) ->
         import json
 
         print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
-    print(f"zymkey-iot: {printable(cause)}", file=sys.stderr)
+    print(f"zymkey-iot: {cause}", file=sys.stderr)
     if cure:
-        print(f"Try: {printable(cure)}", file=sys.stderr)
+        print(f"Try: {cure}", file=sys.stderr)
     return exit_code
 
 

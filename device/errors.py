@@ -3,8 +3,10 @@
 An error says what happened, in whose hands it is, and what to try next. The exit codes are part of the interface:
 ``EXIT_CODES`` is what ``zymkey-iot --help`` prints, and each class below has one of them.
 
-Nothing is imported here: ``--help`` loads this module and must stay cheap.
+Nothing costly is imported here: ``--help`` loads this module and must stay cheap.
 """
+
+from .text import printable
 
 EXIT_CODES = (
     (0, "done"),
@@ -31,17 +33,18 @@ EXIT_CODES = (
 class DeviceError(Exception):
     """A failure with a cause and a cure.
 
-    ``cause`` is a sentence; ``cure`` says what to try next. ``transient`` failures may go away by themselves, so
-    ``retry.retry`` tries again; ``retry_after``, in seconds, is what the server asked for.
+    ``cause`` is a sentence; ``cure`` says what to try next. Both are safe to print, whoever wrote the words in them.
+    ``transient`` failures may go away by themselves, so ``retry.retry`` tries again; ``retry_after``, in seconds, is
+    what the server asked for.
     """
 
     exit_code = 1
     transient = False
 
     def __init__(self, cause: str, *, cure: str = "", retry_after: float | None = None) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.cure = cure
+        super().__init__(printable(cause))
+        self.cause = printable(cause)
+        self.cure = printable(cure)
         self.retry_after = retry_after
 
     @property

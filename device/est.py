@@ -114,7 +114,7 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
     if reply.status == 401:
         cure = (
             f"ask the operator for a new token: zymkey-fleet invite {name}; or to allow this key without a token:"
-            f" zymkey-fleet allow {name} --key {key.fingerprint}"
+            f" zymkey-fleet allow {name} --key {key.fingerprint}; if another device has that name: --name ANOTHER"
         )
         if token:
             return EnrollmentRefused(

@@ -4,7 +4,7 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
-from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from .certificate import DeviceCertificate, now
 from .cures import SET_CLOCK
@@ -12,6 +12,7 @@ from .errors import CertificateUnusable, UsageError
 from .kept import THIS_CLOCK
 from .keys import DeviceKey
 from .keys.device_key import fingerprint
+from .pem import read_certificates
 from .report import Report
 from .settings import HOST_NAME, NAME, NAME_RULE, Settings
 
@@ -47,16 +48,16 @@ def factory_certificate(
 def _read(path: Path, source: str) -> list[DeviceCertificate]:
     """The certificates in the file: the device's alone, or with its chain."""
     try:
-        return [DeviceCertificate(each) for each in x509.load_pem_x509_certificates(path.read_bytes())]
+        return [DeviceCertificate(each) for each in read_certificates(path)]
     except OSError as error:
         raise UsageError(
             f"the certificate file {path} ({source}) cannot be read: {error.strerror}.",
             cure=f"check the file: ls -l {path}",
         ) from None
-    except ValueError:
+    except ValueError as error:
         raise CertificateUnusable(
-            f"{path} ({source}) does not hold a certificate in PEM.",
-            cure=f"convert it, if it is DER: openssl x509 -in {path} -inform DER -out {path}.pem",
+            f"the certificate file {path} ({source}) {error}.",
+            cure="copy the certificate's file again, in PEM or DER; see what it is: openssl x509 -text -noout -in FILE",
         ) from None
 
 
@@ -74,7 +75,7 @@ def _of_this_key(certificates: list[DeviceCertificate], path: Path, key: DeviceK
 def _shown(certificate: DeviceCertificate) -> str:
     try:
         return f", {fingerprint(certificate.x509.public_key())}"  # type: ignore[arg-type]
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return ""  # a key of an unknown kind
 
 

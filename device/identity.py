@@ -13,6 +13,7 @@ switched off some days after its renewal. Every handshake costs the key one sign
 
 import argparse
 import ssl
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def this_device(
         "https_port": https_port,
         "mqtt_port": mqtt_port,
     }
-    settings = load(argparse.Namespace(**{name: str(value) for name, value in given.items() if value is not None}))
+    arguments = argparse.Namespace(**{name: str(value) for name, value in given.items() if value is not None})
+    settings = load(arguments, warn=lambda text: warnings.warn(text, stacklevel=2))
     device = open_device(settings)
     signer = present(device.network.context, device.certificate, device.key)
     if protocol := protocol_on(device.configuration.mqtt_port, MQTT):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .addresses import is_same_url
 from .store import StateFolder
 
 IDENTITY = ("url", "name", "key")
@@ -41,7 +42,7 @@ def document(settings: Any, fingerprint: str) -> dict[str, str | int]:
 def proved(tried: Mapping[str, Any], in_use: Mapping[str, Any]) -> dict[str, Any]:
     """``tried`` without the settings that only a publish can prove, in place of which those in use are taken."""
     untried = [_label(setting) for setting in _UNTRIED_AT_ENROLLMENT]
-    known = in_use if in_use.get("url") == tried.get("url") else {}
+    known = in_use if is_same_url(in_use.get("url"), tried.get("url")) else {}
     return {
         **{label: value for label, value in tried.items() if label not in untried},
         **{label: known[label] for label in untried if label in known},
@@ -50,7 +51,7 @@ def proved(tried: Mapping[str, Any], in_use: Mapping[str, Any]) -> dict[str, Any
 
 def is_same_device(kept: Mapping[str, Any], settings: Any) -> bool:
     """Whether the document is about the same name in the same fleet; an empty one contradicts nothing."""
-    return (kept.get("name", settings.name), kept.get("url", settings.url)) == (settings.name, settings.url)
+    return kept.get("name", settings.name) == settings.name and is_same_url(kept.get("url", settings.url), settings.url)
 
 
 def is_same(kept: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -74,7 +75,7 @@ def read(state: Path, *, url: str | None, continuing: bool) -> dict[str, tuple[A
     if candidate is not None:
         documents.insert(0 if continuing else 1, (candidate.device, folder.candidate_path))
     documents = [(kept, path) for kept, path in documents if kept]
-    of_this_fleet = [(kept, path) for kept, path in documents if url in (None, kept.get("url"))]
+    of_this_fleet = [(kept, path) for kept, path in documents if url is None or is_same_url(url, kept.get("url"))]
     if not documents:
         return {}
     kept, path = (of_this_fleet or documents)[0]
@@ -84,6 +85,15 @@ def read(state: Path, *, url: str | None, continuing: bool) -> dict[str, tuple[A
         for setting, value in found.items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
+
+
+def in_use(state: Path) -> bool:
+    """Whether a bootstrap has worked, so that what is kept is enough to go on with.
+
+    Raises:
+        StorageError: the state folder cannot be read.
+    """
+    return bool(StateFolder(state).device())
 
 
 def _label(setting: str) -> str:

@@ -8,24 +8,32 @@
 
 The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
 ``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``proxy``, ``no-proxy``, ``give-up-after``,
-``tls``, ``on-renew``.
+``tls``, ``on-renew``, ``keep-token``; the card's may set some of them only (``settings_files.ON_CARD``).
+
+A typing error in a file must not end the life of a device that works: it is a warning that names file and line, and the
+next place counts, in the end what the last bootstrap has kept. A bootstrap refuses the file, and so does everything
+before a bootstrap has worked. Options and variables are never passed over.
 """
 
 import argparse
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from . import kept_settings
+from . import addresses, kept_settings, settings_files
 from .errors import UsageError
-from .home import absolute_key
+from .home import absolute, absolute_key
+from .settings_files import FILES, Layer, SettingsFile, under
+from .text import printable
 
-FILES = (Path("/etc/zymkey-iot.toml"), Path("/boot/firmware/zymkey-iot.toml"))
+if TYPE_CHECKING:
+    from .one_time_token import TokenPlace
+
 DEFAULT_STATE = Path("/var/lib/zymkey-iot")
 DEFAULT_ON_RENEW = Path("/etc/zymkey-iot/on-renew.d")
 DEFAULT_KEY = "zymkey:"
@@ -35,7 +43,8 @@ TLS_WAYS = ("auto", "signer", "curl")
 
 NAME_RULE = "a device name has 1 to 64 letters, digits, - and _"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd]?)")
+_LONGEST_TIME = 366 * 86400
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,7 +67,13 @@ class Settings:
     give_up_after: float
     tls: str
     on_renew: Path
+    keep_token: bool = False
+    token_place: "TokenPlace | None" = None  # the file to remove the token from once it is spent
     sources: Mapping[str, str]
+
+
+def tell_on_stderr(text: str) -> None:
+    print(f"zymkey-iot: warning: {printable(text)}", file=sys.stderr)
 
 
 def load(
@@ -68,53 +83,61 @@ def load(
     files: Sequence[Path] = FILES,
     continuing: bool = False,
     root: Path = Path("/"),
+    warn: Callable[[str], None] = tell_on_stderr,
 ) -> Settings:
     """Read the settings from all places.
 
     Args:
-        continuing: take those of a bootstrap that was begun and has not worked yet, if there is one, in place of the
-            last one's that worked.
+        continuing: for a bootstrap. Take the settings of one that was begun and has not worked yet, if there is one, in
+            place of the last one's that worked; and refuse files with errors.
         root: the folder with the files of the system to read the settings of; its paths are as that system has them.
+        warn: is called for each error in a file that is passed over.
 
     Raises:
         UsageError: a setting is not allowed. The error names it, and where it was found.
     """
     environ = os.environ if environ is None else environ
-    layers = [_options(arguments), _environment(environ), *(_file(under(root, path)) for path in files)]
-    state = _pick(layers, "state", (str(DEFAULT_STATE), "default"), Path)
-    named, _ = _pick(layers, "url", None, _url)
+    found = [settings_files.read(path, known=tuple(VARIABLES), root=root) for path in files]
+    given = [_options(arguments), _environment(environ)]
+    search = _Search(problems=[problem for each in found for problem in each.problems])
+    layers: list[Layer] = [*given, *(each.layer for each in found)]
+    search.files = [each.layer for each in found]
+    state = search.pick(layers, "state", (str(DEFAULT_STATE), "default"), _path)
+    named, _ = search.pick(layers, "url", None, addresses.enrollment_url)
     layers.append(kept_settings.read(under(root, state[0]), url=named, continuing=continuing))
 
+    name = search.pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name)
+    token, token_source, token_place = _token(search, given, found, name[0], root, asking=continuing)
     values = {
         "state": state,
-        "url": _pick(layers, "url", None, _url),
-        "name": _pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
-        "certificate": _pick(layers, "certificate", None, Path),
-        "key": _pick(layers, "key", (DEFAULT_KEY, "default"), lambda key: absolute_key(str(key))),
-        "ca_file": _pick(layers, "ca_file", None, _or_none(Path)),
-        "endpoint": _pick(layers, "endpoint", None, _or_none(str)),
-        "https_port": _pick(layers, "https_port", None, _or_none(_port)),
-        "mqtt_port": _pick(layers, "mqtt_port", None, _or_none(_port)),
-        "proxy": _pick(layers, "proxy", None, _proxy),
-        "no_proxy": _pick(layers, "no_proxy", None, _or_none(str)),
-        "tls": _pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
-        "on_renew": _pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), Path),
-        "give_up_after": _pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
-        "token": _token(layers, root),
+        "url": search.pick(layers, "url", None, addresses.enrollment_url),
+        "name": name,
+        "certificate": search.pick(layers, "certificate", None, _path),
+        "key": search.pick(layers, "key", (DEFAULT_KEY, "default"), _key),
+        "ca_file": search.pick(layers, "ca_file", None, _or_none(_path)),
+        "endpoint": search.pick(layers, "endpoint", None, _or_none(addresses.endpoint)),
+        "https_port": search.pick(layers, "https_port", None, _or_none(addresses.port)),
+        "mqtt_port": search.pick(layers, "mqtt_port", None, _or_none(addresses.port)),
+        "proxy": search.pick(layers, "proxy", None, _proxy),
+        "no_proxy": search.pick(layers, "no_proxy", None, _or_none(str)),
+        "tls": search.pick(layers, "tls", (TLS_WAYS[0], "default"), _tls),
+        "on_renew": search.pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), _path),
+        "give_up_after": search.pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
+        "keep_token": search.pick(layers, "keep_token", (False, "default"), _yes_or_no),
+        "token": (token, token_source),
     }
+    if search.problems and (continuing or not kept_settings.in_use(under(root, state[0]))):
+        raise search.problems[0]
+    for problem in search.problems:
+        warn(
+            f"{problem.cause.rstrip('.')}; this is passed over. Try: {problem.cure}" if problem.cure else problem.cause
+        )
     return Settings(
         **{setting: value for setting, (value, _) in values.items()},
+        token_place=token_place,
         sources={setting: source for setting, (_, source) in values.items()},
     )
 
-
-def under(root: Path, path: Path) -> Path:
-    """Where the files below ``root`` have what their own system calls ``path``."""
-    return path if root == Path("/") else root / str(path).lstrip("/")
-
-
-# A layer is one of the five places: each setting with its raw value, and where exactly it was found.
-_Layer = Mapping[str, tuple[Any, str]]
 
 VARIABLES = {
     "url": "ENROLLMENT_URL",
@@ -133,6 +156,7 @@ VARIABLES = {
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
     "tls": "ZYMKEY_IOT_TLS",
     "on_renew": "ZYMKEY_IOT_ON_RENEW",
+    "keep_token": "ZYMKEY_IOT_KEEP_TOKEN",
 }
 # What other programs call these two, the first that is set wins. HTTP_PROXY is for http:// alone.
 _NAMES_OF_VARIABLES = {
@@ -143,7 +167,7 @@ _NAMES_OF_VARIABLES = {
 _SECRET = ("proxy",)
 
 
-def _options(arguments: argparse.Namespace) -> _Layer:
+def _options(arguments: argparse.Namespace) -> Layer:
     found = {setting: getattr(arguments, setting, None) for setting in VARIABLES}
     return {
         setting: (value, "the argument URL" if setting == "url" else f"--{setting.replace('_', '-')}")
@@ -152,7 +176,7 @@ def _options(arguments: argparse.Namespace) -> _Layer:
     }
 
 
-def _environment(environ: Mapping[str, str]) -> _Layer:
+def _environment(environ: Mapping[str, str]) -> Layer:
     return {
         setting: (environ[name], name)
         for setting, variable in VARIABLES.items()
@@ -161,80 +185,99 @@ def _environment(environ: Mapping[str, str]) -> _Layer:
     }
 
 
-def _file(path: Path) -> _Layer:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {os.strerror(error.errno or 0)}.",
-            cure=f"run it with sudo, or let this user read the file: sudo chmod 644 {path}",
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8.", cure="save the file as plain text in UTF-8") from None
-    # Imported here: most runs have no such file, and the import costs as much as two certificates do to read.
-    import tomllib
+class _Search:
+    """Looks for settings in layers. A wrong value in a file is a problem, and the next layer counts."""
 
-    try:
-        document = tomllib.loads(text.lstrip("\ufeff"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}.", cure='write lines such as: name = "pi-7"') from None
-    layer = {}
-    for key, value in document.items():
-        setting = key.replace("-", "_")
-        if setting not in VARIABLES:
-            known = ", ".join(name.replace("_", "-") for name in VARIABLES)
-            raise UsageError(f"{path} has {key!r}, which is no setting.", cure=f"use one of {known}")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise UsageError(f"{key} in {path} is neither text nor a number.", cure=f'write {key} = "…"')
-        layer[setting] = (value, str(path))
-    return layer
+    def __init__(self, problems: list[UsageError]) -> None:
+        self.problems = problems
+        self.files: Sequence[Layer] = ()
 
+    def pick(
+        self, layers: Sequence[Layer], setting: str, default: tuple[Any, str] | None, parse: Callable[[Any], Any]
+    ) -> tuple[Any, str]:
+        """The first layer's value, parsed, and its source.
 
-def _pick(
-    layers: Sequence[_Layer], setting: str, default: tuple[Any, str] | None, parse: Callable[[Any], Any]
-) -> tuple[Any, str]:
-    """The first layer's value, parsed, and its source."""
-    found = next((layer[setting] for layer in layers if setting in layer), default)
-    if found is None:
-        return None, "not set"
-    value, source = found
-    try:
-        return parse(value), source
-    except (ValueError, TypeError) as wrong:
-        label = setting.replace("_", "-") + ("" if setting in _SECRET else f" {value!r}")
-        raise UsageError(f"{label} ({source}) is not allowed: {wrong}.") from None
-
-
-def _token(layers: Sequence[_Layer], root: Path) -> tuple[str | None, str]:
-    """The token or, from the same layer, the file that holds it."""
-    for layer in layers:
-        if "token" in layer:
-            value, source = layer["token"]
-            return _printable_token(str(value), source), source
-        if "token_file" in layer:
-            path, source = layer["token_file"]
+        Raises:
+            UsageError: an option or a variable, or what is kept, has a value that is not allowed.
+        """
+        for layer in layers:
+            if setting not in layer:
+                continue
+            value, source = layer[setting]
             try:
-                return _printable_token(under(root, Path(path)).read_text(encoding="ascii"), str(path)), str(path)
-            except OSError as error:
-                reason = os.strerror(error.errno or 0)
-                raise UsageError(
-                    f"the token file {path} ({source}) cannot be read: {reason}.", cure=f"check the file: ls -l {path}"
-                ) from None
-            except UnicodeDecodeError:
-                raise UsageError(f"the token file {path} ({source}) is not plain text.") from None
-    return None, "not set"
+                return parse(value), source
+            except (ValueError, TypeError) as wrong:
+                problem = _not_allowed(setting, value, source, wrong)
+            if not any(layer is each for each in self.files):
+                raise problem
+            if str(problem) not in map(str, self.problems):
+                self.problems.append(problem)
+        if default is None:
+            return None, "not set"
+        try:
+            return parse(default[0]), default[1]
+        except ValueError as wrong:
+            raise _not_allowed(setting, *default, wrong) from None
 
 
-def _printable_token(text: str, source: str) -> str:
-    """One word of printable ASCII. The error does not show the text: it may be a secret with a typing error."""
-    token = text.strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(
-            f"the token ({source}) is not one word.", cure="ask the operator for a new token: zymkey-fleet invite"
-        )
-    return token
+def _not_allowed(setting: str, value: Any, source: str, wrong: Exception) -> UsageError:
+    shown = "" if setting in _SECRET else f" {str(value)[:200]!r}"
+    cure = "--key zymkey: or another one that zymkey-iot key --help shows" if setting == "key" else ""
+    return UsageError(f"{setting.replace('_', '-')}{shown} ({source}) is not allowed: {wrong}.", cure=cure)
+
+
+def _token(
+    search: _Search,
+    given: Sequence[Layer],
+    found: Sequence[SettingsFile],
+    name: str,
+    root: Path,
+    *,
+    asking: bool,
+) -> "tuple[str | None, str, TokenPlace | None]":
+    """The token or, from the same place, the file that holds it; its source; and from where it is to be removed.
+
+    Args:
+        asking: whether the token may be asked for (``--token-file -``).
+    """
+    layers: list[tuple[Layer, SettingsFile | None]] = [(layer, None) for layer in given]
+    layers += [(file.layer, file) for file in found]
+    if not any("token" in layer or "token_file" in layer for layer, _ in layers):
+        return None, "not set", None
+    # Imported here: a device needs its token once.
+    from . import one_time_token
+    from .one_time_token import TokenPlace
+
+    cure = f"ask the operator for a new token: zymkey-fleet invite {name}"
+    for layer, file in layers:
+        try:
+            if "token" in layer:
+                value, source = layer["token"]
+                if file is not None and not str(value).strip():
+                    continue  # it was removed after it was spent
+                place = TokenPlace(file.path, True) if file is not None else None
+                return one_time_token.one_word(str(value), source, cure=cure), source, place
+            if "token_file" not in layer:
+                continue
+            path, source = layer["token_file"]
+            if file is None and path == one_time_token.STANDARD_INPUT:
+                if not asking:
+                    continue
+                asked = one_time_token.one_word(one_time_token.ask(name), "standard input", cure=cure)
+                return asked, "standard input", None
+            full = under(root, _path(path))
+            text = one_time_token.read_file(full, source)
+            if file is not None and not text:
+                continue
+            place = TokenPlace(full, False) if file is not None else None
+            return one_time_token.one_word(text, str(path), cure=cure), str(full), place
+        except (ValueError, TypeError) as wrong:
+            raise _not_allowed("token_file", path, source, wrong) from None
+        except UsageError as problem:
+            if file is None:
+                raise
+            search.problems.append(problem)
+    return None, "not set", None
 
 
 def _name(value: Any) -> str:
@@ -243,13 +286,30 @@ def _name(value: Any) -> str:
     return value
 
 
-def _url(value: Any) -> str:
-    parts = urlsplit(str(value))
-    if parts.scheme != "https":
-        raise ValueError("an enrollment URL starts with https://, because a token is sent to it")
-    if not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("an enrollment URL looks like https://abc.execute-api.eu-central-1.amazonaws.com")
-    return str(value).rstrip("/").removesuffix("/.well-known/est")
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("it is the path of a file or a folder")
+    _check_characters(value)
+    return absolute(value)
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a key looks like zymkey:slot=1")
+    _check_characters(value)
+    return absolute_key(value.strip())
+
+
+def _check_characters(text: str) -> None:
+    if any(ord(each) < 0x20 or ord(each) == 0x7F for each in text):
+        raise ValueError("it has a control character")
+
+
+def _yes_or_no(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in ("true", "yes", "1", "false", "no", "0"):
+        raise ValueError("it is true or false")
+    return text in ("true", "yes", "1")
 
 
 def _proxy(value: Any) -> str | None:
@@ -273,15 +333,11 @@ def _tls(value: Any) -> str:
     return str(value)
 
 
-def _port(value: Any) -> int:
-    port = int(value)
-    if not 1 <= port <= 65535:
-        raise ValueError("a port is a number from 1 to 65535")
-    return port
-
-
 def _duration(value: Any) -> float:
     match = _DURATION.fullmatch(str(value).strip())
     if not match:
         raise ValueError("a time looks like 90, 90s, 10m, 2h or 1d")
-    return float(match.group(1)) * _SECONDS[match.group(2)]
+    seconds = float(match.group(1)) * _SECONDS[match.group(2)]
+    if seconds > _LONGEST_TIME:
+        raise ValueError("a time is at most 366d")
+    return seconds

@@ -45,7 +45,9 @@ def client_context(ca_file: Path | None) -> ClientContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
-        raise UsageError(f"the CA file {ca_file} does not hold a certificate in PEM.", cure=CHECK_CA_FILE) from None
+        from .pem import why_no_roots
+
+        raise UsageError(f"the CA file {ca_file} {why_no_roots(ca_file)}.", cure=CHECK_CA_FILE) from None
     except OSError as error:
         raise UsageError(f"the CA file {ca_file} cannot be read: {error.strerror}.", cure=CHECK_CA_FILE) from None
     return context

@@ -23,7 +23,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TOKEN",
         help="one-time token; other users can see it in the process list while this command runs",
     )
-    parser.add_argument("--token-file", metavar="FILE", help="file with the token")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="file with the token; - asks for it, or reads it from standard input"
+    )
+    parser.add_argument(
+        "--keep-token",
+        action="store_const",
+        const="true",
+        help="leave the token in the settings file, or in the file that it names, after it is spent",
+    )
     parser.add_argument(
         "--certificate",
         metavar="FILE",
@@ -37,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser)
     options.add_examples(
         parser,
-        "ZYMKEY_IOT_TOKEN=… zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7",
-        "    (in a root shell, because sudo would show the token in its own arguments)",
+        "sudo zymkey-iot bootstrap https://abc.execute-api.eu-central-1.amazonaws.com --name pi-7 --token-file -",
+        "    (asks for the token, which then is in no history and no process list)",
         "sudo zymkey-iot bootstrap                       (all settings in /boot/firmware/zymkey-iot.toml)",
         "sudo zymkey-iot bootstrap https://… --certificate /boot/firmware/pi-7.crt    (factory certificate)",
         "zymkey-iot bootstrap https://… --key file: --state ~/zymkey-iot      (no hardware, no root)",
@@ -49,9 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ..bootstrap import bootstrap
     from ..report import Report
     from ..settings import load
+    from ..settings_files import FILES, look_alikes
 
     report = Report(as_json=arguments.json)
-    settings = load(arguments, continuing=True)
+    for sentence in look_alikes(FILES):
+        report.warn(f"{sentence}.")
+    settings = load(arguments, continuing=True, warn=report.warn)
     tell_outcome(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
     return 0
 

@@ -12,6 +12,7 @@ import argparse
 from . import options
 
 DEFAULT_TIMEOUT = 10.0
+_LONGEST_TIMEOUT = 600.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         default=DEFAULT_TIMEOUT,
         help=f"how long to wait for each connection (default {DEFAULT_TIMEOUT:.0f})",
     )
@@ -44,6 +45,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "\n".join(
         [parser.epilog or "", "", "checks:", *(f"  {check.id:<20} {check.about}" for check in CHECKS)]
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, and at most 600")
+    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Options that several commands share. They have no defaults here: ``settings`` looks in five places."""
 
 import argparse
+from collections.abc import Sequence
 
 
 def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
@@ -51,3 +52,29 @@ def add_give_up_after(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--give-up-after", metavar="TIME", help="stop trying again after this time, such as 300s, 10m, 2h"
     )
+
+
+def joined(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
+    """``--token -abc`` as ``--token=-abc``: a token or a name may begin with ``-``, which argparse takes for an option.
+
+    A word with two hyphens stays what it is: an option that somebody has mistyped.
+    """
+    actions = parser._actions
+    known = {name for action in actions for name in action.option_strings}
+    with_value = {name for action in actions if action.nargs is None for name in action.option_strings}
+    done: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            return [*done, word, *words]
+        if word.startswith("--") and word.endswith("=--"):
+            parser.error(f"argument {word[:-3]}: -- is no value")  # argparse makes a list of it
+        if done and done[-1] in with_value and _is_value(word, known):
+            done[-1] += f"={word}"
+        else:
+            done.append(word)
+    return done
+
+
+def _is_value(word: str, options: set[str]) -> bool:
+    return len(word) > 1 and word[0] == "-" and word[1] != "-" and word not in options

@@ -25,18 +25,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import sys
+    import os
 
     from ..device import open_device
+    from ..message import LARGEST_MESSAGE, check_message
     from ..report import Report
     from ..settings import load
+    from ..streams import standard_input
 
     report = Report(as_json=arguments.json)
-    device = open_device(load(arguments))
+    device = open_device(load(arguments, warn=report.warn))
     if device.key.warning:
         report.warn(device.key.warning)
-    payload = sys.stdin.buffer.read() if arguments.message == "-" else arguments.message.encode()
+    # As it was typed: bytes that are no text in this locale, too.
+    payload = standard_input(LARGEST_MESSAGE + 1) if arguments.message == "-" else os.fsencode(arguments.message)
     topic = device.topic(arguments.topic, mqtt=arguments.mqtt)
+    check_message(topic, payload)
     trace = None
     with report.step("publish") as step:
         if arguments.mqtt:

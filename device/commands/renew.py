@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..store import StateFolder
 
     report = Report(as_json=arguments.json)
-    settings = load(arguments)
+    settings = load(arguments, warn=report.warn)
     renewed = renew(settings, report, if_due=arguments.if_due)
     certificate = renewed or read_certificate(StateFolder(settings.state))
     until = f"{certificate.not_after:%Y-%m-%d}"

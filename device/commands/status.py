@@ -21,11 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..settings import load
     from ..status import read_status
+    from ..text import printable
 
     status = read_status(load(arguments))
     if arguments.json:
         print(json.dumps({"ok": status.exit_code == 0, **status.document()}, indent=2))
     else:
         for label, value in status.lines():
-            print(f"{label:<12} {value}")
+            print(f"{label:<12} {printable(value)}")
     return status.exit_code

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .bootstrap import tell_outcome
 
     report = Report(as_json=arguments.json)
-    settings = load(arguments, continuing=True)
+    settings = load(arguments, continuing=True, warn=report.warn)
     if settings.sources["give_up_after"] == "default":
         settings = replace(settings, give_up_after=float("inf"))
     tell_outcome(bootstrap(settings, report), settings, report)

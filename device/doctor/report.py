@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from ..report import BOLD, DIM, GREEN, PLAIN, RED, YELLOW
+from ..text import printable
 from .checklist import Check
 from .finding import Result, Status
 from .runner import exit_code
@@ -60,8 +61,8 @@ class Report:
 
 def lines(result: Result) -> list[str]:
     """One line, and a second line with what to try. They are not wrapped, so that text in them can be found."""
-    first = f"{result.status:<8} {result.check:<{_ID_WIDTH}} {result.text}"
-    return [first, f"{_INDENT}Try: {result.cure}"] if result.cure else [first]
+    first = f"{result.status:<8} {result.check:<{_ID_WIDTH}} {printable(result.text)}"
+    return [first, f"{_INDENT}Try: {printable(result.cure)}"] if result.cure else [first]
 
 
 def wrapped(line: str, width: int) -> str:

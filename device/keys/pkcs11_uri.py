@@ -83,7 +83,7 @@ def parse(rest: str) -> Pkcs11Uri:
             known[name] = unquote(value)
         elif name == "id":
             known["id"] = unquote_to_bytes(value)
-        elif name == "slot-id" and value.isdigit():
+        elif name == "slot-id" and value.isascii() and value.isdigit() and len(value) < 19:
             known["slot_id"] = int(value)
         elif name == "type" and value == "private":
             continue

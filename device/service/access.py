@@ -4,7 +4,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..settings import under
+from ..settings_files import under
 from .unit_files import USER
 
 

@@ -4,7 +4,6 @@ AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetI
 """
 
 import argparse
-import secrets
 import time
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json, duration
@@ -12,10 +11,7 @@ from fleet.cures import if_name_is_taken, positional
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import iso, note, print_json, print_line
-from ledger.token import token_hash
-
-# 256 bits: no one can guess a token, however long it is valid.
-_TOKEN_BYTES = 32
+from ledger.token import new_token, token_hash
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,16 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
-Prints the one command to run on the Raspberry Pi. Its token works once. The token is in an environment variable,
-because every user of a machine can read the arguments of its processes. A second invitation of the same name replaces
-the token of the first.
+Prints the one command to run on the Raspberry Pi and, on a line of its own, the token to paste when the command asks
+for it: so it is in no shell's history and no list of processes. The token works once. A second invitation of the same
+name replaces the token of the first.
 JSON: name, token, expires, command."""
     add_examples(parser, "zymkey-fleet invite pi-1", "zymkey-fleet invite pi-1 --expires 7d")
 
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_token()
     now = int(time.time())
     expires = now + arguments.expires
     name, ledger = arguments.name, deployment.ledger
@@ -51,10 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
             by=deployment.operator,
             now=now,
         )
-    command = f"ZYMKEY_IOT_TOKEN={token} {deployment.bootstrap_command(arguments.name)}"
+    command = f"{deployment.bootstrap_command(arguments.name)} --token-file -"
     if arguments.json:
         print_json({"name": arguments.name, "token": token, "expires": iso(expires), "command": command})
     else:
-        note(f"Run this on the Raspberry Pi before {iso(expires)}; it works once:")
+        note(f"Run this on the Raspberry Pi before {iso(expires)}, as root, or with sudo in front of it:")
         print_line(command)
+        note("It asks for this token, which works once:")
+        print_line(token)
     return 0

@@ -63,11 +63,16 @@ def token(fleet: Command, device: Device) -> str:
 
 
 def test_the_command_that_invite_prints_is_all_that_a_pi_needs(fleet: Command, device: Device) -> None:
-    command = fleet("invite", device.name, "--json").json["command"]
+    invitation = fleet("invite", device.name, "--json").json
     environment = {k: v for k, v in device.environment.items() if k != "ENROLLMENT_URL"}
 
     result = subprocess.run(
-        ["sh", "-c", command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+        ["sh", "-c", invitation["command"]],
+        input=invitation["token"] + "\n",
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
     assert result.returncode == 0, result.stderr

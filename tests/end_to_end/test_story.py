@@ -5,7 +5,7 @@ The operator's command runs under the operator's policy, the device's with a sim
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,9 +72,9 @@ def test_a_device_from_nothing_to_its_first_message_and_back_after_every_loss(
 
     # The command as it was printed is all that is needed.
     if sandbox.issuer == "external":
-        wait_for_the_ca(sandbox, fleet, pi, as_printed(pi, invitation["command"]))
+        wait_for_the_ca(sandbox, fleet, pi, as_printed(pi, invitation))
     else:
-        done = Command.ended(as_printed(pi, invitation["command"]))
+        done = Command.ended(as_printed(pi, invitation))
         assert f"{pi.name} is on AWS IoT" in done.out
         assert pi.zymkey.signatures() == 2
     certificate = pi.certificate_pem
@@ -108,11 +108,13 @@ def test_a_device_from_nothing_to_its_first_message_and_back_after_every_loss(
     assert invitation["token"] not in swapped.out + swapped.err
 
 
-def as_printed(pi: RaspberryPi, command: str) -> "subprocess.Popen[str]":
-    """A shell on the Pi, into which somebody has pasted a command."""
+def as_printed(pi: RaspberryPi, invitation: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """A shell on the Pi, into which somebody has pasted the command, and then the token."""
     about_this_pi = {"ENROLLMENT_URL", "ZYMKEY_IOT_NAME"}
     environment = {k: v for k, v in pi.zymkey_iot.environment.items() if k not in about_this_pi}
-    return Command("sh", environment).start("-c", f"exec env {command}")
+    return Command("sh", environment).start(
+        "-c", f"exec env {invitation['command']} <<END\n{invitation['token']}\nEND\n"
+    )
 
 
 def wait_for_the_ca(

@@ -8,7 +8,6 @@ import base64
 import datetime
 import json
 import re
-import secrets
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,6 @@ from device.network import Network
 from device.settings import NAME, load
 from fleet import cli as fleet_cli
 from fleet import text as fleet_text
-from fleet.commands import invite
 from fleet.errors import Refused
 from fleet.pkcs11_uri import Pkcs11Uri
 from functions import configuration, refusals, reply
@@ -45,6 +43,7 @@ from functions.handlers import http_api
 from functions.request import decode
 from infra.topics import Topics
 from ledger.records import Certificate, CertificateState
+from ledger.token import new_token
 from pki import issuers
 from pki.certificates import device_certificate
 from pki.csr import read_csr
@@ -151,7 +150,7 @@ def test_a_csr_of_the_device_is_read_with_its_name_and_key() -> None:
 
 
 def test_a_token_that_the_operator_hands_out_is_taken_by_the_device_and_read_by_the_cloud(tmp_path: Path) -> None:
-    token = secrets.token_urlsafe(invite._TOKEN_BYTES)
+    token = new_token()
     settings = load(argparse.Namespace(token=token, state=str(tmp_path)), environ={}, files=())
     headers = est.authorization("pi-7", settings.token)
     credentials = decode({"headers": headers}).credentials

@@ -77,9 +77,7 @@ def test_a_server_without_a_clock_tells_no_time(
     assert diagnose("--only", "clock").status("clock") == "skipped"
 
 
-@pytest.mark.parametrize(
-    ("host", "status"), [("127.0.0.1", "ok"), ("no-such-host.invalid", "failed"), ("a..b", "failed")]
-)
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", "ok"), ("no-such-host.invalid", "failed")])
 def test_an_endpoint_by_name_or_by_address(enrolled: Pi, diagnose: Diagnose, host: str, status: str) -> None:
     found = diagnose("--endpoint", host, "--only", "endpoint-dns")
     assert found.status("endpoint-dns") == status

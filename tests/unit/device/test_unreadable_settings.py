@@ -32,7 +32,7 @@ def test_a_settings_file_that_cannot_be_read_is_named(
 
 def test_a_token_file_that_is_no_text(pi: Pi, est: EstServer, zymkey_iot: Command, tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_bytes(b"\xff\xfe")
+    token.write_bytes(b"\x93\xff")
     done = zymkey_iot("bootstrap", "--token-file", str(token))
     assert (done.returncode, "not plain text" in done.stderr, est.asked) == (2, True, [])
 

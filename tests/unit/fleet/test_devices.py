@@ -39,18 +39,20 @@ def claim(cloud, name, token, key):
     )
 
 
-def test_invite_prints_the_one_command_with_the_token_in_the_environment(run, cloud):
+def test_invite_prints_the_one_command_and_the_token_on_a_line_of_its_own(run, cloud):
     answer = run("invite", "pi-1")
     assert answer.code == 0
-    token, command = re.fullmatch(r"ZYMKEY_IOT_TOKEN=(\S{43}) (.+)\n", answer.out).groups()
-    assert command == f"zymkey-iot bootstrap {URL} --name pi-1"
+    command, token = re.fullmatch(r"(.+)\n([A-Za-z0-9_]\S{42})\n", answer.out).groups()
+    assert command == f"zymkey-iot bootstrap {URL} --name pi-1 --token-file -"
     assert claim(cloud, "pi-1", token, new_key()).state is State.PENDING
 
 
 def test_invite_as_json_gives_name_token_expiry_and_command(run, cloud):
     answer = run("invite", "pi-1", "--expires", "2h", "--json")
     assert answer.json.keys() == {"name", "token", "expires", "command"}
-    assert answer.json["command"].startswith(f"ZYMKEY_IOT_TOKEN={answer.json['token']} zymkey-iot bootstrap ")
+    assert answer.json["command"].startswith("zymkey-iot bootstrap ")
+    assert answer.json["command"].endswith(" --name pi-1 --token-file -")
+    assert answer.json["token"] not in answer.json["command"]
     expires = time.strptime(answer.json["expires"], "%Y-%m-%dT%H:%M:%SZ")
     assert 7190 < time.mktime(expires) - time.mktime(time.gmtime()) <= 7200
     assert cloud.ledger.device("pi-1").token_expires is not None
