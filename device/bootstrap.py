@@ -83,7 +83,7 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
     untried = run.state.certificate() != certificate.pem
     if untried and certificate is from_factory:
         # From here on ``bootstrap`` and ``wait`` need no arguments.
-        run.state.keep_candidate(run.candidate(certificate))
+        run.keep_candidate(certificate)
     with trial(run, certificate):
         configuration, document = configure(run, refresh=untried)
         device = Device(settings, configuration, certificate, run.key, run.network)

@@ -43,7 +43,7 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         before = find_certificate(state)
         try:
             key = open_device_key(settings, report)
-            _renew(Run(settings, state, key, report, deadline), before, if_due=if_due)
+            _renew(Run(settings, state, key, report, deadline, renewal=True), before, if_due=if_due)
         except DeviceError:
             _tell_late_hooks(state, settings, report)
             raise
@@ -79,7 +79,7 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
     if candidate is None:
         candidate = request_new_certificate(run, current)
     if candidate.der == current.der:
-        run.state.drop_candidate()
+        run.drop_candidate()
         return
     with trial(run, candidate):
         configuration, document = configure(run, refresh=True)

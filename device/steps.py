@@ -55,6 +55,7 @@ class Run:
     key: DeviceKey
     report: Report
     deadline: retry.Deadline
+    renewal: bool = False
     ports: dict[str, int] = field(default_factory=dict)
     """Of the data endpoint, by their settings: those that were used because the configuration's are closed."""
 
@@ -62,6 +63,20 @@ class Run:
     def network(self) -> Network:
         """Made when it is needed: most runs of the timer find that nothing is due."""
         return Network.from_settings(self.settings)
+
+    def keep_candidate(self, certificate: DeviceCertificate | None) -> None:
+        """Have the next run go on from here."""
+        if self._owns_candidate():
+            self.state.keep_candidate(self.candidate(certificate))
+
+    def drop_candidate(self) -> None:
+        if self._owns_candidate():
+            self.state.drop_candidate()
+
+    def _owns_candidate(self) -> bool:
+        """A renewal leaves alone what a bootstrap for another name or another fleet has begun."""
+        candidate = self.state.candidate() if self.renewal else None
+        return candidate is None or kept_settings.is_same_device(candidate.device, self.settings)
 
     def retried(self, operation: Callable[[], Result]) -> Result:
         """``operation``, tried again while its error is transient and there is time."""
@@ -100,14 +115,13 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
             )
         except Pending:
             # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
-            waiting = run.candidate(None)
-            if not kept_settings.is_same(waiting.device, run.state.device()):
-                run.state.keep_candidate(waiting)
+            if not kept_settings.is_same(run.candidate(None).device, run.state.device()):
+                run.keep_candidate(None)
             raise
 
     with run.report.step("enroll") as step:
         certificate = run.retried(ask)
-        run.state.keep_candidate(run.candidate(certificate))
+        run.keep_candidate(certificate)
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
     return certificate
@@ -196,11 +210,11 @@ def keep(run: Run, certificate: DeviceCertificate, configuration: bytes) -> None
     """
     proved = run.candidate(certificate, configuration)
     if run.state.in_use() == proved:
-        run.state.drop_candidate()
+        run.drop_candidate()
         return
     with run.report.step("keep") as step:
-        run.state.keep_candidate(proved)
-        run.state.promote_candidate()
+        run.state.promote(proved)
+        run.drop_candidate()
         step.done = str(run.state.certificate_path)
 
 

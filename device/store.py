@@ -4,16 +4,16 @@
     configuration.json    the answer to GET /configuration
     device.json           what the last bootstrap that worked has used: URL, name, key, and how servers are reached
     candidate.json        the candidate: the next three of these, while they are not tried; perhaps not complete yet
-    promotion.json        the candidate on its way into use
+    promotion.json        what has been proved, on its way into use
     on-renew.pending      exists while hooks still have to run for a new certificate
     lock                  held while a process changes something here
     key.pem               the software key of ``file:``, if that is used
 
 Every write goes to a temporary file beside its target; it is fsynced, then renamed, then the folder is fsynced.
 
-The first three are put into use together. The candidate is one file, and its new name, ``promotion.json``, is the
-moment from which all three are in use: reading looks there first, and whatever a power cut left to be copied into the
-three files is copied by the next process that takes the lock.
+The first three are put into use together: as one file, ``promotion.json``. From the moment that it is there, all three
+are in use: reading looks there first, and whatever a power cut left to be copied into the three files is copied by the
+next process that takes the lock.
 """
 
 import fcntl
@@ -141,11 +141,9 @@ class StateFolder:
         for path in (self.candidate_path, self._earlier_candidate_path):
             self._remove(path)
 
-    def promote_candidate(self) -> None:
-        """Put the candidate, which is complete, into use: from the rename on, whatever happens after it."""
-        with storage_errors(self.promotion_path):
-            self.candidate_path.replace(self.promotion_path)
-            fsync_folder(self.path)
+    def promote(self, proved: Candidate) -> None:
+        """Put ``proved``, which is complete, into use: all of it, from the moment that this file is there."""
+        self._write(self.promotion_path, proved.to_json(), mode=_SECRET)
         self._finish_promotion()
 
     def _promoted(self) -> Candidate | None:
@@ -166,7 +164,9 @@ class StateFolder:
             self._write(self.configuration_path, promoted.configuration)
             device = json.dumps(promoted.device, indent=2) + "\n"
             self._write(self.device_path, device.encode(), mode=_SECRET if promoted.has_secret else _READABLE)
-            self._remove(self._earlier_candidate_path)
+            candidate = self.candidate()
+            if candidate is not None and candidate.certificate == promoted.certificate:
+                self.drop_candidate()
         self._remove(self.promotion_path)
 
     def hooks_are_pending(self) -> bool:

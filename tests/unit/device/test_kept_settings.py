@@ -202,6 +202,13 @@ def test_what_stands_in_a_settings_file_is_not_copied(
     assert set(kept(pi)) == {"url", "name", "key", "fingerprint"}
 
 
+def test_the_help_says_that_these_are_kept_and_how_one_is_taken_back(pi: Pi) -> None:
+    said = " ".join(pi.run("bootstrap", "--help").stdout.split())
+
+    assert "A bootstrap that works keeps these for every later run" in said
+    assert "An empty value ('') takes one back" in said
+
+
 # Who may read it
 
 

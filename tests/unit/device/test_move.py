@@ -142,6 +142,31 @@ def test_the_way_back_to_the_first_fleet_has_its_own_endpoint(
     assert old.published
 
 
+@pytest.mark.parametrize("has_certificate", [False, True], ids=["waits", "failed its trial"])
+def test_a_renewal_in_the_meantime_leaves_alone_what_the_move_has_begun(
+    pi: Pi, there: Fleet, est: EstServer, endpoint: DataEndpoint, zymkey_iot: Command, has_certificate: bool
+) -> None:
+    cloud, new = there
+    if has_certificate:
+        new.statuses = [400]
+    else:
+        cloud.answers = [Answer(202, b"", {"Retry-After": "3600"})]
+    assert zymkey_iot("bootstrap", cloud.url).returncode in (7, 8)
+    before = (pi.state / "candidate.json").read_bytes()
+    first = (pi.state / "certificate.pem").read_bytes()
+
+    assert zymkey_iot("renew").returncode == 13
+    est.issued.clear()
+    assert zymkey_iot("renew").returncode == 0
+
+    assert (pi.state / "certificate.pem").read_bytes() != first
+    assert json.loads((pi.state / "device.json").read_text())["url"] == est.url
+    assert (pi.state / "candidate.json").read_bytes() == before
+    assert zymkey_iot("wait").returncode == 0
+    assert json.loads((pi.state / "device.json").read_text())["url"] == cloud.url
+    assert {path.name for path in pi.state.iterdir()} == WHOLE
+
+
 # Power cuts and disks that fail
 
 

@@ -63,8 +63,8 @@ def test_root_gives_files_to_the_owner_of_the_folder(folder: StateFolder) -> Non
         os.chown(folder.path, 12345, 12346)
     owner = folder.path.stat()
 
-    folder.keep_candidate(OLD)
-    folder.promote_candidate()
+    folder.keep_candidate(NEW)
+    folder.promote(OLD)
 
     for path in folder.path.iterdir():
         assert (path.stat().st_uid, path.stat().st_gid) == (owner.st_uid, owner.st_gid) or path.name == "lock"
