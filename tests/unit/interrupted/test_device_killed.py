@@ -59,13 +59,12 @@ class Device:
         return process.returncode
 
     def phase(self) -> str:
-        """The files that are there."""
-        if not self.state.exists():
-            return "nothing"
-        names = {path.name for path in self.state.iterdir() if not path.name.startswith(".tmp-")} - {"lock"}
-        return "+".join(
-            sorted(name.replace("certificate", "cert").replace("configuration", "config") for name in names)
-        )
+        """The files that are there, and how far the ledger says that it is."""
+        paths = self.state.iterdir() if self.state.exists() else []
+        names = sorted(path.name for path in paths if not path.name.startswith(".tmp-") and path.name != "lock")
+        device = self.whole.cloud.ledger.device(self.name)
+        assert device is not None
+        return f"{'+'.join(names) or 'no file'}, {device.state}{' (unfinished)' if device.unfinished else ''}"
 
     @property
     def certificate(self) -> x509.Certificate:
