@@ -68,24 +68,42 @@ class CurlPublisher:
 
     def publish(self, topic: str, payload: bytes) -> str:
         """As ``HttpsPublisher.publish``: returns the trace id, raises the same errors."""
-        with self._key.on_command_line() as key, _in_memory(self._certificate.pem) as certificate:
+        with (
+            self._key.on_command_line() as key,
+            _in_memory(self._certificate.pem) as certificate,
+            _in_memory(payload) as message,
+            _in_memory(b"") as errors,
+        ):
             self._key.signatures += 1
             try:
-                result = subprocess.run(
+                curl = subprocess.Popen(
                     self.command(key, topic, certificate=f"/dev/fd/{certificate}"),
-                    input=payload,
-                    capture_output=True,
+                    stdin=message,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
                     env=self._environment(key),
                     pass_fds=(certificate, *key.descriptors),
-                    check=False,
                 )
             except FileNotFoundError:
                 raise KeyUnavailable("there is no curl command.", cure="sudo apt install curl") from None
-        if result.returncode != 0:
-            said = result.stderr.decode("utf-8", "replace").strip()
-            raise self._failure(result.returncode, said, key, _Transfer.read(result.stdout))
-        transfer = _Transfer.read(result.stdout)
+            output = self._whole_output(curl)
+            said = os.pread(errors, _LARGEST_REPLY, 0).decode("utf-8", "replace").strip()
+        transfer = _Transfer.read(output)
+        if curl.returncode != 0:
+            raise self._failure(curl.returncode, said, key, transfer)
         return read_reply(Reply(transfer.status, {"retry-after": transfer.retry_after}, transfer.body), topic)
+
+    def _whole_output(self, curl: "subprocess.Popen[bytes]") -> bytes:
+        """What curl prints until it ends.
+
+        Before its version 8.4, curl holds ``--max-filesize`` against an announced length alone.
+        """
+        with curl:
+            output = b"" if curl.stdout is None else curl.stdout.read(2 * _LARGEST_REPLY)
+            if len(output) == 2 * _LARGEST_REPLY:
+                curl.kill()
+                raise self._too_long()
+        return output
 
     def command(self, key: CommandLineKey, topic: str, *, certificate: str) -> list[str]:
         """The command line; the payload comes on stdin. ``-q`` comes first: it makes curl ignore ~/.curlrc."""
@@ -129,7 +147,7 @@ class CurlPublisher:
                 cure="check the clock (timedatectl); if a proxy opens TLS, give the proxy's root with --ca-file",
             )
         if code == 63:
-            return UnexpectedReply(f"{self._endpoint} sends an answer that is too long.", cure=ANOTHER_NETWORK)
+            return self._too_long()
         if code in (5, 97) or (code == 56 and ("CONNECT" in said or "proxy" in said)):
             return ProxyFailed(f"the proxy did not connect: {said}.", cure=CHECK_PROXY)
         if code in (35, 52, 55, 56):
@@ -145,6 +163,9 @@ class CurlPublisher:
             failure.cure += "" if failure.connected else f"; {OPEN_443}"
             return failure
         return NetworkError(f"curl ended with {code}: {said}.")
+
+    def _too_long(self) -> UnexpectedReply:
+        return UnexpectedReply(f"{self._endpoint} sends an answer that is too long.", cure=ANOTHER_NETWORK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,9 +194,10 @@ class _Transfer:
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[int]:
     """A file in memory for curl to inherit: the certificate may not be in its place yet, while it is tried."""
-    descriptor = os.memfd_create("certificate", 0)
+    descriptor = os.memfd_create("curl", 0)
     try:
         os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -26,7 +26,9 @@ DEEP = 100_000
 _PROGRAM = """
 import os, sys
 from device import https
+from device import curl_publish
 https.TIMEOUT = https.request.__kwdefaults__["timeout"] = {patience}
+curl_publish.TIMEOUT = {patience} * https.WHOLE
 from device.cli import main
 def kilobytes(what):
     with open("/proc/self/status") as status:

@@ -74,3 +74,15 @@ def test_a_trace_id(
     if code:
         assert_told(ending, code)
     assert_printable(ending)
+
+
+@pytest.mark.parametrize(
+    "what", sampled({**BEFORE_HTTP, **REPLIES, **redirects("https://elsewhere.invalid")}, every=12)
+)
+def test_curl_is_held_to_the_same(victim: Victim, hostile: HostileServer, what: str) -> None:
+    hostile.script = {**BEFORE_HTTP, **REPLIES, **redirects("https://elsewhere.invalid")}[what]
+    ending = publish(victim, hostile, "--tls", "curl")
+    if ending.code == 0:
+        assert_printable(ending)
+    else:
+        assert_told(ending, 4, 8, 9, 10)
