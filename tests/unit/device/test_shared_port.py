@@ -147,6 +147,29 @@ def test_a_bootstrap_finds_443_says_so_and_keeps_it(
     assert set(shared.offered) == {HTTPS}
 
 
+def test_a_renewal_finds_443_and_keeps_it(
+    endpoint: DataEndpoint,
+    est: EstServer,
+    pi: Pi,
+    zymkey_iot: Command,
+    closed_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The device has moved into a network that closes 8443."""
+    assert zymkey_iot("bootstrap").returncode == 0
+    assert "https-port" not in json.loads((pi.state / "device.json").read_text())
+    monkeypatch.setattr(shared_port, "SHARED_PORT", endpoint.port)
+    est.configuration["httpsPort"] = closed_port
+    endpoint.alpn = HTTPS
+    est.issued.clear()
+
+    done = zymkey_iot("renew")
+
+    assert done.returncode == 0, done.stderr
+    assert NOTE in done.stdout
+    assert json.loads((pi.state / "device.json").read_text())["https-port"] == endpoint.port
+
+
 def test_a_publish_finds_443(shared: DataEndpoint, est: EstServer, zymkey_iot: Command, closed_port: int) -> None:
     open_port, est.configuration["httpsPort"] = shared.port, shared.port
     assert zymkey_iot("bootstrap").returncode == 0
