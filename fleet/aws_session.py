@@ -9,7 +9,10 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import termios
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -109,8 +112,9 @@ def _credentials(session: boto3.session.Session) -> ReadOnlyCredentials | None:
             found.append(error)
 
     thread = threading.Thread(target=find, daemon=True)
-    thread.start()
-    thread.join(_CREDENTIALS_SECONDS)
+    with _terminal_as_it_was():
+        thread.start()
+        thread.join(_CREDENTIALS_SECONDS)
     if not found:
         raise NoCredentials(
             f"What the AWS profile gets its credentials from has not answered within {_CREDENTIALS_SECONDS} s.",
@@ -120,6 +124,19 @@ def _credentials(session: boto3.session.Session) -> ReadOnlyCredentials | None:
     if isinstance(result, BaseException):
         raise result
     return result  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """A prompt that is left by Ctrl-C or for its time leaves the terminal without its echo."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        yield
+        return
+    attributes = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, attributes)
 
 
 def _refuse_unusable_credentials(credentials: ReadOnlyCredentials) -> None:

@@ -1,9 +1,14 @@
 """What is wrong with the operator's AWS configuration is told as theirs: never a stack trace, a defect, or a secret."""
 
+import os
 import sys
+import termios
+import time
 
 import pytest
 
+from fleet import aws_session
+from fleet.errors import NoCredentials
 from tests.support.emulator import CREDENTIALS
 
 SECRET = "PlantedSecret0123456789abcdef"
@@ -109,6 +114,27 @@ def test_mfa_without_a_terminal(with_profile):
 def test_a_credential_program_that_hangs(with_profile, monkeypatch):
     monkeypatch.setattr("fleet.aws_session._CREDENTIALS_SECONDS", 0.05)
     assert_theirs(with_profile(("program", "import time; time.sleep(1)")), 4, "has not answered within 0.05 s")
+
+
+def test_a_prompt_that_is_left_leaves_the_terminal_as_it_was(monkeypatch):
+    ours, theirs = os.openpty()
+    before = termios.tcgetattr(theirs)
+
+    class Prompts:
+        def get_credentials(self):
+            silent = termios.tcgetattr(theirs)
+            silent[3] &= ~termios.ECHO
+            termios.tcsetattr(theirs, termios.TCSADRAIN, silent)
+            time.sleep(0.3)
+
+    monkeypatch.setattr("fleet.aws_session._CREDENTIALS_SECONDS", 0.1)
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        with pytest.raises(NoCredentials, match="has not answered"):
+            aws_session._credentials(Prompts())
+        assert termios.tcgetattr(theirs) == before
+        assert before[3] & termios.ECHO
+    os.close(ours)
 
 
 @pytest.mark.parametrize(
