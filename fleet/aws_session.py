@@ -132,7 +132,11 @@ def _terminal_as_it_was() -> Iterator[None]:
     if sys.stdin is None or not sys.stdin.isatty():
         yield
         return
-    attributes = termios.tcgetattr(sys.stdin)
+    try:
+        attributes = termios.tcgetattr(sys.stdin)
+    except termios.error:  # something that only says that it is one
+        yield
+        return
     try:
         yield
     finally:

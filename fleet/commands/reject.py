@@ -29,17 +29,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the key's fingerprint, SHA256:…, as `zymkey-fleet pending` shows it; several are possible",
     )
     which.add_argument("--all", action="store_true", help="every key that waits for approval now")
-    parser.add_argument("--yes", action="store_true", help="do not ask; needed for --all without a terminal")
+    which.add_argument(
+        "--from", metavar="ADDRESS", dest="source", help="every key that waits and has asked from this address"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask; needed for --all and --from without a terminal")
     parser.add_argument("--dry-run", action="store_true", help="say which keys would be rejected, and reject none")
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
 A key is refused for a week; then it may ask again. `allow` and `approve` reverse it. A key that cannot be rejected does
 not stop the others; the exit code is then 1.
-JSON: fingerprint, rejected; of several keys, of --all and of --dry-run a list of fingerprint, rejected, reason."""
+JSON: fingerprint, rejected; of several keys, of --all, --from and --dry-run a list of fingerprint, rejected, reason."""
     add_examples(
         parser,
         "zymkey-fleet reject SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY",
+        "zymkey-fleet reject --from 198.51.100.7",
         "zymkey-fleet reject --all --dry-run",
         "zymkey-fleet reject --all --yes",
     )
@@ -48,28 +52,29 @@ JSON: fingerprint, rejected; of several keys, of --all and of --dry-run a list o
 def run(arguments: argparse.Namespace) -> int:
     ledger = open_deployment(arguments).ledger
     chosen = list(dict.fromkeys(arguments.fingerprints))
-    if arguments.all:
+    if not chosen:
         waiting = waiting_keys(ledger, now=int(time.time()))
+        waiting = [each for each in waiting if arguments.all or each.source == arguments.source]
         chosen = [each.fingerprint for each in waiting]
         if chosen and not (arguments.yes or arguments.dry_run):
-            _confirm([[each.fingerprint, each.suggested_name] for each in waiting], as_json=arguments.json)
+            _confirm([[each.fingerprint, each.suggested_name, each.source] for each in waiting], arguments)
     failures = {} if arguments.dry_run else _reject(chosen, ledger)
     _show(chosen, failures, arguments)
     return next((failure.exit_code for failure in failures.values()), 0)
 
 
-def _confirm(rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
+def _confirm(rows: Sequence[Sequence[str]], arguments: argparse.Namespace) -> None:
     """Ask the person at the terminal.
 
     Raises:
         Refused: they do not say yes, or nobody is there.
     """
-    if as_json or sys.stdin is None or not sys.stdin.isatty():
+    if arguments.json or sys.stdin is None or not sys.stdin.isatty():
         raise Refused(
             f"{len(rows)} keys would be rejected, and there is no terminal to ask on.",
-            cure="zymkey-fleet reject --all --yes",
+            cure="run the same command again with --yes; --dry-run shows the keys",
         )
-    print_table(["FINGERPRINT", "NAME"], rows)
+    print_table(["FINGERPRINT", "NAME", "FROM"], rows)
     note(f"Reject these {len(rows)} keys? Type yes:")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Refused("Nothing was rejected.", cure="zymkey-fleet pending, and name the keys to reject")
@@ -77,16 +82,13 @@ def _confirm(rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
 
 def _reject(fingerprints: Sequence[str], ledger: Ledger) -> dict[str, FleetError]:
     """Reject each; returns those that were not, and why."""
-    failures = {}
-    done = set(ledger.reject_all(fingerprints, now=int(time.time())))
+    failures: dict[str, FleetError] = {}
+    with explained():
+        done = set(ledger.reject_all(fingerprints, now=int(time.time())))
     for each in fingerprints:
         if each in done:
             continue
-        try:
-            with explained(if_refused=SEE_WAITING):
-                ledger.reject(each, now=int(time.time()))
-        except FleetError as failure:
-            failures[each] = failure
+        failures[each] = Refused(f"No key {each} waits for approval.", cure=SEE_WAITING)
     return failures
 
 

@@ -62,7 +62,7 @@ CURES = sorted(
 
 
 def test_there_are_cures():
-    assert len(CURES) > 10
+    assert len(CURES) >= 10
     assert "zymkey-fleet unblock pi-1" in CURES
 
 

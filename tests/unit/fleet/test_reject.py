@@ -24,7 +24,7 @@ def typed(monkeypatch):
     """A function that has a person at a terminal type a line."""
 
     def typed(line):
-        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: line))
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: line, fileno=lambda: 0))
 
     return typed
 
@@ -75,10 +75,21 @@ def test_all_asks_the_person_at_the_terminal(run, cloud, waiting, typed):
 def test_all_without_a_terminal_wants_to_be_told(run, cloud, waiting, form):
     answer = run("reject", "--all", *form)
     assert (answer.code, rejected(cloud)) == (1, set())
-    assert "Try: zymkey-fleet reject --all --yes" in answer.err
+    assert "Try: run the same command again with --yes" in answer.err
     assert run("reject", "--all", "--yes", *form).code == 0
     assert rejected(cloud) == set(waiting)
     assert run("reject", "--all", *form).code == 0
+
+
+def test_all_of_one_address_are_rejected_and_no_others(run, cloud, waiting):
+    flood = [fingerprint(new_key()) for _ in range(2)]
+    for key in flood:
+        cloud.ledger.hold_for_approval(fingerprint=key, suggested_name="x", now=int(time.time()), source="198.51.100.7")
+    shown = {each["fingerprint"]: each["from"] for each in run("pending", "--json").json}
+    assert shown == {**dict.fromkeys(waiting), **dict.fromkeys(flood, "198.51.100.7")}
+    assert run("reject", "--from", "198.51.100.7", "--yes").code == 0
+    assert rejected(cloud) == set(flood)
+    assert run("reject", "--from", "198.51.100.7").err == "Rejected: 0 of 0.\n"
 
 
 def test_a_dry_run_rejects_nothing(run, cloud, waiting):
