@@ -154,7 +154,7 @@ def test_a_defect_is_told_without_a_stack_trace_that_a_variable_adds(run, progra
 
 @EACH
 def test_an_interruption_is_told_with_what_to_run_again(run, program, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(BROKEN[program], interrupt)
