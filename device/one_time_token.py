@@ -5,12 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UsageError
 from .storage import TEMPORARY_PREFIX, fsync_folder
-from .text_files import decoded, encoding_of
+from .text_file import decoded, encoding_of, read_small
 
 STANDARD_INPUT = "-"
 _LONGEST = 1024
@@ -53,9 +54,7 @@ def read_file(path: Path, source: str) -> str:
         UsageError: it cannot be read, or is no text.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(16 * _LONGEST)
-        return decoded(data).strip()
+        return decoded(read_small(path)).strip()
     except UnicodeDecodeError:
         raise UsageError(f"the token file {path} ({source}) is not plain text.", cure="save it as UTF-8") from None
     except (OSError, ValueError) as error:
@@ -93,7 +92,7 @@ def remove_spent(place: TokenPlace, token: str, warn: Callable[[str], None]) -> 
     warning: the token is worth nothing any more.
     """
     try:
-        data = place.path.read_bytes()
+        data = read_small(place.path)
         changed = _without(data, token) if place.is_settings_file else _emptied(data, token)
         if changed is None:
             return False
@@ -114,7 +113,7 @@ def _emptied(data: bytes, token: str) -> bytes | None:
 
 def _without(data: bytes, token: str) -> bytes | None:
     """The settings file with an empty token; None when it holds another token, or none."""
-    text = decoded(data)
+    text = data.decode(encoding_of(data))  # with its own line ends
     if token not in text:
         return None
     changed = _LINE.sub(lambda line: f'{line["before"]}""{line["after"]}', text)
@@ -124,7 +123,8 @@ def _without(data: bytes, token: str) -> bytes | None:
 def _replace(path: Path, data: bytes) -> None:
     """Like ``write_atomically``, for a file that keeps its owner and mode; on FAT, which has neither, too."""
     was = path.stat()
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}"
+    # Always the same name, so that what a power cut leaves is written over by the next run.
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -138,6 +138,7 @@ def _replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from .text_files import decoded
+from .text_file import decoded, read_small
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATE = ("CERTIFICATE", "X509 CERTIFICATE")
@@ -18,7 +18,6 @@ _OTHERS = {
     "PUBLIC KEY": "a public key",
     "TRUSTED CERTIFICATE": "an OpenSSL trusted certificate",
 }
-_LARGEST = 1 << 20
 _DER_SEQUENCE = b"\x30"
 
 
@@ -29,8 +28,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
         OSError: the file cannot be read.
         ValueError: it holds none. The text says what it holds, as the end of a sentence.
     """
-    with path.open("rb") as file:
-        return certificates(file.read(_LARGEST))
+    return certificates(read_small(path))
 
 
 def certificates(data: bytes) -> list[x509.Certificate]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .text_files import decoded
+from .text_file import decoded, read_small
 
 CARD = Path("/boot/firmware/zymkey-iot.toml")
 FILES = (Path("/etc/zymkey-iot.toml"), CARD)
@@ -56,7 +56,7 @@ def read(logical: Path, *, known: Sequence[str], root: Path = Path("/")) -> Sett
     path = under(root, logical)
     file = SettingsFile(path, root, on_card=logical == CARD)
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except (FileNotFoundError, NotADirectoryError):
         return file
     except OSError as error:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ..errors import KeyUnavailable
 from ..storage import storage_errors, write_atomically
+from ..text_file import read_small
 from .command_line import CommandLineKey
 from .device_key import DeviceKey
 from .private_key_file import EncryptedKey, read_private_key
@@ -54,7 +55,7 @@ def open_file(path: Path, *, create: bool) -> FileKey:
         if create and not path.exists():
             write_atomically(path, _new_key(), mode=0o600)
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except FileNotFoundError:
         raise KeyUnavailable(
             f"there is no key in {path}.",

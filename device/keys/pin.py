@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import KeyUnavailable
-from ..text_file import decoded
+from ..text_file import decoded, read_small
 
 VARIABLE = "ZYMKEY_IOT_PIN"
 
@@ -39,7 +39,7 @@ def find_pin(source: Path | None, token: str) -> str:
 def _in_file(source: Path) -> str:
     try:
         # Only line ends are no part of a PIN. Never guess more: a few wrong PINs lock the token.
-        lines = decoded(source.read_bytes()).strip("\n").split("\n")
+        lines = decoded(read_small(source)).strip("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise KeyUnavailable(

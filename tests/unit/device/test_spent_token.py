@@ -1,7 +1,9 @@
 """The token: handed over without a trace in a history, and removed from its file once it is spent, not before."""
 
+import errno
 import getpass
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -12,10 +14,12 @@ import pytest
 from device import one_time_token
 from device.one_time_token import TokenPlace, remove_spent
 from tests.support.device.est_server import EstServer
+from tests.support.device.fragile_pi import preloaded
 from tests.support.device.in_process import Command, zymkey_iot
 from tests.support.device.pi import Pi
+from tests.support.fork_server import ForkServer
 
-__all__ = ["zymkey_iot"]
+__all__ = ["preloaded", "zymkey_iot"]
 
 CARD = """\
 # my card
@@ -142,6 +146,45 @@ def test_a_token_file_that_an_option_names_is_the_persons_own(pi: Pi, zymkey_iot
     path.write_text("Wm9k\n")
     assert zymkey_iot("bootstrap", "--token-file", str(path)).returncode == 0
     assert path.read_text() == "Wm9k\n"
+
+
+PROGRAM = """
+import sys; from pathlib import Path; import device.settings
+device.settings.load.__kwdefaults__["files"] = [Path(sys.argv[1])]
+from device.cli import main; raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+def test_a_power_cut_or_a_failing_disk_anywhere_leaves_the_card_as_it_was_or_as_it_shall_be(
+    pi: Pi, preloaded: ForkServer, tmp_path: Path
+) -> None:
+    boot, calls = tmp_path / "boot", tmp_path / "calls"
+    boot.mkdir()
+    path = boot / "zymkey-iot.toml"
+    before = '# mine\ntoken = "Wm9k"\nname = "pi-7"\n'
+    after = before.replace("Wm9k", "")
+
+    def run(at: int, **fault: str) -> "subprocess.CompletedProcess[str]":
+        kill = {"KILL_AT": str(at), "KILL_UNDER": str(boot), "KILL_COUNT": str(calls), **fault}
+        return preloaded.run(["-c", PROGRAM, path, "bootstrap"], env={**os.environ, **pi.environment, **kill})
+
+    path.write_text(before)
+    assert run(0).returncode == 0
+    assert path.read_text() == after
+    points = len(calls.read_text().splitlines())
+    assert points >= 4
+    for at in range(1, points + 1):
+        path.write_text(before)
+        assert run(at).returncode == -signal.SIGKILL
+        assert path.read_text() in (before, after)
+        assert run(0).returncode == 0
+        assert [each.name for each in boot.iterdir()] == [path.name]
+        assert path.read_text() == after
+
+        path.write_text(before)
+        done = run(at, KILL_ERRNO=str(errno.EROFS))
+        assert done.returncode == 0, done.stderr
+        assert path.read_text() == after or "could not be removed: Read-only" in done.stdout
 
 
 # Handed over
