@@ -12,13 +12,16 @@ from . import tcp
 from .certificate import DeviceCertificate
 from .client_context import ClientContext
 from .connection_errors import explain
-from .errors import Busy, CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied
+from .cures import ANOTHER_NETWORK
+from .errors import Busy, CertificateRefused, ConnectDenied, DeviceError, HungUp, NoAnswer, TopicDenied, UnexpectedReply
 from .keys import DeviceKey
 from .shared_port import DataPort
 from .tls import present
 
 TIMEOUT = 20.0
 """Seconds for a whole round trip, and for each wait until TLS is there."""
+LARGEST_ANSWERS = 1 << 19
+"""In bytes, all of them together; a message has at most 128 kB."""
 
 _FAILURE = 0x80
 """From here on a reason code means no (MQTT 3.1.1 section 3.9.3)."""
@@ -58,13 +61,26 @@ class MqttRoundTrip:
         self._context = context
         self._signer = present(context, certificate, key, chain=chain)
 
-        class TimedClient(Client):
+        round_trip = self
+
+        class BoundedClient(Client):
             """paho gives each address of the endpoint the whole time-out."""
 
             def _create_socket_connection(self) -> socket.socket:
                 return tcp.connect(self.host, self.port, timeout=self.connect_timeout)
 
-        self._client = TimedClient(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
+            def _sock_recv(self, bufsize: int) -> bytes:
+                """paho collects a packet of any length, and a length may say 256 MB."""
+                received = super()._sock_recv(bufsize)
+                round_trip._received += len(received)
+                if round_trip._received > LARGEST_ANSWERS:
+                    raise UnexpectedReply(
+                        f"MQTT: {endpoint} sends more than {LARGEST_ANSWERS >> 10} kB, far more than its answers.",
+                        cure="check the endpoint; " + ANOTHER_NETWORK,
+                    )
+                return received
+
+        self._client = BoundedClient(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.tls_set_context(context)
         self._client.connect_timeout = TIMEOUT  # paho's own is 5 s
         self._client.on_connect = self._on_connect
@@ -75,6 +91,7 @@ class MqttRoundTrip:
         self._state = "connect"
         self._denied: int | None = None
         self._closed = False
+        self._received = 0
         self._topic = ""
         self._payload = b""
 
@@ -182,7 +199,11 @@ class MqttRoundTrip:
             self._state = "receive"
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        if message.topic == self._topic and message.payload == self._payload:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # somebody else's
+        if topic == self._topic and message.payload == self._payload:
             self._state = "received"
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:

@@ -76,11 +76,12 @@ def test_a_trace_id(
     assert_printable(ending)
 
 
-@pytest.mark.parametrize(
-    "what", sampled({**BEFORE_HTTP, **REPLIES, **redirects("https://elsewhere.invalid")}, every=12)
-)
+FOR_CURL = {**BEFORE_HTTP, **REPLIES, **redirects("https://elsewhere.invalid")}
+
+
+@pytest.mark.parametrize("what", sampled(FOR_CURL, every=24))
 def test_curl_is_held_to_the_same(victim: Victim, hostile: HostileServer, what: str) -> None:
-    hostile.script = {**BEFORE_HTTP, **REPLIES, **redirects("https://elsewhere.invalid")}[what]
+    hostile.script = FOR_CURL[what]
     ending = publish(victim, hostile, "--tls", "curl")
     if ending.code == 0:
         assert_printable(ending)
