@@ -18,7 +18,7 @@ WHOLE = 3 * PATIENCE
 """Seconds: what a whole request may then take, see ``device.https.WHOLE``."""
 SLACK = 1.5
 """Seconds: what a run takes besides, on a busy machine."""
-MEMORY = 16 << 10
+MEMORY = 24 << 10
 """kB that a run may need beside what it has when it begins."""
 DEEP = 100_000
 """Far more levels than Python's recursion has."""
