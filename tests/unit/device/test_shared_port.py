@@ -9,6 +9,7 @@ import pytest
 
 from device import curl_publish, explain, shared_port
 from device.clients import curl
+from device.doctor.checks import servers
 from device.errors import (
     CertificateRefused,
     DeviceError,
@@ -124,7 +125,7 @@ def closed_port() -> int:
 def shared(endpoint: DataEndpoint, est: EstServer, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> DataEndpoint:
     """The data endpoint at 443's place; the port that the cloud's configuration names is closed."""
     endpoint.alpn = HTTPS
-    for module in (shared_port, curl_publish):
+    for module in (shared_port, curl_publish, servers):
         monkeypatch.setattr(module, "SHARED_PORT", endpoint.port)
     est.configuration["httpsPort"] = closed_port
     est.alpn = "http/1.1"  # the same device, a moment before and after
