@@ -49,6 +49,7 @@ def test_a_key_is_read_in_every_wrapping(tmp_path, pem, wrapping):
         *(FINGERPRINT.replace("SHA256:", prefix) for prefix in ("sha256:", "Sha256:", "SHA-256:", "sha256=")),
         FINGERPRINT.replace("+", "-").replace("/", "_"),
     ],
+    ids=range(9),  # the key is another one in each process
 )
 def test_a_fingerprint_is_read_in_every_spelling(tmp_path, spelling):
     text = spelling.format(FINGERPRINT)
@@ -111,7 +112,9 @@ def test_the_older_form_of_an_rsa_key_is_the_same_key(tmp_path):
     assert fingerprint_of(str(tmp_path / "key")) == key_fingerprint(key)
 
 
-@pytest.mark.parametrize("spelling", ["SHA256:", "sha256:abc", FINGERPRINT + "==", FINGERPRINT[:-1], FINGERPRINT + "A"])
+@pytest.mark.parametrize(
+    "spelling", ["SHA256:", "sha256:abc", FINGERPRINT + "==", FINGERPRINT[:-1], FINGERPRINT + "A"], ids=range(5)
+)
 def test_a_fingerprint_that_is_none_is_not_looked_for_as_a_file(spelling):
     with pytest.raises(Refused, match="is not a fingerprint"):
         fingerprint_of(spelling)
