@@ -58,8 +58,8 @@ def test_of_another_systems_files_its_own_settings_are_read(tmp_path: Path) -> N
     assert (found.url, found.key) == (URL, "zymkey:slot=1")
 
 
-def test_a_card_prepared_on_a_desk_says_everything(tmp_path: Path) -> None:
-    card = f"""\ufeff
+def test_a_settings_file_says_everything(tmp_path: Path) -> None:
+    file = f"""\ufeff
 url = "{URL}/.well-known/est/"
 name = "pi-7"
 token = "Wm9k"
@@ -69,7 +69,7 @@ certificate = "/boot/firmware/pi-7.crt"
 https-port = 443
 give-up-after = "2h"
 """
-    found = settings(tmp_path, files=(card,))
+    found = settings(tmp_path, files=(file,))
 
     assert (found.url, found.name, found.token, found.key) == (URL, "pi-7", "Wm9k", "zymkey:slot=1")
     assert (found.ca_file, found.https_port, found.give_up_after) == (Path("/boot/firmware/roots.pem"), 443, 7200)
