@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import SystemTimeWarning
+from urllib3.exceptions import InvalidHeader, SystemTimeWarning
 
 from . import tcp
 from .client_context import ClientContext
@@ -58,7 +58,10 @@ class Connection(HTTPSConnection):
 
     def getresponse(self) -> Any:
         with self._waiting(Wait.ANSWER):
-            response = super().getresponse()
+            try:
+                response = super().getresponse()
+            except InvalidHeader as error:  # such as two lengths that differ
+                raise http.client.HTTPException(str(error)) from error
             if self._watch.expired:
                 raise TimeoutError  # http.client takes a head that is cut off for a whole one
             return response

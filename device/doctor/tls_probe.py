@@ -48,7 +48,7 @@ def probe(server: Server, *, settings: Settings, timeout: float) -> Probe:
         issuer = issuer_in_words(connection)
         try:
             ahead = _ahead(connection)
-        except (DeviceError, OSError, ValueError, TypeError):
+        except (DeviceError, OSError, ValueError, TypeError, OverflowError):
             # The data endpoint ends connections without a certificate here. The issuer serves without the time.
             ahead = None
     return Probe(issuer=issuer, ahead=ahead)
@@ -58,7 +58,7 @@ def _ahead(connection: "Connection") -> datetime.timedelta:
     """The Date of an answer (RFC 9110 section 6.6.1, whole seconds), less the middle of the time that it took."""
     sent = datetime.datetime.now(datetime.UTC)
     connection.request("HEAD", "/")
-    date = parsedate_to_datetime(connection.getresponse().headers["Date"])
+    date = parsedate_to_datetime(connection.getresponse().headers.get("Date"))
     came = datetime.datetime.now(datetime.UTC)
     return date - (sent + (came - sent) / 2)
 

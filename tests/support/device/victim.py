@@ -67,7 +67,7 @@ class Victim:
         env = {**given, **self._variables, **variables}
         began = time.monotonic()
         program = _PROGRAM.format(patience=PATIENCE)
-        done = fork_server("zymkey-iot", env).run(["-c", program, *words], env=env, timeout=10)
+        done = fork_server("zymkey-iot", env).run(["-c", program, *words], env=env, timeout=20)
         seconds = time.monotonic() - began
         assert told.exists(), done.stderr
         return Ending(done.returncode, done.stdout, done.stderr, seconds, int(told.read_text()))
