@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import tokenize
 from pathlib import Path
 
@@ -107,3 +108,9 @@ def test_docstrings_and_comments_speak_one_dialect(package: str, rule: str, brok
 def test_nothing_is_called_by_a_name_that_says_nothing(name):
     folders = ("device", "fleet", "functions", "infra", "ledger", "pki", "sandbox", "tests")
     assert [path for folder in folders for path in (ROOT / folder).rglob(f"{name}*")] == []
+
+
+def test_what_a_test_has_left_behind_is_not_kept():
+    """A relative ``--state`` makes a folder with a lock where the command runs."""
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    assert [name for name in kept if name.endswith(b"/lock") or not re.fullmatch(rb"[A-Za-z0-9._/-]*", name)] == []

@@ -16,6 +16,8 @@ class Pi:
 
     state: Path
     environment: dict[str, str]
+    folder: Path = REPOSITORY
+    """Where its command is started: a relative path that it is given may become a folder there."""
 
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the command, without Python's start where that makes no difference."""
@@ -26,7 +28,9 @@ class Pi:
         environment = {**os.environ, **self.environment, **variables}
         if not can_fork(environment):
             return self.python(*arguments, stdin=stdin, **variables)
-        return fork_server("zymkey-iot", environment).run(arguments, env=environment, stdin=stdin)
+        return fork_server("zymkey-iot", environment).run(
+            arguments, env=environment, stdin=stdin, cwd=self.folder, path=REPOSITORY
+        )
 
     def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run an interpreter of its own in the repository, with the device's environment."""

@@ -57,8 +57,10 @@ def blamed(pi: Pi, *words: str, **variables: str) -> None:
 
 
 @pytest.fixture
-def offline(pi: Pi) -> Pi:
+def offline(pi: Pi, tmp_path: Path) -> Pi:
     pi.environment |= OFFLINE
+    pi.folder = tmp_path / "here"
+    pi.folder.mkdir()
     return pi
 
 
