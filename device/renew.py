@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import os
+from dataclasses import replace
 
 from .certificate import DeviceCertificate, now
 from .device import Device
@@ -67,8 +68,7 @@ def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> 
 def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None:
     """Put a new certificate into use if one is due, or if what is kept cannot be used."""
     if current is None or not current.is_for(run.key.public_key()):
-        _check_whose_name(run, current)
-        _establish(run)
+        _establish(_under_its_own_name(run, current))
         return
     candidate = untried_candidate(run, current)
     if candidate is None and if_due and now() < renewal_time(current, run.key):
@@ -111,8 +111,10 @@ def _check_roots(settings: Settings) -> None:
         client_context(settings.ca_file)
 
 
-def _check_whose_name(run: Run, current: DeviceCertificate | None) -> None:
+def _under_its_own_name(run: Run, current: DeviceCertificate | None) -> Run:
     """A card that was copied after its bootstrap is another device: it may enroll, but not under the first one's name.
+
+    For that device counts what the card's settings file says.
 
     Raises:
         CertificateUnusable: the only name that is known belongs to another key.
@@ -120,13 +122,16 @@ def _check_whose_name(run: Run, current: DeviceCertificate | None) -> None:
     known = run.state.device()
     names = {known.get("name"), current and current.common_name}
     if current is None and known.get("fingerprint", run.key.fingerprint) == run.key.fingerprint:
-        return
+        return run
+    if run.settings.of_card is not None:
+        run = replace(run, settings=run.settings.of_card)
     if run.settings.name in names:
         raise belongs_to_another_key(run.key)
     run.report.note(
         f"what is kept here belongs to {known.get('name', 'another device')} and its key; this is another key, and gets"
         f" a certificate of its own as {run.settings.name} ({run.settings.sources['name']})."
     )
+    return run
 
 
 def request_new_certificate(run: Run, current: DeviceCertificate) -> DeviceCertificate:

@@ -10,6 +10,9 @@ The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``to
 ``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``proxy``, ``no-proxy``, ``give-up-after``,
 ``tls``, ``on-renew``, ``keep-token``; the card's may set some of them only (``settings_files.ON_CARD``).
 
+Once a bootstrap has worked, the card may not lead the device elsewhere: its place is then below device.json, except for
+a bootstrap, which is how a device is moved.
+
 A typing error in a file must not end the life of a device that works: it is a warning that names file and line, and the
 next place counts, in the end what the last bootstrap has kept. A bootstrap refuses the file, and so does everything
 before a bootstrap has worked. Options and variables are never passed over.
@@ -21,13 +24,15 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import addresses, kept_settings, settings_files
+from .cures import BOOTSTRAP
 from .errors import UsageError
 from .home import absolute, absolute_key
+from .kept_settings import IDENTITY
 from .settings_files import FILES, Layer, SettingsFile, under
 from .text import printable
 
@@ -69,6 +74,10 @@ class Settings:
     on_renew: Path
     keep_token: bool = False
     token_place: "TokenPlace | None" = None  # the file to remove the token from once it is spent
+    of_card: "Settings | None" = None
+    """What the card would make of a device that works, if that is something else: it is right where the card was copied
+    to another device."""
+
     sources: Mapping[str, str]
 
 
@@ -102,16 +111,55 @@ def load(
     search = _Search(problems=[problem for each in found for problem in each.problems])
     layers: list[Layer] = [*given, *(each.layer for each in found)]
     search.files = [each.layer for each in found]
-    state = search.pick(layers, "state", (str(DEFAULT_STATE), "default"), _path)
-    named, _ = search.pick(layers, "url", None, addresses.enrollment_url)
-    layers.append(kept_settings.read(under(root, state[0]), url=named, continuing=continuing))
+    state, _ = search.pick(layers, "state", (str(DEFAULT_STATE), "default"), _path)
+    in_use = kept_settings.in_use(under(root, state))
 
-    name = search.pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name)
-    token, token_source, token_place = _token(search, given, found, name[0], root, asking=continuing)
-    values = {
-        "state": state,
+    def settings(layers: Sequence[Layer], *, behind: Sequence[Layer] = ()) -> Settings:
+        """From these layers, what is kept, and at last the layers ``behind`` it."""
+        named, _ = search.pick(layers, "url", None, addresses.enrollment_url)
+        kept = kept_settings.read(under(root, state), url=named, continuing=continuing)
+        values = _values(search, [*layers, kept, *behind])
+        token, source, place = _token(search, given, found, values["name"][0], root, asking=continuing)
+        values["token"] = token, source
+        return Settings(
+            **{setting: value for setting, (value, _) in values.items()},
+            token_place=place,
+            sources={setting: source for setting, (_, source) in values.items()},
+        )
+
+    result = settings(layers)
+    cards = [each for each in found if each.on_card]
+    if in_use and not continuing and any(setting in each.layer for each in cards for setting in IDENTITY):
+        others = [*given, *(each.layer for each in found if not each.on_card)]
+        result = _held_against(settings(others, behind=[each.layer for each in cards]), result, warn)
+    if search.problems and (continuing or not in_use):
+        raise search.problems[0]
+    for problem in search.problems:
+        warn(
+            f"{problem.cause.rstrip('.')}; this is passed over. Try: {problem.cure}" if problem.cure else problem.cause
+        )
+    return result
+
+
+def _held_against(in_use: Settings, of_card: Settings, warn: Callable[[str], None]) -> Settings:
+    """The settings in use, with what the card says otherwise, which is told."""
+    differing = [setting for setting in IDENTITY if getattr(in_use, setting) != getattr(of_card, setting)]
+    if not differing:
+        return in_use
+    told, kept = (", ".join(f"{each} = {getattr(one, each)}" for each in differing) for one in (of_card, in_use))
+    warn(
+        f"{of_card.sources[differing[0]]} has {told}; this device works with {kept}, and goes on with that. Try:"
+        f" {BOOTSTRAP}, if it is to change; or correct the file"
+    )
+    return replace(in_use, of_card=of_card)
+
+
+def _values(search: "_Search", layers: Sequence[Layer]) -> dict[str, tuple[Any, str]]:
+    """Every setting but the token, and its source."""
+    return {
+        "state": search.pick(layers, "state", (str(DEFAULT_STATE), "default"), _path),
         "url": search.pick(layers, "url", None, addresses.enrollment_url),
-        "name": name,
+        "name": search.pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), _name),
         "certificate": search.pick(layers, "certificate", None, _path),
         "key": search.pick(layers, "key", (DEFAULT_KEY, "default"), _key),
         "ca_file": search.pick(layers, "ca_file", None, _or_none(_path)),
@@ -124,19 +172,7 @@ def load(
         "on_renew": search.pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), _path),
         "give_up_after": search.pick(layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), _duration),
         "keep_token": search.pick(layers, "keep_token", (False, "default"), _yes_or_no),
-        "token": (token, token_source),
     }
-    if search.problems and (continuing or not kept_settings.in_use(under(root, state[0]))):
-        raise search.problems[0]
-    for problem in search.problems:
-        warn(
-            f"{problem.cause.rstrip('.')}; this is passed over. Try: {problem.cure}" if problem.cure else problem.cause
-        )
-    return Settings(
-        **{setting: value for setting, (value, _) in values.items()},
-        token_place=token_place,
-        sources={setting: source for setting, (_, source) in values.items()},
-    )
 
 
 VARIABLES = {

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from device.candidate import Candidate
+from device.settings import load
 from device.store import StateFolder
 from tests.support.device.authority import DAY, Authority, common_name, now
 from tests.support.device.data_endpoint import DataEndpoint
@@ -166,6 +167,26 @@ def test_a_copied_card_with_a_name_of_its_own_enrolls_as_itself(
     shown = json.loads(zymkey_iot("status", "--json").stdout)
     assert (shown["name"], shown["state"]) == ("pi-8", "valid")
     assert zymkey_iot(*TIMER).returncode == NOT_DUE
+
+
+def test_the_settings_file_on_a_copied_card_names_the_copy_and_never_leads_the_first_device_away(
+    enrolled: Pi, est: EstServer, zymkey_iot: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card.toml"
+    card.write_text('name = "pi-8"\n')
+    monkeypatch.setattr("device.settings_files.CARD", card)
+    monkeypatch.setattr(load, "__kwdefaults__", {**(load.__kwdefaults__ or {}), "files": [card]})
+    before = enrolled.files()
+
+    first = zymkey_iot("renew")
+
+    assert (first.returncode, f"{card} has name = pi-8" in first.stdout) == (NOT_DUE, True), first
+    assert enrolled.files() == before
+    other = ec.generate_private_key(ec.SECP256R1())
+    (enrolled.state / "key.pem").write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    assert zymkey_iot(*TIMER).returncode == 0
+    assert json.loads((enrolled.state / "device.json").read_text())["name"] == "pi-8"
 
 
 def test_a_copied_card_whose_own_enrollment_is_refused_keeps_the_first_devices_files(

@@ -157,6 +157,45 @@ def test_a_card_leads_nobody_astray(tmp_path: Path, line: str) -> None:
     assert found.sources.get(key.replace("-", "_"), "").find("boot") < 0
 
 
+ELSEWHERE = 'url = "https://elsewhere.example"\nname = "other"\nkey = "zymkey:slot=3"\n'
+
+
+def test_a_card_moves_a_device_that_works_in_a_bootstrap_alone(tmp_path: Path) -> None:
+    root = system(tmp_path, card=ELSEWHERE, works=True)
+
+    found, warnings = read(root)
+
+    assert (found.url, found.name, found.key) == (URL, "kept", "file:")
+    (warning,) = warnings
+    assert "url = https://elsewhere.example, name = other, key = zymkey:slot=3" in warning
+    assert f"url = {URL}, name = kept, key = file:" in warning
+    moving, _ = read(root, continuing=True)
+    assert (moving.url, moving.name, moving.key) == ("https://elsewhere.example", "other", "zymkey:slot=3")
+
+
+def test_a_card_that_says_what_is_kept_in_other_words_is_no_warning(tmp_path: Path) -> None:
+    found, warnings = read(system(tmp_path, card=f'url = "{URL.upper()}/"\nname = "kept"\n', works=True))
+    assert (found.of_card, warnings) == (None, [])
+
+
+@pytest.mark.parametrize("setting", ["url", "name", "key"])
+def test_what_a_device_that_works_has_not_kept_comes_from_the_card(tmp_path: Path, setting: str) -> None:
+    root = system(tmp_path, card=ELSEWHERE, works=True)
+    path = StateFolder(root / "var/lib/zymkey-iot").device_path
+    kept = json.loads(path.read_text())
+    del kept[setting]
+    path.write_text(json.dumps(kept))
+
+    assert f'{setting} = "{getattr(read(root)[0], setting)}"' in ELSEWHERE
+
+
+@pytest.mark.parametrize("given", [{"etc": ELSEWHERE}, {}], ids=["/etc", "options"])
+def test_what_root_alone_can_write_leads_a_device_that_works(tmp_path: Path, given: dict[str, str]) -> None:
+    options = {} if given else {"url": "https://elsewhere.example", "name": "other", "key": "zymkey:slot=3"}
+    found, warnings = read(system(tmp_path, works=True, **given), **options)
+    assert (found.url, found.name, found.key, warnings) == ("https://elsewhere.example", "other", "zymkey:slot=3", [])
+
+
 def test_a_link_on_the_card_that_leads_away_is_not_followed(tmp_path: Path) -> None:
     root = system(tmp_path, card='token-file = "token"')
     (root / "secret").write_text("secret")
