@@ -106,7 +106,7 @@ coverage: test-setup ## Branch coverage of functions and device by their unit te
 	test -z "$$lacking" || { echo "Below 95 %:$$lacking"; exit 1; }
 
 .PHONY: test-slow
-test-slow: test-setup ## What proves thoroughness alone, a minute: every position of a fault, thousands of random examples
+test-slow: test-setup ## What proves thoroughness alone, some minutes: every position of a fault, thousands of random examples
 	$(call say,Slow unit tests$(comma) and random examples in their thousands)
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
 

@@ -1,5 +1,7 @@
 """A configuration that means harm: most is refused where it is read, and what is not can do nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from device.configuration import Configuration
@@ -8,8 +10,8 @@ from tests.support.device.authority import Authority
 from tests.support.device.hostile_configurations import CONFIGURATIONS, changed
 from tests.support.device.hostile_enrollment import enrolling, enrolls_with, pkcs7
 from tests.support.device.hostile_replies import sampled
-from tests.support.device.hostile_server import HostileServer
-from tests.support.device.victim import Victim, attack
+from tests.support.device.hostile_server import HostileServer, Visit
+from tests.support.device.victim import TOKEN, Victim, attack
 
 HARMLESS = {
     "UTF-16",
@@ -53,3 +55,23 @@ def test_a_device_that_is_sent_it_is_unharmed(
     attack(victim, hostile, 4, 5, 8, 9, requests=2)
     assert victim.run("renew", "--if-due").code == 13
     assert victim.run("publish", "devices/{device}/t", "1").code == 0
+
+
+def test_the_token_does_not_reach_the_data_endpoint(
+    victim: Victim, authority: Authority, hostile: HostileServer, pki: Path
+) -> None:
+    came: list[bytes] = []
+
+    def listen(visit: Visit) -> None:
+        visit.secure()
+        came.append(visit.request())
+
+    with HostileServer(pki / "localhost.pem", listen) as elsewhere:
+        hostile.script = enrolls_with(
+            pkcs7(enrolling(victim, authority)), configuration=changed(httpsPort=elsewhere.port)
+        )
+        attack(victim, hostile, 9, requests=2)
+    (request,) = came
+    assert request.startswith(b"POST /topics/devices/pi-7/bootstrap?qos=1 HTTP/1.1\r\n")
+    assert TOKEN.encode() not in request
+    assert b"authorization" not in request.lower()
