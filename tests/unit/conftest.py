@@ -10,16 +10,12 @@ from functools import cache
 import boto3
 import pytest
 from botocore.config import Config
-from hypothesis import settings
 
 from tests.support.emulator import CREDENTIALS
 from tests.support.ports import free_ports
 
 SERVICES = "cloudformation,dynamodb,iot,kms,sts"
 READY_SECONDS = 30
-
-# For `make test-slow`: 50 times as many random examples as otherwise, and no test fails for being slow.
-settings.register_profile("thorough", max_examples=5_000, deadline=None)
 
 
 @pytest.fixture(scope="session")

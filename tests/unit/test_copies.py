@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import hypothesis
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -102,7 +101,6 @@ def test_the_issuer_that_signs_elsewhere_is_called_the_same() -> None:
 # When a certificate is due
 
 
-@hypothesis.settings(deadline=None)  # it signs
 @given(life=st.integers(60, 30 * 365 * 86400), share=st.floats(0, 1))
 def test_what_the_device_calls_due_the_cloud_renews(life: int, share: float) -> None:
     """The ledger counts whole seconds, so it may call a certificate due one second before the device does."""
