@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from .errors import DeviceError
@@ -43,15 +44,17 @@ def retry(
     on_wait: Callable[[DeviceError, float], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Result:
     """Return what ``operation`` returns; try again while its error is transient.
 
     Args:
         give_up_after: in seconds from now. When the next wait would end later, the last error is raised at once.
         on_wait: is called with each error and the seconds until the next try.
+        meanwhile: is entered for each wait.
 
     Raises:
-        DeviceError: the last error of ``operation``.
+        DeviceError: the last error of ``operation``, or one of ``meanwhile``.
     """
     deadline = clock() + give_up_after
     limit = FIRST_LIMIT
@@ -70,7 +73,8 @@ def retry(
             if clock() + wait > deadline:
                 raise
             on_wait(error, wait)
-            sleep(wait)
+            with meanwhile():
+                sleep(wait)
 
 
 def _bounded(retry_after: float | None) -> float | None:

@@ -6,7 +6,7 @@ Each step prints one line, and each can be repeated.
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -18,7 +18,7 @@ from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .csr import make_csr
 from .device import Device
-from .errors import Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
+from .errors import AlreadyRunning, Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
 from .keys import DeviceKey, open_key
 from .network import Network
 from .report import Report, Step
@@ -80,7 +80,30 @@ class Run:
 
     def retried(self, operation: Callable[[], Result]) -> Result:
         """``operation``, tried again while its error is transient and there is time."""
-        return retry.retry(operation, give_up_after=self.deadline.left(), on_wait=tell_wait(self.report))
+        return retry.retry(
+            operation,
+            give_up_after=self.deadline.left(),
+            on_wait=tell_wait(self.report),
+            meanwhile=nullcontext if self.renewal else self._let_renewals_run,
+        )
+
+    @contextmanager
+    def _let_renewals_run(self) -> Iterator[None]:
+        """A device that moves to another fleet may wait for days; its old certificate is renewed in the meantime.
+
+        Raises:
+            AlreadyRunning: another bootstrap was quicker, and has made another device of this one.
+        """
+        before = self.state.device()
+        with self.state.unlocked(patience=self.deadline.left):
+            yield
+        after = self.state.device()
+        if after != before and not kept_settings.is_same_device(after, self.settings):
+            raise AlreadyRunning(
+                f"while this waited, another zymkey-iot has made this device {after.get('name')} of the fleet"
+                f" {after.get('url')}.",
+                cure="zymkey-iot status shows what is in use now; the same command again, if it is not what you want",
+            )
 
     def found_open(self, **ports: DataPort) -> None:
         """Keep what was found with what has worked, so that the next run does not look for it again."""

@@ -19,7 +19,8 @@ next process that takes the lock.
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class StateFolder:
         self.candidate_path = path / "candidate.json"
         self.promotion_path = path / "promotion.json"
         self.hooks_path = path / "on-renew.pending"
+        self._lock = -1
         self._earlier_candidate_path = path / "certificate.pem.new"
         """A release before this one wrote the candidate's certificate here, and its settings over device.json."""
 
@@ -59,20 +61,45 @@ class StateFolder:
         try:
             with storage_errors(self.path):
                 give_to_owner(lock, self.path)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunning(
-                    f"another zymkey-iot is running with the state folder {self.path}.",
-                    cure="wait until it has ended; if it is the service: systemctl status 'zymkey-iot*'",
-                ) from None
-            except OSError as error:
-                raise lock_error(self.path, error) from None
-            self._sweep()
-            self._finish_promotion()
+            self._lock = lock
+            self._take_lock()
             yield
         finally:
             os.close(lock)
+
+    @contextmanager
+    def unlocked(self, *, patience: Callable[[], float]) -> Iterator[None]:
+        """Inside of ``locked()``: let other processes change the folder for a while, then take the lock back.
+
+        Args:
+            patience: how many more seconds to wait for the lock, when another process holds it then.
+
+        Raises:
+            AlreadyRunning: it still holds the lock after that.
+            StorageError: the folder cannot be locked any more.
+        """
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        yield
+        while True:
+            try:
+                return self._take_lock()
+            except AlreadyRunning:
+                if patience() <= 0:
+                    raise
+            time.sleep(1)
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another zymkey-iot is running with the state folder {self.path}.",
+                cure="wait until it has ended; if it is the service: systemctl status 'zymkey-iot*'",
+            ) from None
+        except OSError as error:
+            raise lock_error(self.path, error) from None
+        self._sweep()
+        self._finish_promotion()
 
     def _sweep(self) -> None:
         """Remove temporary files that a killed process has left. Nothing reads them."""

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from device.candidate import Candidate
+from device.retry import retry
 from device.settings import load
 from device.store import StateFolder
 from tests.support.device.authority import DAY, Authority, common_name, now
@@ -284,7 +285,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         monkeypatch.setattr("device.retry.Deadline.__init__.__kwdefaults__", {"clock": lambda: self.seconds})
-        defaults = {"clock": lambda: self.seconds, "sleep": self.sleep}
+        changed = {"clock": lambda: self.seconds, "sleep": self.sleep}
+        defaults = {**(retry.__kwdefaults__ or {}), **changed}
         monkeypatch.setattr("device.retry.retry.__kwdefaults__", defaults)
 
     def sleep(self, seconds: float) -> None:

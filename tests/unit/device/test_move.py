@@ -5,12 +5,13 @@ import itertools
 import json
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from device.retry import retry
 from device.store import StateFolder
 from tests.support.device.authority import Authority
 from tests.support.device.data_endpoint import DataEndpoint
@@ -165,6 +166,51 @@ def test_a_renewal_in_the_meantime_leaves_alone_what_the_move_has_begun(
     assert zymkey_iot("wait").returncode == 0
     assert json.loads((pi.state / "device.json").read_text())["url"] == cloud.url
     assert {path.name for path in pi.state.iterdir()} == WHOLE
+
+
+class Meanwhile:
+    """Has something done in another process while a command waits, without the wait."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *act: Callable[[], object]) -> None:
+        self.acts = list(act)
+        changed = {**(retry.__kwdefaults__ or {}), "sleep": self.sleep}
+        monkeypatch.setattr(retry, "__kwdefaults__", changed)
+
+    def sleep(self, _: float) -> None:
+        if self.acts:
+            self.acts.pop(0)()
+
+
+def test_the_timer_renews_while_a_move_waits_for_its_approval(
+    pi: Pi, there: Fleet, est: EstServer, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, _ = there
+    cloud.answers = [Answer(202, b"", {"Retry-After": "3600"})] * 3
+    assert zymkey_iot("bootstrap", cloud.url).returncode == 7
+    est.issued.clear()
+    ended: list[int] = []
+    Meanwhile(monkeypatch, lambda: ended.append(pi.run("renew").returncode))
+
+    done = zymkey_iot("wait")
+
+    assert (done.returncode, ended) == (0, [0]), done.stderr
+    assert json.loads((pi.state / "device.json").read_text())["url"] == cloud.url
+    assert {path.name for path in pi.state.iterdir()} == WHOLE
+
+
+def test_of_two_bootstraps_that_wait_the_later_one_does_not_undo_the_earlier(
+    pi: Pi, there: Fleet, est: EstServer, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, _ = there
+    est.answers = [Answer(202, b"", {"Retry-After": "3600"})]
+    ended: list[int] = []
+    Meanwhile(monkeypatch, lambda: ended.append(pi.run("bootstrap", cloud.url).returncode))
+
+    done = zymkey_iot("bootstrap", est.url, "--name", "pi-9", "--give-up-after", "2h")
+
+    assert (done.returncode, ended) == (14, [0]), done
+    assert cloud.url in done.stderr
+    assert json.loads((pi.state / "device.json").read_text())["url"] == cloud.url
 
 
 # Power cuts and disks that fail

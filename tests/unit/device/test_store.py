@@ -3,7 +3,9 @@
 import errno
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +77,29 @@ def test_only_one_holds_the_lock(folder: StateFolder) -> None:
         pass
     with folder.locked():
         pass
+
+
+def test_the_lock_is_lent_and_taken_back(folder: StateFolder) -> None:
+    with folder.locked():
+        with folder.unlocked(patience=lambda: 0.0), StateFolder(folder.path).locked():
+            pass
+        with pytest.raises(AlreadyRunning), StateFolder(folder.path).locked():
+            pass
+
+
+def test_a_lock_that_does_not_come_back_is_waited_for_with_bounded_patience(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("device.store.time", SimpleNamespace(sleep=waited.append))
+    with (
+        ExitStack() as other,
+        pytest.raises(AlreadyRunning),
+        folder.locked(),
+        folder.unlocked(patience=lambda: 3.0 - len(waited)),
+    ):
+        other.enter_context(StateFolder(folder.path).locked())
+    assert len(waited) == 3
 
 
 @pytest.mark.parametrize(
