@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,17 @@ class DeviceCertificate:
     """One X.509 certificate of this device."""
 
     x509: x509.Certificate
+
+    def __post_init__(self) -> None:
+        """Read the dates, which ``cryptography`` does when it is asked for them, and not before.
+
+        Raises:
+            ValueError: they are none. The text says what the file holds, as the end of a sentence.
+        """
+        try:
+            self.x509.not_valid_before_utc, self.x509.not_valid_after_utc  # noqa: B018
+        except ValueError:
+            raise ValueError("holds a certificate whose dates cannot be read") from None
 
     @classmethod
     def from_pem(cls, pem: bytes, *, source: str) -> "DeviceCertificate":
@@ -61,6 +73,16 @@ class DeviceCertificate:
         return str(names[0].value) if len(names) == 1 else None
 
     @property
+    def subject(self) -> str:
+        """As RFC 4514 writes one, for people to read."""
+        return _shown(lambda: self.x509.subject)
+
+    @property
+    def issuer(self) -> str:
+        """As ``subject``."""
+        return _shown(lambda: self.x509.issuer)
+
+    @property
     def not_before(self) -> datetime.datetime:
         return self.x509.not_valid_before_utc
 
@@ -90,6 +112,14 @@ class DeviceCertificate:
         Whether Amazon's CA keeps a CSR's subject is not documented, so the certificate decides.
         """
         return name if self.common_name == name else self.certificate_id
+
+
+def _shown(name: Callable[[], x509.Name]) -> str:
+    """A name that cannot be read, such as one in Latin-1, is no reason to fail: nothing depends on it."""
+    try:
+        return name().rfc4514_string()
+    except ValueError:
+        return "(a name that cannot be read)"
 
 
 def now() -> datetime.datetime:

@@ -185,10 +185,17 @@ class _Transfer:
         body, _, meta = output.rpartition(b"\n")
         status, connected, secured, seconds, retry_after = (meta.decode("latin-1").split(" ", 4) + [""] * 5)[:5]
         done = {Wait.TCP: connected, Wait.TLS: secured}
-        wait = next((each for each, time in done.items() if not float(time or 0)), Wait.ANSWER)
-        return cls(
-            body=body, status=int(status or 0), wait=wait, seconds=float(seconds or TIMEOUT), retry_after=retry_after
-        )
+        try:
+            wait = next((each for each, time in done.items() if not float(time or 0)), Wait.ANSWER)
+            return cls(
+                body=body,
+                status=int(status or 0),
+                wait=wait,
+                seconds=float(seconds or TIMEOUT),
+                retry_after=retry_after,
+            )
+        except ValueError:  # curl was killed, and this is the end of the body
+            return cls(body=b"", status=0, wait=Wait.BODY, seconds=TIMEOUT, retry_after="")
 
 
 @contextmanager

@@ -105,8 +105,7 @@ def _authority(device: Device, run: Run) -> DeviceCertificate:
         if _has_signed(authority, device.certificate):
             return authority
     raise CertificateUnwanted(
-        f"the certificate was signed by {device.certificate.x509.issuer.rfc4514_string()!r}, not by this fleet's CA,"
-        f" {_names(authorities)}.",
+        f"the certificate was signed by {device.certificate.issuer!r}, not by this fleet's CA, {_names(authorities)}.",
         cure="use a certificate from that CA; or bootstrap without --certificate, and the fleet issues one",
     )
 
@@ -120,7 +119,7 @@ def _has_signed(authority: DeviceCertificate, certificate: DeviceCertificate) ->
 
 
 def _names(authorities: Sequence[DeviceCertificate]) -> str:
-    return " or ".join(repr(each.x509.subject.rfc4514_string()) for each in authorities)
+    return " or ".join(repr(each.subject) for each in authorities)
 
 
 def _is_dropped(device: Device, authority: DeviceCertificate, report: Report) -> bool:

@@ -24,6 +24,8 @@ from .settings import Settings
 from .store import StateFolder
 
 TIMEOUT = 300
+_LAST_WORDS = 4096
+"""Bytes of a hook's stderr that are looked at: its last line is shown."""
 
 # Names of variables that hold a secret: the token, the PIN, and those of whatever started this process.
 _SECRET = re.compile(r"(^|_)(TOKEN|PIN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIALS?)(_|$)", re.IGNORECASE)
@@ -144,6 +146,6 @@ def _run(hook: Path, environment: dict[str, str], report: Report) -> str | None:
         if result.returncode == 0:
             return None
         step.done += f" ended with {result.returncode}"
-        said.seek(0)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _LAST_WORDS))
         last = said.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
         return f"the hook {hook} ended with {result.returncode}" + (f" ({last})" if last else "")

@@ -215,12 +215,26 @@ def look_alikes(files: Sequence[Path], misplaced: Sequence[Path] = _MISPLACED) -
             for name in names
             if name.lower() in taken_for_it
             and name != path.name
-            and (path.parent / name).is_file()
-            and not (path.exists() and (path.parent / name).samefile(path))
+            and _is_file(path.parent / name)
+            and not _is_same(path.parent / name, path)
         ]
     found += [
         f"{path} is not read; move it to {files[-1]}"
         for path in misplaced
-        if path.is_file() and not any(each.exists() and each.samefile(path) for each in files)
+        if _is_file(path) and not any(_is_same(path, each) for each in files)
     ]
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder that is closed to this user, who has not put it there
+        return False
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False

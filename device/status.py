@@ -75,8 +75,8 @@ class Status:
         return document | {
             "certificateId": certificate.certificate_id,
             "certificate": str(StateFolder(self.settings.state).certificate_path),
-            "subject": certificate.x509.subject.rfc4514_string(),
-            "issuer": certificate.x509.issuer.rfc4514_string(),
+            "subject": certificate.subject,
+            "issuer": certificate.issuer,
             "serialNumber": f"{certificate.x509.serial_number:x}",
             "notBefore": certificate.not_before.isoformat(),
             "notAfter": certificate.not_after.isoformat(),
@@ -98,8 +98,8 @@ class Status:
         certificate = self.certificate
         lines += [
             ("certificate", certificate.certificate_id),
-            ("subject", certificate.x509.subject.rfc4514_string() or "(empty)"),
-            ("issuer", certificate.x509.issuer.rfc4514_string()),
+            ("subject", certificate.subject or "(empty)"),
+            ("issuer", certificate.issuer),
             ("valid", f"{certificate.not_before:%Y-%m-%d %H:%M} to {certificate.not_after:%Y-%m-%d %H:%M} UTC"),
             ("state", self._sentence(certificate)),
             ("renewal", self.renewal.line()),

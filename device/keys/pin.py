@@ -25,15 +25,32 @@ def find_pin(source: Path | None, token: str) -> str:
     if source is not None:
         return _in_file(source)
     if given := os.environ.get(VARIABLE):
-        return given
+        return _text(given, VARIABLE)
     if sys.stdin is not None and sys.stdin.isatty():
-        from getpass import getpass
-
-        return getpass(f"PIN of the token {token}: ")
+        return _typed(token)
     raise KeyUnavailable(
         f"the token {token} asks for a PIN, and none was given.",
         cure=f"write it into a file (mode 0600) and add ?pin-source=file:/path to the key's URI, or set {VARIABLE}",
     )
+
+
+def _text(given: str, where: str) -> str:
+    """``given``, which bytes that are not UTF-8 have made one that cannot be sent to a token."""
+    if given.isascii() or given.encode("utf-8", "replace").decode() == given:
+        return given
+    raise KeyUnavailable(f"the PIN in {where} is not text in UTF-8; it was not tried.", cure="write it in UTF-8")
+
+
+def _typed(token: str) -> str:
+    from getpass import getpass
+
+    try:
+        return getpass(f"PIN of the token {token}: ")
+    except (EOFError, UnicodeDecodeError):
+        raise KeyUnavailable(
+            f"the PIN of the token {token} was not typed, or has a character that this terminal's locale has not.",
+            cure="the same command again; or write the PIN into a file, and name it with pin-source=file:/path",
+        ) from None
 
 
 def _in_file(source: Path) -> str:

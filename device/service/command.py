@@ -33,7 +33,7 @@ def visible_command(command: Path, root: Path = Path("/")) -> Path:
         UsageError: there is no such program, here or under ``root``, or the service cannot see it.
     """
     command = command.absolute()
-    if not any(path.is_file() and os.access(path, os.X_OK) for path in (command, root / command.relative_to("/"))):
+    if not any(os.access(path, os.X_OK) and path.is_file() for path in (command, root / command.relative_to("/"))):
         raise UsageError(f"{command} is not a program.", cure="give the path of zymkey-iot: --command PATH")
     if is_hidden(command):
         raise UsageError(

@@ -110,18 +110,24 @@ def uninstall(*, root: Path, say: Say) -> None:
 
 
 def status(*, root: Path) -> list[UnitState]:
-    """The state of each unit."""
+    """The state of each unit.
+
+    Raises:
+        UsageError: there is no systemd, or it does not answer.
+        StorageError: this user may not look at the files below ``root``.
+    """
     systemd = Systemd(root)
     systemd.check_installed()
-    return [
-        UnitState(
-            name=name,
-            installed=_under(root, SYSTEM_UNITS / name).exists(),
-            enabled=systemd.is_enabled(name) if name in ENABLED else None,
-            state=systemd.state(name),
-        )
-        for name in (BOOTSTRAP, RENEW, TIMER)
-    ]
+    with storage_errors(root):
+        return [
+            UnitState(
+                name=name,
+                installed=_under(root, SYSTEM_UNITS / name).exists(),
+                enabled=systemd.is_enabled(name) if name in ENABLED else None,
+                state=systemd.state(name),
+            )
+            for name in (BOOTSTRAP, RENEW, TIMER)
+        ]
 
 
 def _installed_state(root: Path) -> str:
@@ -145,7 +151,7 @@ def check_rights(root: Path) -> None:
             "only root can install or remove a service.",
             cure="run it with sudo; or see the files first, in another folder: --root DIR",
         )
-    if not root.is_dir():
+    if not os.access(root, os.F_OK) or not root.is_dir():
         raise UsageError(f"--root {root} is not a folder.", cure="name the folder with the system's files")
 
 

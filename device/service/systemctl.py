@@ -3,8 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import subprocess
 
 # sd_booted(3). With SYSTEMD_OFFLINE=1, systemd's own commands do not talk to the manager either (systemd's
 # ENVIRONMENT.md).
@@ -96,18 +100,27 @@ class Systemd:
 
     def _ask(self, question: str, unit: str) -> str:
         """The answer of a command that also answers by its exit code."""
-        import subprocess
-
-        done = subprocess.run(
-            ["systemctl", *self._root_option(), question, unit], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip()
+        return self._done("systemctl", question, unit).stdout.strip()
 
     def _run(self, command: str, *arguments: str, timeout: float = _TIMEOUT) -> str:
+        done = self._done(command, *arguments, timeout=timeout)
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().partition("\n")[0].rstrip(".")
+            raise UsageError(
+                f"{command} {' '.join(arguments)} failed: {said}.", cure="see why: systemctl status, journalctl -xe"
+            )
+        return done.stdout
+
+    def _done(self, command: str, *arguments: str, timeout: float = _TIMEOUT) -> "subprocess.CompletedProcess[str]":
+        """A command that has ended, with whatever exit code.
+
+        Raises:
+            UsageError: there is no such command, or it does not end.
+        """
         import subprocess
 
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 [command, *self._root_option(), *arguments],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -120,12 +133,6 @@ class Systemd:
             raise UsageError(f"there is no {command} command.") from None
         except subprocess.TimeoutExpired:
             raise UsageError(f"{command} did not end within {timeout:.0f} s.", cure="see why: journalctl -xe") from None
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().partition("\n")[0].rstrip(".")
-            raise UsageError(
-                f"{command} {' '.join(arguments)} failed: {said}.", cure="see why: systemctl status, journalctl -xe"
-            )
-        return done.stdout
 
     def _root_option(self) -> list[str]:
         return [] if self._root == Path("/") else [f"--root={self._root}"]

@@ -47,12 +47,13 @@ def changed(
     *,
     serial: bytes | None = None,
     issuer: bytes | None = None,
+    validity: bytes | None = None,
     subject: bytes | None = None,
     key: bytes | None = None,
 ) -> bytes:
     """A certificate with other parts in DER (a serial is its content), signed by this EC key."""
     parts = [each.der for each in der.read(certificate.tbs_certificate_bytes).children()]
-    for place, part in {1: serial and tlv(der.INTEGER, serial), 3: issuer, 5: subject, 6: key}.items():
+    for place, part in {1: serial and tlv(der.INTEGER, serial), 3: issuer, 4: validity, 5: subject, 6: key}.items():
         if part is not None:
             parts[place] = part
     return _signed(tlv(der.SEQUENCE, *parts), signer)

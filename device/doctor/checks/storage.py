@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from ...candidate import Candidate
 from ...cures import MAKE_ROOM
 from ...errors import StorageError
 from ...storage import storage_errors
@@ -13,14 +14,16 @@ from ..finding import Finding, ok, warning
 LITTLE_ROOM = 1 << 20
 """In bytes. A bootstrap writes a few thousand."""
 
-PRIVATE = ("key.pem", "lock")
-"""The files with mode 0600; the others have 0644."""
+PRIVATE = ("key.pem", "lock", "candidate.json", "promotion.json")
+"""The files with mode 0600. The others have 0644, but for device.json while it holds a proxy's password."""
 
 
 def disk(examination: Examination) -> Finding:
     """Write, fsync, rename and remove a file, as every change does."""
     folder = examination.settings.state
-    if not folder.exists():
+    with storage_errors(folder):
+        missing = not folder.exists()
+    if missing:
         parent = next(parent for parent in folder.absolute().parents if parent.exists())
         if os.access(parent, os.W_OK | os.X_OK):
             return ok(f"{folder} does not exist yet; bootstrap makes it")
@@ -42,7 +45,7 @@ def disk(examination: Examination) -> Finding:
 
 def file_modes(examination: Examination) -> Finding:
     """No other user can write the files or read secrets, and all files have one owner."""
-    folder = examination.settings.state
+    folder, state = examination.settings.state, examination.state
     dangerous: list[tuple[str, str]] = []
     untidy: list[tuple[str, str]] = []
     with storage_errors(folder):
@@ -52,7 +55,9 @@ def file_modes(examination: Examination) -> Finding:
             for path in sorted(folder.iterdir()):
                 if not path.is_file():
                     continue
-                private = path.name in PRIVATE
+                private = path.name in PRIVATE or (
+                    path == state.device_path and Candidate(device=state.device()).has_secret
+                )
                 _judge(path, 0o600 if private else 0o644, secret=private, dangerous=dangerous, untidy=untidy)
                 if path.stat().st_uid != owner.st_uid:
                     untidy.append(

@@ -134,3 +134,13 @@ def test_a_time_out_of_curl_says_what_was_waited_for(
 
     assert sentence in done.stderr
     assert ("--tls signer" in done.stderr) is (connected == "0.000000")
+
+
+def test_a_curl_that_is_killed_in_the_middle_of_an_answer_is_told(publish: Command, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("#!/bin/sh\nprintf '{\"message\":\\n half of it'\nkill -9 $$\n")
+    curl.chmod(0o755)
+
+    done = publish(PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert (done.returncode, "curl ended with -9" in done.stderr) == (NETWORK, True), done.stderr

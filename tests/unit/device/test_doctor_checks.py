@@ -1,6 +1,7 @@
 """What single checks of doctor find, beyond the twenty faults of tests/end_to_end."""
 
 import datetime
+import json
 import os
 import shutil
 import socket
@@ -137,12 +138,15 @@ def test_an_openssl_that_lets_nobody_else_sign_leaves_curl_which_then_needs_the_
         ("certificate.pem", 0o664, "failed", "chmod 0644"),
         ("certificate.pem", 0o600, "ok", ""),
         ("device.json", 0o646, "failed", "chmod 0644"),
+        ("device.json", 0o644, "ok", ""),
+        ("candidate.json", 0o644, "failed", "chmod 0600"),
     ],
 )
 def test_what_others_may_write_or_read_is_told_by_its_mode(
     enrolled: Pi, diagnose: Diagnose, name: str, mode: int, status: str, cure: str
 ) -> None:
     path = enrolled.state / name
+    path.touch()
     path.chmod(mode)
     found = diagnose("--only", "file-modes")
 
@@ -164,6 +168,16 @@ def test_files_with_a_token_or_a_pin_must_not_be_read_by_others(pi: Pi, diagnose
     assert found.code == 11
     assert f"other users can read {token}" in found.text("file-modes")
     assert f"other users can read {pin}" in found.text("file-modes")
+
+
+def test_the_settings_with_a_proxys_password_must_not_be_read_by_others(enrolled: Pi, diagnose: Diagnose) -> None:
+    path = enrolled.state / "device.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "proxy": "http://user:secret@127.0.0.1:1"}))
+    path.chmod(0o644)
+
+    found = diagnose("--only", "file-modes")
+
+    assert (found.code, found.cure("file-modes")) == (11, f"sudo chmod 0600 {path}")
 
 
 def test_a_software_key_elsewhere_must_not_be_read_by_others(diagnose: Diagnose, tmp_path: Path) -> None:

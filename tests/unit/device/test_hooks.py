@@ -352,3 +352,13 @@ def test_a_program_that_a_hook_leaves_running_does_not_hold_up_the_renewal(
     write(folder, "10-start", "#!/bin/sh\nsleep 4 &\nexit 0\n")
 
     assert zymkey_iot("renew").returncode == 0
+
+
+def test_of_all_that_a_hook_says_its_last_line_is_told(due: Pi, folder: Path, zymkey_iot: Command) -> None:
+    hook = folder / "talks"
+    hook.write_text("#!/bin/sh\nyes | head -c 300000 >&2\necho the reason >&2\nexit 3\n")
+    hook.chmod(0o755)
+
+    done = zymkey_iot("renew")
+
+    assert (done.returncode, "ended with 3 (the reason)" in done.stderr) == (15, True), done.stderr[-500:]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from device.errors import UsageError
+from device.errors import KeyUnavailable, UsageError
+from device.keys.pin import find_pin
 from device.keys.pkcs11_uri import parse
 from tests.support.device.pi import Pi
 from tests.support.device.softhsm import PIN, SoftHsm
@@ -45,6 +46,27 @@ def test_a_wrong_pin_is_said(token_pi: Pi, prefix: str) -> None:
     assert result.returncode == 3
     assert "PIN" in result.stderr
     assert "999999" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("prefix", ["", "engine:"])
+def test_a_pin_that_is_not_utf_8_is_told_and_not_tried(token_pi: Pi, prefix: str) -> None:
+    token_pi.environment["ZYMKEY_IOT_KEY"] = prefix + token_pi.environment["ZYMKEY_IOT_KEY"]
+
+    result = token_pi.run("bootstrap", ZYMKEY_IOT_PIN="12\udce934")
+
+    assert (result.returncode, "ZYMKEY_IOT_PIN is not text in UTF-8" in result.stderr) == (3, True), result.stderr
+
+
+@pytest.mark.parametrize("left_by", [EOFError(), UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "")])
+def test_a_prompt_for_the_pin_that_is_left_is_no_defect(monkeypatch: pytest.MonkeyPatch, left_by: Exception) -> None:
+    def leave(_: str) -> str:
+        raise left_by
+
+    monkeypatch.setattr("getpass.getpass", leave)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("ZYMKEY_IOT_PIN", raising=False)
+    with pytest.raises(KeyUnavailable, match="was not typed"):
+        find_pin(None, "t")
 
 
 def test_a_pin_at_a_terminal_is_asked_for_and_not_echoed(token_pi: Pi) -> None:

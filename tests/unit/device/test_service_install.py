@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from device.errors import KeyUnavailable, UsageError
+from device.errors import KeyUnavailable, StorageError, UsageError
 from device.service import installation, proof, systemctl
 from device.service.access import Account, closed_to
+from device.service.command import visible_command
 from device.service.description import describe, read_settings
 from device.service.unit_files import BOOTSTRAP, FOLDERS, PROOF, RENEW, Service, files
 from device.service.unit_files import proof as proof_unit
@@ -372,3 +373,14 @@ def test_an_install_proves_at_its_end_and_where_systemd_does_not_run_it_says_tha
     machine.seen.unlink()
     assert "which the bootstrap makes" in installation._proof(systemd, service, software)
     assert not machine.seen.exists()
+
+
+def test_a_path_that_this_user_may_not_look_at_is_no_defect(root: Path) -> None:
+    """What the kernel says of a name that is too long, Python passes on as it does EACCES, which root never sees."""
+    closed = Path("/", "x" * 300)
+    with pytest.raises(UsageError, match="is not a program"):
+        visible_command(closed)
+    with pytest.raises(UsageError, match="is not a folder"):
+        installation.check_rights(closed)
+    with pytest.raises(StorageError):
+        installation.status(root=closed)

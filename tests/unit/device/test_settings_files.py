@@ -245,6 +245,12 @@ def test_a_file_in_another_folder_is_noticed_unless_it_is_the_same(tmp_path: Pat
     assert look_alikes([right], misplaced=[wrong]) == []
 
 
+def test_a_folder_that_is_closed_to_this_user_has_no_file_of_theirs() -> None:
+    """What the kernel says of a name that is too long, Python passes on as it does EACCES, which root never sees."""
+    closed = Path("/", "x" * 300, "zymkey-iot.toml")
+    assert look_alikes([closed], misplaced=[closed]) == []
+
+
 # What means the same
 
 
