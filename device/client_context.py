@@ -8,6 +8,9 @@ from contextlib import contextmanager
 class ClientContext(ssl.SSLContext):
     """A context whose ALPN a library does not change: urllib3 sets ``http/1.1`` before each of its handshakes."""
 
+    shows_certificate = False
+    """Set by ``tls.present``: whoever asks in a handshake gets this device's certificate, and a signature."""
+
     _kept = False
 
     def keep_offering(self, protocol: str | None) -> None:

@@ -65,6 +65,7 @@ def request(
     body: bytes | None = None,
     timeout: float = TIMEOUT,
     protocol: str | None = None,
+    mutual: bool = False,
 ) -> Reply:
     """Send one request over a connection of its own.
 
@@ -73,6 +74,7 @@ def request(
     Args:
         timeout: in seconds, for each single wait; the whole takes at most ``WHOLE`` times as long.
         protocol: what ALPN offers in place of HTTP/1.1.
+        mutual: show the certificate that the network's context has, if the server asks: to AWS IoT, to nobody else.
 
     Raises:
         NetworkError: the server was not reached, or closed the connection.
@@ -85,6 +87,8 @@ def request(
         host, port = parts.hostname or "", parts.port or 443
     except ValueError:
         raise NameNotResolved(f"{url} does not name a host and a port.", cure="check its spelling") from None
+    if not mutual:
+        network = network.without_certificate()
     with _adapter(host, port, network=network, protocol=protocol or HTTP_1_1, timeout=timeout) as adapter:
         return Reply(*adapter.exchange(method, url, headers={**_HEADERS, **(headers or {})}, body=body))
 

@@ -51,4 +51,4 @@ class HttpsPublisher:
 
     def _post(self, port: int, protocol: str | None, topic: str, payload: bytes) -> https.Reply:
         url = publish_url(self._endpoint, port, topic)
-        return https.request("POST", url, network=self._network, body=payload, protocol=protocol)
+        return https.request("POST", url, network=self._network, body=payload, protocol=protocol, mutual=True)

@@ -1,7 +1,7 @@
 """How this device reaches servers: the roots that it trusts, and the proxy on the way."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .client_context import ClientContext
@@ -40,6 +40,12 @@ class Network:
 
             context = client_context(settings.ca_file)
         return cls(context, proxy, settings.no_proxy or "")
+
+    def without_certificate(self) -> "Network":
+        """The same way to servers, on which none can ask for this device's certificate and a signature."""
+        if not self.context.shows_certificate:
+            return self
+        return replace(self, context=self.context.without_identity())
 
     def proxy_for(self, host: str, port: int) -> "Proxy | None":
         """The proxy on the way to a server; None when the way is direct."""

@@ -107,4 +107,6 @@ def present(
         ) from None
     except (sslcontext.CredentialError, ValueError) as error:
         raise CertificateUnusable(f"OpenSSL does not accept the certificate: {error}.") from None
+    if isinstance(context, ClientContext):
+        context.shows_certificate = True
     return signer

@@ -1,8 +1,11 @@
 """A device that came out of the factory with a certificate: AWS IoT drops it once, and then it is in."""
 
 import json
+import ssl
 import time
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -236,3 +239,26 @@ def test_the_time_limit_bounds_the_first_connection_too(pi: Pi, factory: Factory
     assert result.returncode == 0, result.stderr
     assert len(est.uploads) == 1
     assert time.monotonic() - started < FIRST_LOOK, "nobody waits longer than that for the fleet to act"
+
+
+@pytest.mark.parametrize("given", [{"ZYMKEY_IOT_TOKEN": "token"}, {}], ids=["upload", "connection"])
+def test_an_enrollment_server_that_asks_gets_no_certificate_and_no_signature(
+    zymkey_pi: Pi, zymkey: SimulatedZymkey, factory: Factory, est: EstServer, pki: Path, given: dict[str, str]
+) -> None:
+    """After the refused publish, this process has a context that signs handshakes: for AWS IoT alone."""
+    factory.certify(zymkey_pi)
+    est.context.load_verify_locations(pki / "ca.pem")
+    est.context.verify_mode = ssl.CERT_OPTIONAL
+    shown: list[object] = []
+    serve = est.serve
+
+    def watched(handler: BaseHTTPRequestHandler) -> None:
+        shown.append(handler.connection.getpeercert(binary_form=True))  # type: ignore[attr-defined]
+        serve(handler)
+
+    est.serve = watched  # type: ignore[method-assign]
+
+    assert hasty(zymkey_pi, "bootstrap", **given).returncode == 0
+
+    assert len(shown) > 1
+    assert set(shown) == {None}
