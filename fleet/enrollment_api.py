@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -115,8 +116,10 @@ def _json_object(reply: requests.Response, *names: str) -> dict[str, Any]:
 
 
 def _retry_after(reply: requests.Response) -> int:
-    text = reply.headers.get("Retry-After", "")
-    return min(int(text), _MAX_WAIT_SECONDS) if text.isdigit() else 1
+    """Seconds, bounded on both sides; 1 for what is no whole number of seconds."""
+    text = reply.headers.get("Retry-After", "").strip()
+    asked = int(text) if re.fullmatch("[0-9]{1,9}", text) else 1
+    return min(max(asked, 1), _MAX_WAIT_SECONDS)
 
 
 def _sentence(reply: requests.Response) -> str:

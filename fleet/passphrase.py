@@ -58,8 +58,8 @@ def _typed(what: str, variable: str, *, repeat: bool) -> bytes:
     try:
         typed = getpass.getpass(f"{what}: ")
         again = getpass.getpass(f"{what}, again: ") if repeat else typed
-    except EOFError:  # Ctrl-D
-        raise Refused(f"The {what} was not typed.", cure=_set(variable)) from None
+    except (EOFError, UnicodeDecodeError):  # Ctrl-D, or a character that the terminal's locale has not
+        raise Refused(f"The {what} was not typed, or not in UTF-8.", cure=_set(variable)) from None
     if again != typed:
         raise Refused("The two entries differ.", cure="run the same command again, and type the same twice")
     return typed.encode("utf-8", "surrogateescape")

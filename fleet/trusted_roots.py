@@ -16,7 +16,8 @@ def refuse_unusable_roots(file: str, *, named_by: str) -> None:
         SdkFailed: why it cannot be used.
     """
     try:
-        Path(file).read_bytes()
+        with Path(file).open("rb") as opened:
+            opened.read(1)  # the TLS library's error for one that cannot be read does not say why
         ssl.create_default_context(cafile=file)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a path with a null character
         why = getattr(error, "strerror", None) or type(error).__name__

@@ -93,7 +93,9 @@ def _read(content: bytes, which: str) -> x509.Certificate:
         raise CertificateError(f"{which}'s file holds {len(found)} certificates; it must hold one.")
     try:
         certificate = x509.load_der_x509_certificate(found[0].der)
-        certificate.subject, certificate.extensions  # parsed on first use: let it fail here  # noqa: B018
+        # Parsed on first use: let it fail here.
+        certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
     except Exception:  # noqa: BLE001 - what odd bytes make the library raise is written nowhere
         raise CertificateError(f"{damaged}.") from None
     return certificate

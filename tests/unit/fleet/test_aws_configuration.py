@@ -150,6 +150,7 @@ def test_a_prompt_that_is_left_leaves_the_terminal_as_it_was(monkeypatch):
         ("AWS_ENDPOINT_URL", f"http://user:{SECRET}@127.0.0.1:9", 1, "with its scheme"),
         ("AWS_CA_BUNDLE", "/no/such.pem", 1, "cannot be used: No such file"),
         ("AWS_CA_BUNDLE", "/etc/hostname", 1, "it holds no CA certificate"),
+        ("AWS_CA_BUNDLE", "/dev/zero", 1, "it holds no CA certificate"),
         ("AWS_CA_BUNDLE", "/tmp", 1, "Is a directory"),  # noqa: S108 - a folder that is there
         ("AWS_CA_BUNDLE", "", 1, "Invalid CA bundle"),
         ("REQUESTS_CA_BUNDLE", "/no/such.pem", 1, "cannot be used: No such file"),

@@ -3,6 +3,7 @@
 import argparse
 import base64
 import codecs
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fleet.ca_key import open_ca
 from fleet.errors import Refused
+from fleet.passphrase import passphrase
 from tests.support.fleet.authority import CA, CA_KEY, csr, new_key
 
 SECRET = b"open sesame"
@@ -106,3 +108,17 @@ def test_a_ca_on_a_curve_that_nobody_knows_is_told(opened):
     p_256 = bytes.fromhex("06082a8648ce3d030107")
     with pytest.raises(Refused, match="of an unknown kind"):
         opened(key(), CA.public_bytes(Encoding.DER).replace(p_256, p_256[:-1] + b"\x0f"))
+
+
+@pytest.mark.parametrize("left_by", [EOFError(), UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "")])
+def test_a_question_for_the_passphrase_that_is_left_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, left_by: Exception
+) -> None:
+    def leave(_: str) -> str:
+        raise left_by
+
+    monkeypatch.setattr("getpass.getpass", leave)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.delenv("ZYMKEY_FLEET_PASSPHRASE", raising=False)
+    with pytest.raises(Refused, match="was not typed"):
+        passphrase("passphrase of the CA key", file=None)

@@ -95,6 +95,7 @@ def test_a_reply_of_something_else_than_the_deployment_is_told_as_one(body):
     [
         ("CA_BUNDLE", "/no/such.pem", SdkFailed, "'/no/such.pem' cannot be used: No such file"),
         ("CA_BUNDLE", "/etc/hostname", SdkFailed, "holds no CA certificate"),
+        ("CA_BUNDLE", "/dev/zero", SdkFailed, "holds no CA certificate"),
         ("REQUESTS_CA_BUNDLE", "/no/such.pem", SdkFailed, "no/such.pem"),
         ("HTTPS_PROXY", f"http://u:{SECRET}#w@h:1", FleetError, "proxy"),
         ("HTTPS_PROXY", "http://[bad", FleetError, "proxy"),

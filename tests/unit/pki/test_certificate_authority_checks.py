@@ -18,6 +18,7 @@ from pki.certificate_authority_checks import (
 )
 from pki.certificates import ca_certificate, verification_certificate
 from pki.issued_certificate_checks import CertificateError
+from tests.support import der
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -162,3 +163,16 @@ def test_the_certificate_is_found_between_the_text_that_openssl_writes() -> None
 def test_a_file_that_is_not_one_certificate_is_refused(pem: bytes, said: str) -> None:
     with pytest.raises(CertificateError, match=said):
         read_ca_certificate(pem)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"issuer": der.name(("O", der.TELETEX, b"M\xfcller"), ("CN", der.UTF8, b"x"))},
+        {"validity": der.tlv(0x30, *[der.tlv(0x18, b"00000101000000Z")] * 2)},
+    ],
+    ids=["an issuer in Latin-1", "the year 0"],
+)
+def test_what_the_library_reads_late_is_read_at_once(odd: dict[str, bytes]) -> None:
+    with pytest.raises(CertificateError, match="damaged"):
+        read_ca_certificate(der.changed(CA, KEY, **odd))
