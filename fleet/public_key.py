@@ -11,7 +11,7 @@ from fleet.fingerprints import looks_like_fingerprint, normal_fingerprint
 from pki.armour import ArmourError, Block, armour, unwrap
 from pki.csr import CsrError, read_csr
 from pki.fingerprint import key_fingerprint
-from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key
+from pki.key_rules import KEY_RULE, describe_key, is_acceptable_key, read_public_key
 from pki.kinds import CERTIFICATE, CSR, PUBLIC_KEY, holds_private_key, kind_of
 from pki.received_certificate import CertificateError, read_leaf
 
@@ -80,6 +80,8 @@ def _keys(blocks: list[Block]) -> list[CertificatePublicKeyTypes]:
 
 def _read_public_key(block: Block) -> CertificatePublicKeyTypes:
     try:
-        return load_der_public_key(block.der)  # type: ignore[return-value]  # what is no certificate's key is refused next
+        if block.label == "RSA PUBLIC KEY":  # the older form (RFC 8017 appendix A.1.1), which says no kind
+            return load_der_public_key(block.der)  # type: ignore[return-value]
+        return read_public_key(block.der)
     except Exception:  # noqa: BLE001 - what odd bytes make the library raise is written nowhere
         raise CertificateError("The public key is damaged, or of a kind that AWS IoT does not take.") from None

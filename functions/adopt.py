@@ -15,7 +15,7 @@ from functions.refusals import Conflict
 from ledger import Certificate, CertificateState, Device
 from pki.fingerprint import certificate_id
 from pki.issued_certificate_checks import check_issued_certificate
-from pki.received_certificate import ReceivedCertificate
+from pki.received_certificate import CertificateError, ReceivedCertificate
 
 
 def adopt(
@@ -33,7 +33,7 @@ def adopt(
         in_aws_iot: AWS IoT has it already, waiting to be activated.
 
     Raises:
-        CertificateError: it is not of this fleet's CA, not for this device, or not valid now.
+        CertificateError: it is not of this fleet's CA, not for this device, not valid now, or older than the device's.
         Conflict: it was given to the device before.
         LedgerError: the device is blocked, busy, or its token is wrong, spent or expired.
         ClientError, BotoCoreError: an AWS call failed; the same request again repairs it.
@@ -47,6 +47,8 @@ def adopt(
         now=datetime.fromtimestamp(now, UTC),
     )
     _refuse_known(leaf, authorized.name, deployment)
+    if isinstance(authorized, KnownKey) and not in_aws_iot:
+        _refuse_older(leaf, authorized.device, now, deployment)
     certificate = record_of(leaf, device=authorized.name, issued_by=certificate_id(issuer), now=now)
     with lease(authorized, fingerprint=fingerprint, now=now, deployment=deployment) as (device, lease_id):
         if device.unfinished != certificate.certificate_id:
@@ -60,11 +62,25 @@ def adopt(
 def _refuse_known(leaf: ReceivedCertificate, device: str, deployment: Deployment) -> None:
     """A certificate that was finished, superseded or switched off before is not brought back by sending it again."""
     known = deployment.ledger.certificate(device, leaf.certificate_id)
-    if known is None or known.state is CertificateState.RECORDED:
+    if known is not None and known.state is not CertificateState.RECORDED:
+        # Whoever has seen the certificate can send it: what has become of it since, only the log says.
+        raise Conflict(
+            "This certificate is already registered: to send it again changes nothing.",
+            reason=f"the certificate {known.certificate_id} was registered before, and is {known.state}",
+        )
+
+
+def _refuse_older(leaf: ReceivedCertificate, device: Device, now: int, deployment: Deployment) -> None:
+    """An upload proves nothing about who sends it, and a device's certificates can be seen wherever it connects.
+
+    A certificate of another time, which this fleet's CA has signed for the same key and the ledger has never seen,
+    may not take the place of the device's own. A first connection (``in_aws_iot``) has proved the key.
+    """
+    current = deployment.ledger.certificate(device.name, device.certificate_id) if device.certificate_id else None
+    if current is None or current.state is not CertificateState.ACTIVE or current.not_after <= now:
         return
-    if known.state is CertificateState.ACTIVE:
-        raise Conflict(f"This certificate is already registered for device {device!r}.")
-    raise Conflict(f"This certificate was already registered for device {device!r}, and is {known.state} now.")
+    if int(leaf.not_before.timestamp()) < current.not_before:
+        raise CertificateError("The certificate is older than the one that its device has; have a new one signed.")
 
 
 def _abandon_other(device: Device, lease_id: str, now: int, deployment: Deployment) -> None:

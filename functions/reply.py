@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from functions.refusals import Refusal
 
+# In characters. A sentence may quote what a stranger sent, such as an issuer as long as a certificate may be.
+_LONGEST_SENTENCE = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
@@ -48,10 +51,13 @@ def document(content: Mapping[str, Any]) -> Reply:
 
 def refusal(error: Refusal) -> Reply:
     """One sentence (RFC 7030 section 4.2.3 lets an error be text/plain)."""
+    sentence = error.sentence
+    if len(sentence) > _LONGEST_SENTENCE:
+        sentence = sentence[:_LONGEST_SENTENCE] + " …"
     return Reply(
         status=error.status,
         content_type="text/plain; charset=utf-8",
-        body=error.sentence + "\n",
+        body=sentence + "\n",
         headers=error.headers,
     )
 

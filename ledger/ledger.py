@@ -79,6 +79,7 @@ MAX_REQUESTS = 200
 MAX_REQUESTS_OF_SOURCE = 25
 # With those that were rejected, which are read as well whenever an unknown key asks.
 MAX_KEPT_REQUESTS = 1000
+MAX_KEPT_REQUESTS_OF_SOURCE = 100
 REQUEST_LIFE = 7 * 86_400
 
 _Record = TypeVar("_Record", Device, Certificate, Request, Event, CertificateAuthority)
@@ -288,7 +289,8 @@ class Ledger:
 
         Raises:
             Blocked: the operator has rejected this key.
-            RequestsFull: ``MAX_REQUESTS`` keys wait already, or ``MAX_REQUESTS_OF_SOURCE`` of this source.
+            RequestsFull: ``MAX_REQUESTS`` keys wait already, or ``MAX_REQUESTS_OF_SOURCE`` of this source; or so many
+                of it were rejected that it has no share of ``MAX_KEPT_REQUESTS`` left.
             Busy: another request of the same key was faster.
         """
         requests = {each.fingerprint: each for each in self.requests() if each.expires_at > now}
@@ -731,10 +733,12 @@ class Ledger:
 
 
 def _refuse_full(requests: Collection[Request], source: str) -> None:
-    """Rejected keys have no share: they must not keep other keys from asking."""
+    """Rejected keys leave their places to other keys, but one source may not fill by them what is kept of all."""
     waiting = [each for each in requests if not each.rejected]
     if source and sum(each.source == source for each in waiting) >= MAX_REQUESTS_OF_SOURCE:
         raise RequestsFull(f"{MAX_REQUESTS_OF_SOURCE} keys from your address wait for approval already.")
+    if source and sum(each.source == source for each in requests) >= MAX_KEPT_REQUESTS_OF_SOURCE:
+        raise RequestsFull("Too many keys from your address were rejected in these days.")
     if len(waiting) >= MAX_REQUESTS or len(requests) >= MAX_KEPT_REQUESTS:
         raise RequestsFull("Too many keys wait for approval already.")
 

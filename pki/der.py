@@ -7,9 +7,11 @@ nobody, such as an organization in Latin-1, and says which oddities it will refu
 from dataclasses import dataclass
 
 SEQUENCE, SET = 0x30, 0x31
-INTEGER, BIT_STRING, OBJECT_IDENTIFIER = 0x02, 0x03, 0x06
+INTEGER, BIT_STRING, OCTET_STRING, OBJECT_IDENTIFIER = 0x02, 0x03, 0x04, 0x06
 # Lengths of four bytes are far beyond what anything here may be long.
 _LONGEST_LENGTH = 4
+# In bytes; those that are in use have a dozen. Python does not write a number of thousands of digits.
+_LONGEST_IDENTIFIER = 64
 
 
 class DerError(ValueError):
@@ -63,11 +65,13 @@ def dotted(identifier: Element) -> str:
     """An object identifier as numbers with dots between them (X.690 section 8.19).
 
     Raises:
-        DerError: it is none.
+        DerError: it is none, or absurdly long.
     """
     content = identifier.expect(OBJECT_IDENTIFIER).content
     if not content or content[-1] & 0x80:
         raise DerError("an object identifier that is cut off")
+    if len(content) > _LONGEST_IDENTIFIER:
+        raise DerError("an object identifier that is longer than any in use")
     numbers, number = [], 0
     for byte in content:
         number = number << 7 | byte & 0x7F

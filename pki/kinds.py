@@ -1,10 +1,15 @@
-"""What somebody has sent instead of what was asked for, so that the refusal can say it."""
+"""What somebody has sent instead of what was asked for, so that the refusal can say it.
+
+Keys are known by their shape: to load one can take minutes, since the numbers of a private key are tested for being
+prime, and those of a stranger may be as long as they like.
+"""
 
 import warnings
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key, pkcs7
+from cryptography.hazmat.primitives.serialization import pkcs7
 
+from pki import der
 from pki.armour import Block
 
 PRIVATE_KEY = "a private key"
@@ -46,28 +51,33 @@ def holds_private_key(blocks: list[Block]) -> bool:
     return any(kind_of(each) == PRIVATE_KEY for each in blocks)
 
 
-def _kind_of_der(der: bytes) -> str | None:
+def _kind_of_der(content: bytes) -> str | None:
     for kind, load in (
         (CERTIFICATE, x509.load_der_x509_certificate),
         (CSR, x509.load_der_x509_csr),
-        (PUBLIC_KEY, load_der_public_key),
         (_PKCS7, pkcs7.load_der_pkcs7_certificates),
     ):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                load(der)
+                load(content)
         except Exception:  # noqa: BLE001, S112  it is not of this kind, for whatever reason
             continue
         return kind
-    return PRIVATE_KEY if _is_private_key(der) else None
+    return _kind_of_key(content)
 
 
-def _is_private_key(der: bytes) -> bool:
+def _kind_of_key(content: bytes) -> str | None:
     try:
-        load_der_private_key(der, None)
-    except TypeError:  # it is encrypted
-        return True
-    except Exception:  # noqa: BLE001
-        return False
-    return True
+        tags = [each.tag for each in der.read(content).expect(der.SEQUENCE).children()]
+    except der.DerError:
+        return None
+    if tags == [der.SEQUENCE, der.BIT_STRING]:  # SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7)
+        return PUBLIC_KEY
+    is_private = (
+        tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING]  # PKCS#8 (RFC 5958 section 2)
+        or tags == [der.SEQUENCE, der.OCTET_STRING]  # the same, encrypted (RFC 5958 section 3)
+        or tags[:2] == [der.INTEGER, der.OCTET_STRING]  # EC (RFC 5915 section 3)
+        or (len(tags) > 5 and set(tags) == {der.INTEGER})  # RSA (RFC 8017 appendix A.1.2), and OpenSSL's DSA
+    )
+    return PRIVATE_KEY if is_private else None

@@ -15,7 +15,7 @@ from pki import der
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DEVICE_NAME_RULE = "1 to 64 letters, digits, hyphens and underscores"
 
-_COMMON_NAME = NameOID.COMMON_NAME.dotted_string
+_COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3, as DER has it
 # The string types of X.680 section 8.6, and how each is read. OpenSSL reads a TeletexString as Latin-1, too.
 _STRINGS = {
     0x0C: ("UTF8String", "utf-8"),
@@ -62,7 +62,9 @@ def read_common_names(name: der.Element) -> tuple[CommonName, ...]:
     ]
     if any(len(attribute) != 2 for attribute in attributes):
         raise der.DerError("a name's attribute has a type and a value")
-    return tuple(_common_name(value) for kind, value in attributes if der.dotted(kind) == _COMMON_NAME)
+    return tuple(
+        _common_name(value) for kind, value in attributes if kind.expect(der.OBJECT_IDENTIFIER).content == _COMMON_NAME
+    )
 
 
 def _common_name(value: der.Element) -> CommonName:

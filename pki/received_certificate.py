@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki import der
 from pki.armour import ArmourError, Block, unwrap
 from pki.fingerprint import certificate_id, key_fingerprint
-from pki.key_rules import KEY_RULE
+from pki.key_rules import KEY_RULE, read_public_key
 from pki.kinds import CERTIFICATE, PRIVATE_KEY, kind_of
 from pki.names import CommonName, read_common_names
 
@@ -132,14 +132,14 @@ def subject_der_of(certificate: x509.Certificate) -> bytes:
 
 def _read(data: bytes) -> ReceivedCertificate:
     with _part("The text is not a certificate in PEM, or its DER is damaged."):
-        serial, issuer, subject = _outline(data)
+        serial, issuer, subject, key = _outline(data)
     if serial <= 0:
         raise CertificateError("The certificate's serial number is not positive (RFC 5280 section 4.1.2.2).")
     with _part("The text is not a certificate in PEM, or its DER is damaged."):
         certificate = x509.load_der_x509_certificate(data)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     with _part(f"The certificate's key is of an unknown kind; AWS IoT takes {KEY_RULE}."):
-        public_key = certificate.public_key()
+        public_key = read_public_key(key.der)
         fingerprint = key_fingerprint(public_key)
     with _part("The certificate's subject cannot be read", tell=True):
         common_names = read_common_names(subject)
@@ -185,12 +185,12 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".")
 
 
-def _outline(data: bytes) -> tuple[int, der.Element, der.Element]:
-    """The serial number, the issuer and the subject of a certificate (RFC 5280 section 4.1)."""
+def _outline(data: bytes) -> tuple[int, der.Element, der.Element, der.Element]:
+    """The serial number, the issuer, the subject and the key of a certificate (RFC 5280 section 4.1)."""
     to_be_signed = der.read(data).expect(der.SEQUENCE).children()[0].expect(der.SEQUENCE).children()
     version = 1 if to_be_signed[0].tag == 0xA0 else 0  # [0] version is left out of a certificate of version 1
-    serial, _algorithm, issuer, _validity, subject = to_be_signed[version : version + 5]
-    return int.from_bytes(serial.expect(der.INTEGER).content, signed=True), issuer, subject
+    serial, _algorithm, issuer, _validity, subject, key = to_be_signed[version : version + 6]
+    return int.from_bytes(serial.expect(der.INTEGER).content, signed=True), issuer, subject, key
 
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:

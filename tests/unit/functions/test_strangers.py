@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import random
+import time
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any
 import cryptography_vectors
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.deployment import Choices, Deployment
@@ -114,6 +115,8 @@ def rebuilt(element: Element, rng: random.Random, countdown: list[int]) -> bytes
                 lambda: bytes([element.tag, rng.randrange(256)]) + element.content,
                 lambda: bytes([element.tag, 0x80]) + element.content + b"\0\0",
                 lambda: tlv(0x06, rng.randbytes(5)),
+                lambda: tlv(0x06, b"\xff" * 2100, b"\x01"),  # a number of more digits than Python writes
+                lambda: tlv(element.tag, b"x" * 1500),
             ]
         )()
     if not element.tag & 0x20:
@@ -162,14 +165,17 @@ def quiet():
 
 
 @pytest.mark.filterwarnings("error")
+@settings(deadline=None)  # it counts the time of other processes, too
 @given(st.integers(0, 2**64))
 def test_nothing_that_a_caller_sends_is_a_5xx(seed):
     rng = random.Random(seed)  # noqa: S311
     for _ in range(EVENTS_IN_A_BATCH):
         event = event_of(rng)
+        began = time.process_time()
         reply = http_api.answer(event, rng.choice(DEPLOYMENTS))
+        assert time.process_time() - began < 1, event
         assert 200 <= reply["statusCode"] < 500, event
-        assert len(reply["body"]) < 8_000, event
+        assert reply["statusCode"] == 200 or len(reply["body"]) < 1_100, event
 
 
 def test_the_events_reach_what_they_are_meant_for():

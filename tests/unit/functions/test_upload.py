@@ -13,6 +13,7 @@ from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled
 from tests.support.aws_functions import UPLOAD, issued, pem
+from tests.support.der import UTF8, changed, name
 
 pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
 
@@ -85,9 +86,51 @@ def test_a_certificate_that_was_registered_before_is_not_brought_back(fleet, aut
     assert_enrolled(fleet, candidate, first)
 
     assert fleet.post(UPLOAD, pem(second), later=DAY).status == 200
-    again = fleet.post(UPLOAD, pem(first), later=DAY)
-    assert (again.status, "is superseded now" in again.text) == (409, True)
+    again_later = fleet.post(UPLOAD, pem(first), later=DAY)
+    assert again_later == again, "what has become of it since is not a stranger's to know"
     assert fleet.ledger.device(candidate.name).certificate_id == certificate_id(second)
+
+
+def test_an_older_certificate_does_not_take_the_place_of_a_device_s_own(fleet, authority):
+    """Whoever has seen it anywhere could send it: the device would be cut off when its own is switched off."""
+    candidate = fleet.allow(Candidate())
+    older = authority.sign(candidate, now=NOW - dt.timedelta(days=1))
+    newer = authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(newer)).status == 200
+    before = fleet.ledger.device(candidate.name)
+
+    reply = fleet.post(UPLOAD, pem(older))
+    assert (reply.status, "older than the one that its device has" in reply.text) == (400, True)
+    assert_enrolled(fleet, candidate, newer)
+    assert fleet.ledger.device(candidate.name) == before
+
+    fleet.ledger.deactivated(candidate.name, certificate_id(newer), by="test", now=1)
+    assert fleet.post(UPLOAD, pem(older)).status == 200, "a certificate that is switched off keeps no place"
+
+
+@pytest.mark.parametrize("what", ["a certificate", "an older certificate", "a certificate of a blocked device"])
+def test_a_stranger_with_a_device_s_certificate_changes_nothing(fleet, authority, what):
+    candidate = fleet.allow(Candidate())
+    certificate = authority.sign(candidate)
+    fleet.post(UPLOAD, pem(certificate))
+    if "older" in what:
+        certificate = authority.sign(candidate, now=NOW - dt.timedelta(days=1))
+    if "blocked" in what:
+        fleet.ledger.block(candidate.name, by="test", now=1)
+    before = fleet.ledger.device(candidate.name), fleet.certificates_of(candidate.name), fleet.everything()
+    for credentials in (None, (candidate.name, "x"), ("somebody-else", "x")):
+        faults = Faults()
+        reply = fleet.post(UPLOAD, pem(certificate), credentials=credentials, faults=faults)
+        assert 400 <= reply.status < 500
+        assert set(faults.calls) == {"GetItem"}
+    assert before == (fleet.ledger.device(candidate.name), fleet.certificates_of(candidate.name), fleet.everything())
+
+
+def test_a_refusal_is_one_sentence_however_long_what_it_quotes_is(fleet, authority):
+    key = Candidate(name="x" * 64)
+    forged = changed(authority.sign(key), OTHER_KEY, issuer=name(("O", UTF8, b"x" * 20_000)))
+    reply = fleet.post(UPLOAD, forged)
+    assert (reply.status, len(reply.text) < 1100) == (400, True)
 
 
 def test_a_certificate_takes_the_place_of_one_that_was_not_completed(fleet, authority):

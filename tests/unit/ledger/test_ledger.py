@@ -319,6 +319,17 @@ def test_keys_that_were_rejected_are_bounded_too(ledger, monkeypatch):
     ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="b", now=NOW + REQUEST_LIFE)
 
 
+def test_one_source_cannot_fill_by_rejected_keys_what_is_kept_of_all(ledger, monkeypatch):
+    monkeypatch.setattr("ledger.ledger.MAX_KEPT_REQUESTS_OF_SOURCE", 2)
+    for number in range(2):
+        ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
+        ledger.reject(fingerprint(number), now=NOW)
+    with pytest.raises(RequestsFull, match="from your address were rejected"):
+        ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="a", now=NOW)
+    ledger.hold_for_approval(fingerprint=KEY, suggested_name="", source="b", now=NOW)
+    ledger.hold_for_approval(fingerprint=fingerprint(3), suggested_name="", source="a", now=NOW + REQUEST_LIFE)
+
+
 def test_a_request_of_the_first_release_has_no_source_and_goes_on(ledger, aws):
     item = {"pk": "requests", "sk": KEY, "fingerprint": KEY, "suggested_name": "pi-1"}
     times = {"requested_at": NOW, "expires_at": NOW + 60}

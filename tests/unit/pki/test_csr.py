@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pki.csr import CsrError, read_csr
+from pki.der import read
 from pki.fingerprint import is_key_fingerprint, key_fingerprint
 from tests.support import der
 
@@ -161,6 +162,8 @@ def test_a_fingerprint_is_the_one_that_openssl_computes(tmp_path):
 
 
 SUBJECT = der.name(("CN", der.UTF8, b"pi-1"))
+COMMON_NAME = SUBJECT[2:]
+LONG_TYPE = der.tlv(0x06, b"\xff" * 2100 + b"\x01")  # a number of more digits than Python writes
 
 
 @pytest.mark.parametrize(
@@ -171,8 +174,12 @@ SUBJECT = der.name(("CN", der.UTF8, b"pi-1"))
         der.csr(KEY, der.name(("O", der.TELETEX, "M\u00fcller".encode("latin-1")), ("CN", der.UTF8, b"pi-1"))),
         der.csr(KEY, der.name(("O", der.BMP, b"\0o\0k"), ("C", der.UTF8, b"DEUTSCHL"), ("CN", der.PRINTABLE, b"pi-1"))),
         der.csr(KEY, SUBJECT, attributes=der.tlv(0xA0, der.tlv(0x30, der.tlv(0x06, b"\x2a\x03"), der.tlv(0x31)))),
+        der.csr(KEY, der.tlv(0x30, der.tlv(0x31, der.tlv(0x30, LONG_TYPE, der.tlv(der.UTF8, b"x"))), COMMON_NAME)),
     ],
-    ids=["no attributes", "version 2", "Latin-1 organization", "BMPString, long country", "empty attribute"],
+    ids=[
+        *("no attributes", "version 2", "Latin-1 organization", "BMPString, long country", "empty attribute"),
+        "long type of a part that does not matter",
+    ],
 )
 def test_what_openssl_reads_and_matters_to_nobody_is_accepted(odd, tmp_path):
     csr = read_csr(base64.b64encode(odd))
@@ -201,6 +208,13 @@ def test_an_odd_common_name_is_read_and_its_string_type_told(string):
 def test_a_common_name_that_cannot_be_read_is_refused(subject, reason):
     with pytest.raises(CsrError, match=reason):
         read_csr(der.csr(KEY, subject))
+
+
+@pytest.mark.parametrize("algorithm", [LONG_TYPE, der.tlv(0x06), der.tlv(0x06, b"\xff"), der.tlv(0x05), b""])
+def test_a_signature_of_an_unknown_algorithm_is_refused_as_one(algorithm):
+    to_be_signed, _, signature = (each.der for each in read(DER).children())
+    with pytest.raises(CsrError, match="signed with an unknown algorithm"):
+        read_csr(der.tlv(0x30, to_be_signed, der.tlv(0x30, algorithm), signature))
 
 
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
