@@ -94,7 +94,7 @@ def test_a_certificate_that_was_registered_before_is_not_brought_back(fleet, aut
 def test_an_older_certificate_does_not_take_the_place_of_a_device_s_own(fleet, authority):
     """Whoever has seen it anywhere could send it: the device would be cut off when its own is switched off."""
     candidate = fleet.allow(Candidate())
-    older = authority.sign(candidate, now=NOW - dt.timedelta(days=1))
+    older = authority.backdated(authority.sign(candidate), NOW - dt.timedelta(days=1))
     newer = authority.sign(candidate)
     assert fleet.post(UPLOAD, pem(newer)).status == 200
     before = fleet.ledger.device(candidate.name)
@@ -114,7 +114,7 @@ def test_a_stranger_with_a_device_s_certificate_changes_nothing(fleet, authority
     certificate = authority.sign(candidate)
     fleet.post(UPLOAD, pem(certificate))
     if "older" in what:
-        certificate = authority.sign(candidate, now=NOW - dt.timedelta(days=1))
+        certificate = authority.backdated(certificate, NOW - dt.timedelta(days=1))
     if "blocked" in what:
         fleet.ledger.block(candidate.name, by="test", now=1)
     before = fleet.ledger.device(candidate.name), fleet.certificates_of(candidate.name), fleet.everything()
