@@ -14,7 +14,8 @@ from .keys import DeviceKey
 from .keys.device_key import fingerprint
 from .pem import read_certificates
 from .report import Report
-from .settings import HOST_NAME, NAME, NAME_RULE, Settings
+from .setting_values import NAME, NAME_RULE
+from .settings import HOST_NAME, Settings
 
 
 def factory_certificate(

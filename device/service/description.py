@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..keys import pkcs11_uri
-from ..settings import VARIABLES, Settings, load
+from ..settings import Settings, load
 from ..settings_files import FILES, under
+from ..settings_search import VARIABLES
 from .access import Account, closed_to, group_names
 from .command import is_hidden
 from .unit_files import KEY_VARIABLE, ON_RENEW_VARIABLE, STATE_VARIABLE, USER, Service, groups_for

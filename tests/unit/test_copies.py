@@ -32,7 +32,8 @@ from device.keys import fingerprint
 from device.keys import pkcs11_uri as device_pkcs11_uri
 from device.keys.file import FileKey
 from device.network import Network
-from device.settings import NAME, load
+from device.setting_values import NAME
+from device.settings import load
 from fleet import cli as fleet_cli
 from fleet import text as fleet_text
 from fleet.errors import Refused
