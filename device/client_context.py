@@ -3,10 +3,14 @@
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class ClientContext(ssl.SSLContext):
     """A context whose ALPN a library does not change: urllib3 sets ``http/1.1`` before each of its handshakes."""
+
+    given_roots: Path | None = None
+    """The file of roots that somebody has chosen in place of certifi's."""
 
     shows_certificate = False
     """Set by ``tls.present``: whoever asks in a handshake gets this device's certificate, and a signature."""
@@ -33,6 +37,7 @@ class ClientContext(ssl.SSLContext):
         context.check_hostname, context.verify_mode = self.check_hostname, self.verify_mode
         context.verify_flags = self.verify_flags
         context.minimum_version = self.minimum_version
+        context.given_roots = self.given_roots
         trusted = b"".join(self.get_ca_certs(binary_form=True))
         if trusted:
             context.load_verify_locations(cadata=trusted)

@@ -106,4 +106,5 @@ class Connection(HTTPSConnection):
         wait, names = self._watch.wait, {"peer": self._peer, "host": self._server}
         if self._watch.expired:
             return no_answer(wait=wait, seconds=self._watch.seconds, **names)
-        return explain(error, wait=wait, seconds=time.monotonic() - self._since, **names)
+        roots = self.ssl_context.given_roots
+        return explain(error, wait=wait, seconds=time.monotonic() - self._since, given_roots=roots, **names)

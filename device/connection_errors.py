@@ -6,6 +6,7 @@ import errno
 import http.client
 import socket
 import ssl
+from pathlib import Path
 
 from .cures import ANOTHER_NETWORK, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .errors import (
@@ -43,6 +44,7 @@ def explain(
     host: str,
     wait: Wait = Wait.TCP,
     seconds: float,
+    given_roots: Path | None = None,
 ) -> DeviceError:
     """The error that says what ``error`` means: a NetworkError, ServerNotTrusted or UnexpectedReply.
 
@@ -51,11 +53,12 @@ def explain(
         host: the server, whose certificate counts.
         wait: what the connection was waiting for.
         seconds: how long it has waited.
+        given_roots: the file of the roots that alone are trusted, if somebody has chosen one.
     """
     if isinstance(error, TimeoutError):
         return no_answer(peer=peer, host=host, wait=wait, seconds=seconds)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _not_trusted(error, host)
+        return _not_trusted(error, host, given_roots)
     if isinstance(error, ssl.SSLError):
         return _tls_ended(error, host)
     if wait is Wait.TUNNEL:
@@ -83,7 +86,7 @@ def no_answer(*, peer: str, host: str, wait: Wait, seconds: float) -> NoAnswer:
     return failure
 
 
-def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTrusted:
+def _not_trusted(error: ssl.SSLCertVerificationError, host: str, given_roots: Path | None) -> ServerNotTrusted:
     clock = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     if error.verify_code == _NOT_YET_VALID:
         return ClockWrong(
@@ -100,9 +103,19 @@ def _not_trusted(error: ssl.SSLCertVerificationError, host: str) -> ServerNotTru
             f"the server that answers for {host} shows a certificate for another name.",
             cure=f"check the host name, and the address that DNS gives for it: getent hosts {host}",
         )
+    return untrusted_root(host, error.verify_message, given_roots)
+
+
+def untrusted_root(host: str, reason: str, given_roots: Path | None) -> ServerNotTrusted:
+    """The error of a server whose certificate nobody vouches for who is trusted; ``given_roots`` as for ``explain``."""
+    cause = f"the certificate of {host} does not lead to a trusted root: {reason}"
+    cure = "if a proxy opens TLS connections, give its root with --ca-file, or ask its operator to exempt this host"
+    if given_roots is None:
+        return ServerNotTrusted(f"{cause}.", cure=cure)
+    # Often it is the CA that signs the devices, which has nothing to do with the servers' certificates.
     return ServerNotTrusted(
-        f"the certificate of {host} does not lead to a trusted root: {error.verify_message}.",
-        cure="if a proxy opens TLS connections, give its root with --ca-file, or ask its operator to exempt this host",
+        f"{cause}; only the roots in {given_roots} are trusted.",
+        cure=f"{cure}; for AWS leave --ca-file out, or take back one that is kept: --ca-file ''",
     )
 
 

@@ -4,7 +4,9 @@ import sys
 
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
 SET_CLOCK = "set the clock: sudo timedatectl set-ntp true; then check it: timedatectl"
-CHECK_CA_FILE = "check --ca-file (or CA_BUNDLE): the file, and whether this user may read it"
+CHECK_CA_FILE = (
+    "name a file that this user may read with --ca-file (or CA_BUNDLE); or take back one that is kept: --ca-file ''"
+)
 CHECK_DNS = "check DNS: resolvectl status, or cat /etc/resolv.conf"
 CHECK_PROXY = "check HTTPS_PROXY with its user and password; NO_PROXY lists the hosts to reach without the proxy"
 ANOTHER_NETWORK = "the same command from another network; a firewall or a proxy in between may cause this"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from .certificate import DeviceCertificate
-from .connection_errors import Wait, no_answer
+from .connection_errors import Wait, no_answer, untrusted_root
 from .cures import ANOTHER_NETWORK, CHECK_CA_FILE, CHECK_DNS, CHECK_PROXY, SET_CLOCK
 from .curl_engines import cure_for_no_engine
 from .errors import (
@@ -26,7 +26,6 @@ from .errors import (
     NetworkError,
     PortClosed,
     ProxyFailed,
-    ServerNotTrusted,
     UnexpectedReply,
     UsageError,
 )
@@ -142,10 +141,7 @@ class CurlPublisher:
                 cure=SET_CLOCK,
             )
         if code == 60:
-            return ServerNotTrusted(
-                f"the certificate of {self._endpoint} is not trusted: {said}.",
-                cure="check the clock (timedatectl); if a proxy opens TLS, give the proxy's root with --ca-file",
-            )
+            return untrusted_root(self._endpoint, said, self._network.context.given_roots)
         if code == 63:
             return self._too_long()
         if code in (5, 97) or (code == 56 and ("CONNECT" in said or "proxy" in said)):

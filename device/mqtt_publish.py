@@ -140,7 +140,8 @@ class MqttRoundTrip:
                 raise self._no_answer("accepted the connection and did not complete the TLS handshake", port) from None
             elapsed = time.monotonic() - self._began
             peer = f"{self._endpoint} port {port}"
-            explained = explain(error, peer=peer, host=self._endpoint, seconds=elapsed)
+            roots = self._context.given_roots
+            explained = explain(error, peer=peer, host=self._endpoint, seconds=elapsed, given_roots=roots)
             if isinstance(explained, HungUp):
                 raise self._certificate_refused() from None
             raise explained from None

@@ -38,8 +38,9 @@ def client_context(ca_file: Path | None) -> ClientContext:
     Raises:
         UsageError: ``ca_file`` cannot be read, or holds no certificate.
     """
-    ca_file = roots(ca_file)
     context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.given_roots = ca_file
+    ca_file = roots(ca_file)
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     try:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from ... import https, tcp
 from ...connection_errors import explain
 from ...errors import ClockWrong, DeviceError, ServerNotTrusted
-from ...settings import Settings
 from ...shared_port import MQTT, SHARED_PORT, DataPort
 from ..examination import Examination
 from ..finding import Finding, Skipped, Status, ok, warning
@@ -126,17 +125,9 @@ def _verify(server: Server, examination: Examination) -> Finding:
         if isinstance(failure, ServerNotTrusted) and not isinstance(failure, ClockWrong):
             probe = examination.probe(server)
             issuer = "" if isinstance(probe, DeviceError) else probe.issuer
-            failure = _explained(failure, issuer, examination.settings)
+            if issuer:  # a proxy that opens TLS shows its own name there
+                failure = ServerNotTrusted(f"{failure.cause} It was issued by {issuer}.", cure=failure.cure)
         raise failure from None
-
-
-def _explained(failure: ServerNotTrusted, issuer: str, settings: Settings) -> ServerNotTrusted:
-    """The same failure with the issuer of that certificate: a proxy that opens TLS shows its own name there."""
-    cause = f"{failure.cause} It was issued by {issuer}." if issuer else failure.cause
-    if settings.ca_file is None:
-        return ServerNotTrusted(cause, cure=failure.cure)
-    trusted = f"only the roots in {settings.ca_file} ({settings.sources['ca_file']}) are trusted"
-    return ServerNotTrusted(f"{cause.rstrip('.')}; {trusted}.", cure=f"{failure.cure}; for AWS leave --ca-file out")
 
 
 def _milliseconds(started: float) -> str:

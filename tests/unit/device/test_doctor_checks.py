@@ -324,7 +324,7 @@ def test_a_server_that_nobody_vouches_for_is_named_by_its_issuer(
     assert found.code == 5
     for check in ("enrollment-server", "endpoint-server"):
         assert "It was issued by loopback CA" in found.text(check)
-        assert f"only the roots in {own} (--ca-file) are trusted" in found.text(check)
+        assert f"only the roots in {own} are trusted" in found.text(check)
     assert found.checks["publish"]["needs"] == "endpoint-server"
 
 

@@ -110,7 +110,8 @@ def test_an_untrusted_root(est: EstServer, tmp_path: Path) -> None:
     stranger = Authority("another CA").write_pem(tmp_path / "other.pem")
     with pytest.raises(ServerNotTrusted, match="does not lead to a trusted root") as refused:
         get(est.url, Network(client_context(stranger)))
-    assert "--ca-file" in refused.value.cure
+    assert f"only the roots in {stranger} are trusted" in refused.value.cause
+    assert "--ca-file ''" in refused.value.cure
 
 
 def test_certifis_roots_are_the_default_and_know_amazon_and_not_our_test_ca(est: EstServer) -> None:
