@@ -133,7 +133,7 @@ def _tunnel_failed(error: OSError | http.client.HTTPException, proxy: str) -> Pr
     """The proxy answered CONNECT with another status than 200 (http.client's words), or not at all."""
     _, refused, status = str(error).partition("Tunnel connection failed: ")
     if refused:
-        said = "".join(c for c in status if c.isprintable()).rstrip(".")
+        said = status.rstrip(".")
     elif isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
         said = "its answer is not HTTP"
     else:

@@ -15,6 +15,7 @@ from . import __version__
 from .errors import NameNotResolved
 from .host_name import is_host
 from .network import Network
+from .text import printable
 
 if TYPE_CHECKING:
     from .adapter import Adapter
@@ -41,7 +42,7 @@ class Reply:
         line = self.body[:300].decode("utf-8", "replace").strip().partition("\n")[0]
         if line.startswith(("<", "{")):
             return ""
-        return "".join(c for c in line if c.isprintable()).rstrip(".")
+        return printable(line).rstrip(".")
 
     @property
     def retry_after(self) -> float | None:

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from .text_file import decoded, read_small
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
 _CERTIFICATE = ("CERTIFICATE", "X509 CERTIFICATE")
 _OTHERS = {
     "CERTIFICATE REQUEST": "a certificate signing request",
@@ -45,15 +45,30 @@ def certificates(data: bytes) -> list[x509.Certificate]:
         text = decoded(data)
     except UnicodeDecodeError:
         text = data.decode("latin-1")  # what stands around the certificates may be in any language
-    blocks = [(label, body) for label, body in _BLOCK.findall(text)]
-    if not blocks:
+    there = blocks(text)
+    if not there:
         return _from_base64(text)
-    found = [body for label, body in blocks if label in _CERTIFICATE]
+    found = [body for label, body in there if label in _CERTIFICATE]
     if not found:
-        label = blocks[0][0]
+        label = there[0][0]
         what = "a private key" if label.endswith("PRIVATE KEY") else _OTHERS.get(label, "something else in PEM")
         raise ValueError(f"holds {what}, and no certificate")
     return [_certificate(_decoded(body), "is PEM, but") for body in found]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The label and the body of each block of PEM (RFC 7468), in order. What has no end is none.
+
+    One pass over the text, whatever stands in it: a file on the SD card is anybody's.
+    """
+    found, label, start = [], None, 0
+    for boundary in _BOUNDARY.finditer(text):
+        if boundary[1] == "BEGIN":
+            label, start = boundary[2], boundary.end()
+        elif boundary[2] == label:
+            found.append((label, text[start : boundary.start()]))
+            label = None
+    return found
 
 
 def why_no_roots(path: Path) -> str:

@@ -67,15 +67,10 @@ def issuer_in_words(connection: "Connection") -> str:
     """The issuer of the server's certificate, with common name and organization: ``Amazon RSA 2048 M02 (Amazon)``."""
     try:
         name = x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True) or b"").issuer
-    except ValueError:
+    except Exception:  # noqa: BLE001 - it is a stranger's, and reading it can raise anything
         return "an issuer whose name cannot be read"
     oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
-    parts = [_printable(str(found[0].value)) for oid in oids if (found := name.get_attributes_for_oid(oid))]
+    parts = [str(found[0].value) for oid in oids if (found := name.get_attributes_for_oid(oid))]
     if not parts:
-        return _printable(name.rfc4514_string()) or "an issuer without a name"
+        return name.rfc4514_string() or "an issuer without a name"
     return " (".join(dict.fromkeys(parts)) + ")" * (len(set(parts)) - 1)
-
-
-def _printable(text: str) -> str:
-    """Without control characters for a terminal: the server has chosen the name."""
-    return "".join(c for c in text if c.isprintable())

@@ -6,9 +6,9 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from ..pem import blocks
 from ..text_file import decoded
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _PRIVATE = "PRIVATE KEY"
 
 
@@ -46,12 +46,12 @@ def _from_pem(data: bytes) -> Any:
         text = decoded(data)
     except UnicodeDecodeError:
         raise ValueError("does not hold a private key in PEM") from None
-    blocks = _BLOCK.findall(text)
-    private = [(label, body) for label, body in blocks if label.endswith(_PRIVATE)]
+    there = blocks(text)
+    private = [(label, body) for label, body in there if label.endswith(_PRIVATE)]
     if len(private) > 1:
         raise ValueError(f"holds {len(private)} private keys instead of one")
     if not private:
-        held = sorted({label.lower() for label, _ in blocks})
+        held = sorted({label.lower() for label, _ in there})
         instead = f", but: {', '.join(held)}" if held else " in PEM"
         raise ValueError(f"does not hold a private key{instead}")
     label, body = private[0]

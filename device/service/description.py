@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from ..keys import pkcs11_uri
+from ..keys.named_file import named_file
 from ..settings import Settings, load
 from ..settings_files import FILES, under
 from ..settings_search import VARIABLES
@@ -47,7 +47,7 @@ def describe(settings: Settings, *, command: Path, groups: Sequence[str] | None,
     Raises:
         UsageError: the service could not see the state folder, or a file of the key.
     """
-    for what, path in (("the state folder", settings.state.absolute()), *_files_of_key(settings.key)):
+    for what, path in filter(None, [("the state folder", settings.state.absolute()), named_file(settings.key)]):
         if is_hidden(path):
             raise UsageError(
                 f"{what} {path} is in a user's home folder, which the service cannot see.",
@@ -77,7 +77,8 @@ def notes(settings: Settings, user: Account | None, root: Path) -> list[str]:
     ]
     if user is None:
         return found
-    wanted = [*FILES, settings.on_renew, *(path for _, path in _files_of_key(settings.key))]
+    named = named_file(settings.key)
+    wanted = [*FILES, settings.on_renew, *(named[1:] if named else ())]
     closed = {closed_to(user, path, root) for path in wanted} - {None}
     return found + [f"let the service read {path}: {_opening(path, root)}" for path in sorted(filter(None, closed))]
 
@@ -86,12 +87,3 @@ def _opening(path: Path, root: Path) -> str:
     if under(root, path).is_dir():
         return f"sudo chmod a+rx '{path}'"
     return f"sudo chgrp {USER} '{path}' && sudo chmod 640 '{path}'"
-
-
-def _files_of_key(key: str) -> list[tuple[str, Path]]:
-    """The files that a key's URI names, outside the state folder."""
-    kind, _, rest = key.removeprefix("engine:").partition(":")
-    if kind == "file" and rest:
-        return [("the key", Path(rest))]
-    source = pkcs11_uri.parse(rest).pin_source if kind == "pkcs11" else None
-    return [("the PIN file", source)] if source else []

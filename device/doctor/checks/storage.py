@@ -93,22 +93,13 @@ def _judge(
 
 def _secrets_elsewhere(examination: Examination) -> list[Path]:
     """Files with a token, PIN or key. The SD card's FAT partition has no modes, so the files there are left out."""
+    # Imported here: a package that keys need may be missing, which another check tells.
+    from ...keys.named_file import named_file
+
     settings = examination.settings
     found = []
     if settings.token is not None and settings.sources["token"].startswith("/"):
         found.append(Path(settings.sources["token"]))
-    if (secret := _file_of_key(settings.key)) is not None:
-        found.append(secret)
+    if (named := named_file(settings.key)) is not None:
+        found.append(named[1])
     return [path for path in found if not path.is_relative_to("/boot")]
-
-
-def _file_of_key(key: str) -> Path | None:
-    """The PIN file or the software key that a key's URI names."""
-    kind, _, rest = key.removeprefix("engine:").partition(":")
-    if kind == "file" and rest:
-        return Path(rest)
-    if kind != "pkcs11":
-        return None
-    from ...keys import pkcs11_uri
-
-    return pkcs11_uri.parse(rest).pin_source

@@ -333,7 +333,7 @@ def test_the_name_of_an_issuer_cannot_command_the_terminal(pi: Pi, diagnose: Dia
     with EstServer(stranger, stranger.write_server(tmp_path, "localhost")) as server:
         found = diagnose("--only", "enrollment-server", ENROLLMENT_URL=server.url)
 
-    assert "It was issued by [2Jgateway" in found.text("enrollment-server")
+    assert r"It was issued by \x1b[2Jgateway" in found.text("enrollment-server")
 
 
 def test_a_data_endpoint_that_insists_on_a_certificate_under_tls_1_2_has_proved_its_own(

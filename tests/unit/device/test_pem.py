@@ -1,6 +1,7 @@
 """Certificates as people have them are read; what is none is called by its name."""
 
 import base64
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +82,10 @@ def test_a_file_of_roots_that_openssl_does_not_read_is_refused_with_the_reason(
     with pytest.raises(UsageError) as refused:
         client_context(path)
     assert because in refused.value.cause
+
+
+def test_text_that_begins_a_thousand_blocks_and_ends_none_costs_no_more_than_other_text() -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="no end"):
+        certificates(b"-----BEGIN CERTIFICATE-----\n" * 37_000)
+    assert time.monotonic() - began < 2

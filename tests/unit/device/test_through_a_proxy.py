@@ -80,7 +80,7 @@ def test_a_proxy_without_a_password_gets_none(est: EstServer, network: Network, 
     ("answer", "sentence"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "did not connect: 407 Proxy Authentication Required."),
-        (b"HTTP/1.1 403 \x1b[31mForbidden\r\n\r\n", "did not connect: 403 [31mForbidden."),
+        (b"HTTP/1.1 403 \x1b[31mForbidden\r\n\r\n", r"did not connect: 403 \x1b[31mForbidden."),
         (b"", "did not connect: it closed the connection."),
         (b"220 mail ready\r\n", "did not connect: its answer is not HTTP."),
     ],
