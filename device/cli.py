@@ -126,7 +126,10 @@ def _run(command: str, argv: Sequence[str]) -> int:
     try:
         return int(module.run(arguments))
     except DeviceError as error:
-        return _tell(error.kind, error.exit_code, error.cause, error.cure, as_json=as_json)
+        from .cures import for_state
+
+        cure = for_state(error.cure, getattr(arguments, "state", None))
+        return _tell(error.kind, error.exit_code, error.cause, cure, as_json=as_json)
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _tell(

@@ -1,5 +1,7 @@
 """What to try, where more than one error has the same cure."""
 
+import re
+import shlex
 import sys
 
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
@@ -11,6 +13,17 @@ CHECK_DNS = "check DNS: resolvectl status, or cat /etc/resolv.conf"
 CHECK_PROXY = "check HTTPS_PROXY with its user and password; NO_PROXY lists the hosts to reach without the proxy"
 ANOTHER_NETWORK = "the same command from another network; a firewall or a proxy in between may cause this"
 MAKE_ROOM = "make room on the disk: df -h shows what is full, sudo journalctl --vacuum-size=50M removes old logs"
+
+
+# Of the commands that work on a state folder.
+_ON_STATE = re.compile(r"\bzymkey-iot (?:bootstrap|wait|renew|hooks|publish|status|doctor|config|service install)\b")
+
+
+def for_state(text: str, state: str | None) -> str:
+    """``text`` with ``--state`` in each command that it names, when the user has given it: without it, none works."""
+    if state is None or "zymkey-iot" not in text:
+        return text
+    return _ON_STATE.sub(lambda command: f"{command[0]} --state {shlex.quote(state)}", text)
 
 
 def pip_install(package: str) -> str:

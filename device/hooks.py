@@ -58,7 +58,7 @@ def run_pending_hooks(state: StateFolder, settings: Settings, certificate: Devic
         report.warn(f"no hook is run: {failures[0]}")
     if failures:
         raise HookFailed(
-            f"the new certificate is in use, but {' and '.join(failures)}.",
+            f"the new certificate is in use, but {'; '.join(failures)}.",
             cure="repair the hook; the next zymkey-iot renew --if-due runs it again",
         )
     state.hooks_are_done()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .certificate import DeviceCertificate, now
 from .device import Device
-from .errors import DeviceError, HookFailed, Pending, UsageError
+from .errors import DeviceError, Pending, UsageError
 from .hooks import run_pending_hooks
 from .kept import belongs_to_another_key, find_candidate, find_certificate, find_configuration, read_certificate
 from .kept_settings import is_same_device
@@ -61,7 +61,7 @@ def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> 
         return
     try:
         run_pending_hooks(state, settings, certificate, report)
-    except HookFailed as failure:
+    except DeviceError as failure:
         report.warn(failure.cause)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from .certificate import DeviceCertificate, now
 from .cures import BOOTSTRAP
-from .errors import DeviceError
-from .kept import find_candidate, read_certificate
+from .errors import CertificateUnusable, DeviceError
+from .kept import find_candidate, read_certificate, read_configuration
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
 from .service.renewal import Renewal, planned_renewal
@@ -29,6 +29,9 @@ class Status:
     waits_for: str | None
     """What a bootstrap that was begun waits for (202)."""
 
+    configuration: DeviceError | None
+    """Why what the cloud has sent beside the certificate cannot be used; without it no publish works."""
+
     renewal: Renewal
     hooks_wait: bool
     """Whether hooks still have to run for the certificate in use."""
@@ -48,7 +51,7 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        if self.state not in ("valid", "due"):
+        if self.state not in ("valid", "due") or self.configuration is not None:
             return UNUSABLE
         return self.key.exit_code if isinstance(self.key, DeviceError) else 0
 
@@ -63,6 +66,8 @@ class Status:
             "renewal": self.renewal.document(),
             "hooksPending": self.hooks_wait,
         }
+        if self.configuration is not None:
+            document["configurationError"] = self.configuration.cause
         document["connection"] = {name: value for name, _, value, _ in connection(self.settings)}
         document["waitsFor"] = self.waits_for
         if isinstance(self.key, DeviceError):
@@ -104,6 +109,8 @@ class Status:
             ("state", self._sentence(certificate)),
             ("renewal", self.renewal.line()),
         ]
+        if self.configuration is not None:
+            lines.append(("cloud", f"{self.configuration.cause} Try: {self.configuration.cure}"))
         if self.hooks_wait:
             lines.append(("hooks", "they have not run yet for this certificate. Try: sudo zymkey-iot hooks"))
         if self.untried:
@@ -170,6 +177,11 @@ def read_status(settings: Settings) -> Status:
         certificate = read_certificate(state)
     except DeviceError as error:
         certificate = error
+    configuration: DeviceError | None = None
+    try:
+        read_configuration(state)
+    except CertificateUnusable as error:
+        configuration = None if isinstance(certificate, DeviceError) else error
     try:
         key = open_key(settings)
     except DeviceError as error:
@@ -180,6 +192,7 @@ def read_status(settings: Settings) -> Status:
         key,
         untried=find_candidate(state) is not None,
         waits_for=_waits_for(state),
+        configuration=configuration,
         renewal=planned_renewal(settings),
         hooks_wait=state.hooks_are_pending(),
     )

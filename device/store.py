@@ -145,7 +145,7 @@ class StateFolder:
         if not isinstance(document, dict):
             raise StorageError(
                 f"{self.device_path} is not a JSON object.",
-                cure=f"remove the file (rm {self.device_path}), then bootstrap with the enrollment URL",
+                cure=f"remove the file (rm {self.device_path}), then bootstrap as at the first time: URL and --name",
             )
         return document
 

@@ -58,6 +58,9 @@ def _seconds(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from ..cures import for_state
     from ..doctor.checklist import select
     from ..doctor.examination import Examination
     from ..doctor.finding import Status
@@ -67,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(as_json=arguments.json)
     examination = Examination(arguments, timeout=arguments.timeout)
     shown = []
-    for result in examine(select(arguments.only), examination, on_start=report.started):
+    for found in examine(select(arguments.only), examination, on_start=report.started):
+        result = replace(found, cure=for_state(found.cure, arguments.state)) if found.cure else found
         # A check that ran only because another needs it is shown only if it failed.
         if not arguments.only or result.check in arguments.only or result.status is Status.FAILED:
             shown.append(result)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.warn(device.key.warning)
     # As it was typed: bytes that are no text in this locale, too.
     payload = standard_input(LARGEST_MESSAGE + 1) if arguments.message == "-" else os.fsencode(arguments.message)
-    topic = device.topic(arguments.topic, mqtt=arguments.mqtt)
+    topic = device.topic(_typed(arguments.topic), mqtt=arguments.mqtt)
     check_message(topic, payload)
     trace = None
     with report.step("publish") as step:
@@ -52,3 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
             step.done = f"{topic}, {len(payload)} bytes over HTTPS ({publisher.how})"
     report.conclude("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)
     return 0
+
+
+def _typed(topic: str) -> str:
+    """Topics are UTF-8, also where this locale is not: Python has then put surrogates in the place of its bytes."""
+    import os
+
+    try:
+        return topic if topic.isprintable() else os.fsencode(topic).decode()
+    except UnicodeError:
+        return topic

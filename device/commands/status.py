@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from ..cures import for_state
     from ..settings import load
     from ..status import read_status
     from ..text import printable
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"ok": status.exit_code == 0, **status.document()}, indent=2))
     else:
         for label, value in status.lines():
-            print(f"{label:<12} {printable(value)}")
+            print(f"{label:<12} {printable(for_state(value, arguments.state))}")
     return status.exit_code

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
-from device.cures import pip_install
+import pytest
+
+from device.cures import for_state, pip_install
+from tests.support.device.pi import Pi
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCES = {path: path.read_text() for path in (REPOSITORY / "device").rglob("*.py")}
@@ -42,3 +45,30 @@ def test_a_package_is_installed_for_the_python_that_misses_it() -> None:
     import sys
 
     assert pip_install("zku") == f"sudo {sys.executable} -m pip install zku"
+
+
+@pytest.mark.parametrize("command", ["status", "publish a b", "renew", "config paho", "doctor --only certificate"])
+def test_a_cure_is_for_the_state_folder_that_was_given(pi: Pi, command: str) -> None:
+    """The command that it names would otherwise look into another one, and end with the same cure."""
+    state = pi.state.parent / "my state"
+    done = pi.run(*command.split(), "--state", str(state))
+    cures = [line for line in (done.stdout + done.stderr).splitlines() if "zymkey-iot bootstrap" in line]
+    assert cures, done
+    assert all(f"zymkey-iot bootstrap --state '{state}'" in line for line in cures)
+    assert pi.run("bootstrap", "--state", str(state)).returncode == 0
+    assert pi.run("status", "--state", str(state)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "with_state"),
+    [
+        ("sudo zymkey-iot bootstrap --name ANOTHER", "sudo zymkey-iot bootstrap --state /s --name ANOTHER"),
+        ("zymkey-iot key --help", "zymkey-iot key --help"),
+        ("sudo zymkey-iot service install", "sudo zymkey-iot service install --state /s"),
+        ("the service zymkey-iot-renew", "the service zymkey-iot-renew"),
+        ("zymkey-fleet invite pi-7", "zymkey-fleet invite pi-7"),
+    ],
+)
+def test_only_commands_that_work_on_a_state_folder_get_it(text: str, with_state: str) -> None:
+    assert for_state(text, "/s") == with_state
+    assert for_state(text, None) == text

@@ -81,3 +81,21 @@ def test_a_newer_certificate_that_waits_for_its_trial(enrolled: Pi, zymkey_iot: 
 
     assert json.loads(zymkey_iot("status", "--json").stdout)["untriedCertificate"]
     assert "not tried yet" in zymkey_iot("status").stdout
+
+
+@pytest.mark.parametrize("content", [b"", b"{", None], ids=["empty", "half", "missing"])
+def test_a_configuration_that_cannot_be_used_is_said_because_nothing_can_be_published(
+    enrolled: Pi, zymkey_iot: Command, content: bytes | None
+) -> None:
+    path = enrolled.state / "configuration.json"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+    assert state(zymkey_iot) == (UNUSABLE, "valid")
+    assert "configuration.json" in json.loads(zymkey_iot("status", "--json").stdout)["configurationError"]
+    assert "zymkey-iot bootstrap" in zymkey_iot("status").stdout
+    assert zymkey_iot("publish", "devices/pi-7/x", "x").returncode == UNUSABLE
+    assert zymkey_iot("renew", "--if-due").returncode == 13, "it heals it"
+    assert state(zymkey_iot) == (0, "valid")

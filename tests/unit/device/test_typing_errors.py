@@ -127,6 +127,18 @@ def test_a_message_is_sent_byte_by_byte_whatever_its_encoding(enrolled: Pi, endp
     assert endpoint.published[-1].payload == b"caf\xe9"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_a_topic_is_utf_8_whatever_the_locale(enrolled: Pi, endpoint: "object", locale: str) -> None:
+    done = enrolled.python(
+        *("-m", "device", "publish", "devices/{device}/grüße", "x"),
+        LC_ALL=locale,
+        PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert endpoint.published[-1].topic == "devices/pi-7/grüße"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("timeout", ["-1", "0", "nan", "inf", "1e9", "soon", ""])
 def test_doctor_waits_for_a_time_that_there_is(pi: Pi, timeout: str) -> None:
     done = pi.run("doctor", "--timeout", timeout)
