@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_BOUNDARY = re.compile(rb"-----[ ]*(BEGIN|END)[ ]+([^-\r\n]{1,64}?)[ ]*-----")
+# Each character can be matched in one way alone: a line of many blanks costs no more than another.
+_BOUNDARY = re.compile(rb"-----[ ]{0,9}(BEGIN|END)[ ]{1,9}([^ \-\r\n][^\-\r\n]{0,79})-----")
 # ``Proc-Type: 4,ENCRYPTED`` and its like (RFC 1421 section 4.6), which are not base64.
 _HEADER = re.compile(rb"^[A-Za-z][A-Za-z0-9-]*:.*$", re.MULTILINE)
 _SEQUENCE = 0x30
@@ -70,7 +71,7 @@ def _blocks(text: bytes) -> Iterator[Block]:
     """The blocks, read in one pass: text that begins a thousand blocks and ends none costs no more than other text."""
     label, start, found = b"", 0, False
     for boundary in _BOUNDARY.finditer(text):
-        kind, name = boundary.groups()
+        kind, name = boundary[1], boundary[2].rstrip(b" ")
         if kind == b"BEGIN":
             if label:
                 break

@@ -71,11 +71,33 @@ def test_bytes_of_any_kind_are_unwrapped_or_refused(data):
         kind_of(each)
 
 
-def test_a_text_that_begins_a_thousand_blocks_costs_no_more_than_another():
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"-----BEGIN A-----\n" * 3600,
+        b"-----BEGIN" + b" " * 65_000,
+        b"-----" + b" " * 65_000,
+        (b"-----BEGIN" + b" " * 500) * 128,
+        b"-----BEGIN A" + b" " * 65_000,
+        b"-" * 65_000,
+        b"-----BEGIN " * 6000,
+        b"-----BEGIN A-----" + b"A" * 65_000,
+        b"-----BEGIN A-----" + b"A:\n" * 21_000,
+    ],
+    ids=lambda text: text[:17].decode(),
+)
+def test_no_text_costs_more_than_another_of_its_length(text):
     begun = time.process_time()
     with pytest.raises(ArmourError):
-        unwrap(b"-----BEGIN A-----\n" * 3600)
+        unwrap(text)
     assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    "boundary", [b"-----BEGIN  A B -----\nMAA=\n-----END  A B -----", b"-----BEGIN A B-----MAA=----- END A B-----"]
+)
+def test_blanks_in_a_boundary_are_no_part_of_the_label(boundary):
+    assert unwrap(boundary) == [Block("A B", b"0\0")]
 
 
 def test_a_block_is_called_by_its_label_or_by_what_it_is():
