@@ -7,6 +7,7 @@ The fallback when this Python's OpenSSL cannot ask for signatures, and the way f
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,11 +33,14 @@ from .errors import (
 from .https import TIMEOUT, Reply
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
-from .keys.command_line import CommandLineKey
+from .keys.command_line import ZYMKEY_ENGINE, CommandLineKey
+from .keys.engine import PAUSES
 from .network import Network
 from .shared_port import HTTPS, SHARED_PORT, DataPort
 
 _LARGEST_REPLY = 1 << 20
+# curl's "problem with the local client certificate": before it connects, so nothing has been sent.
+_NO_KEY = 58
 OPEN_443 = f"port {SHARED_PORT} may be open, which curl cannot use here, but this process can: --tls signer"
 
 
@@ -71,12 +75,30 @@ class CurlPublisher:
             self._key.on_command_line() as key,
             _in_memory(self._certificate.pem) as certificate,
             _in_memory(payload) as message,
-            _in_memory(b"") as errors,
         ):
             self._key.signatures += 1
+            command = self.command(key, topic, certificate=f"/dev/fd/{certificate}")
+            code, said, transfer = self._run(command, key, certificate, message)
+            # A bus may be busy. As in keys/engine.py, a token is asked once: the failure may be a wrong PIN.
+            for pause in PAUSES if key.engine == ZYMKEY_ENGINE else ():
+                if code != _NO_KEY:
+                    break
+                time.sleep(pause)
+                code, said, transfer = self._run(command, key, certificate, message)
+        if code != 0:
+            raise self._failure(code, said, key, transfer)
+        return read_reply(Reply(transfer.status, {"retry-after": transfer.retry_after}, transfer.body), topic)
+
+    def _run(
+        self, command: list[str], key: CommandLineKey, certificate: int, message: int
+    ) -> "tuple[int, str, _Transfer]":
+        """Run curl once; return its exit code, what it said, and how far it came."""
+        for descriptor in (certificate, message):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        with _in_memory(b"") as errors:
             try:
                 curl = subprocess.Popen(
-                    self.command(key, topic, certificate=f"/dev/fd/{certificate}"),
+                    command,
                     stdin=message,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -87,10 +109,7 @@ class CurlPublisher:
                 raise KeyUnavailable("there is no curl command.", cure="sudo apt install curl") from None
             output = self._whole_output(curl)
             said = os.pread(errors, _LARGEST_REPLY, 0).decode("utf-8", "replace").strip()
-        transfer = _Transfer.read(output)
-        if curl.returncode != 0:
-            raise self._failure(curl.returncode, said, key, transfer)
-        return read_reply(Reply(transfer.status, {"retry-after": transfer.retry_after}, transfer.body), topic)
+        return curl.returncode, said, _Transfer.read(output)
 
     def _whole_output(self, curl: "subprocess.Popen[bytes]") -> bytes:
         """What curl prints until it ends.
@@ -128,7 +147,7 @@ class CurlPublisher:
             return KeyUnavailable(
                 f"curl cannot use the OpenSSL engine {key.engine}: {said}.", cure=cure_for_no_engine(key.engine or "")
             )
-        if code == 58:
+        if code == _NO_KEY:
             return KeyUnavailable(
                 f"curl cannot use the certificate with the key in the {self._key.title()}: {said}.",
                 cure="check whether the key answers: zymkey-iot key",

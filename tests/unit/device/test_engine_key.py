@@ -140,3 +140,21 @@ def test_an_openssl_that_does_not_end_is_not_started_again(
     with pytest.raises(KeyUnavailable, match="did not end within") as told:
         EngineKey("engine:zymkey_ssl")
     assert (told.value.kind, pauses) == ("key-unavailable", [])
+
+
+@pytest.mark.parametrize(("busy", "code", "tries"), [(2, 0, 3), (9, 3, 3)], ids=["twice", "for ever"])
+def test_curl_asks_a_bus_that_is_busy_again_twice(
+    engine_pi: Pi, zymkey: SimulatedZymkey, tmp_path: Path, busy: int, code: int, tries: int
+) -> None:
+    assert engine_pi.run("bootstrap").returncode == 0
+    zymkey.reset()
+    began = tmp_path / "began"
+    curl = tmp_path / "curl"
+    fail = f"[ $(wc -l < {began}) -gt {busy} ] || export ZYMKEY_SIMULATOR_FAIL=-110"
+    curl.write_text(f'#!/bin/sh\necho >> {began}\n{fail}\nexec /usr/bin/curl "$@"\n')
+    curl.chmod(0o755)
+
+    done = engine_pi.run("publish", "devices/pi-7/t", "x", PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert (done.returncode, began.read_text().count("\n")) == (code, tries), done.stderr
+    assert zymkey.signatures() == (1 if code == 0 else 0)
