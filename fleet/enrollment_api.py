@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from fleet.errors import Refused, UnexpectedReply, Unreachable
-from fleet.https import HttpsSession
-
-if TYPE_CHECKING:
-    import requests
+from fleet.https import HttpsSession, Reply
 
 _ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 30
@@ -29,7 +26,7 @@ class EnrollmentApi:
         self.url = url
         self._session = HttpsSession()
 
-    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+    def send(self, method: str, path: str, **options: Any) -> Reply:
         """Make one request and return its reply, whatever the status.
 
         Raises:
@@ -57,7 +54,10 @@ class EnrollmentApi:
         reply = self.send("GET", "/configuration")
         if reply.status_code != 200:
             raise _unexpected(reply)
-        return _json_object(reply, "dataEndpoint", "httpsPort", "mqttPort", "topics", "issuer")
+        configuration = _json_object(reply, "dataEndpoint", "httpsPort", "mqttPort", "topics", "issuer")
+        if not (isinstance(configuration["dataEndpoint"], str) and _are_topics(configuration["topics"])):
+            raise _unexpected(reply)
+        return configuration
 
     def upload(self, certificate: x509.Certificate) -> str:
         """Register a certificate that was signed elsewhere; returns its device's name.
@@ -96,7 +96,7 @@ class EnrollmentApi:
         raise _unexpected(reply)
 
 
-def read_certificates(reply: requests.Response) -> list[x509.Certificate]:
+def read_certificates(reply: Reply) -> list[x509.Certificate]:
     """The certificates of a reply in EST's form: base64 of a certs-only PKCS#7."""
     try:
         return pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.content))
@@ -104,7 +104,7 @@ def read_certificates(reply: requests.Response) -> list[x509.Certificate]:
         raise _unexpected(reply) from None
 
 
-def _json_object(reply: requests.Response, *names: str) -> dict[str, Any]:
+def _json_object(reply: Reply, *names: str) -> dict[str, Any]:
     """What a reply says, when it is a JSON object with at least these names."""
     try:
         content = reply.json()
@@ -115,18 +115,26 @@ def _json_object(reply: requests.Response, *names: str) -> dict[str, Any]:
     return content
 
 
-def _retry_after(reply: requests.Response) -> int:
+def _are_topics(value: object) -> bool:
+    """Lists of templates to publish and to subscribe to; there is at least one to publish."""
+    if not isinstance(value, dict) or not value.get("publish"):
+        return False
+    lists = value["publish"], value.get("subscribe")
+    return all(isinstance(each, list) and all(isinstance(topic, str) for topic in each) for each in lists)
+
+
+def _retry_after(reply: Reply) -> int:
     """Seconds, bounded on both sides; 1 for what is no whole number of seconds."""
     text = reply.headers.get("Retry-After", "").strip()
     asked = int(text) if re.fullmatch("[0-9]{1,9}", text) else 1
     return min(max(asked, 1), _MAX_WAIT_SECONDS)
 
 
-def _sentence(reply: requests.Response) -> str:
+def _sentence(reply: Reply) -> str:
     return " ".join(reply.text.split())[:500] or f"HTTP {reply.status_code}."
 
 
-def _unexpected(reply: requests.Response) -> UnexpectedReply:
+def _unexpected(reply: Reply) -> UnexpectedReply:
     return UnexpectedReply(
         f"{reply.url} answered {reply.status_code}, which this command does not know: {_sentence(reply)}",
         cure="check that the URL is this deployment's (--url, $ENROLLMENT_URL), and the enroll function's log",

@@ -110,7 +110,8 @@ class Interrupted(FleetError):
 
 
 def innermost_reason(error: BaseException) -> str:
-    """What the first exception of a chain says; the later ones only wrap it."""
+    """What the first exception of a chain says, in words; the later ones only wrap it."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)  # str() of an OSError begins with its number
+    return " ".join(said.split()).rstrip(".") or type(error).__name__

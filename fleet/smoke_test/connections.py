@@ -15,7 +15,7 @@ import certifi
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from fleet.errors import Refused, Unreachable
+from fleet.errors import Refused, Unreachable, innermost_reason
 from fleet.https import HttpsSession
 from fleet.trusted_roots import refuse_unusable_roots
 
@@ -127,7 +127,7 @@ class _RoundTrip:
         try:
             self._client.connect(self._endpoint.host, self._endpoint.mqtt_port, keepalive=30)
         except OSError as error:
-            raise ConnectionRefused(str(error)) from None
+            raise ConnectionRefused(innermost_reason(error)) from None
         try:
             while not self._is_done and not self._is_over and time.monotonic() < deadline:
                 self._client.loop(timeout=0.5)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -15,6 +14,7 @@ from fleet.deployment import Deployment
 from fleet.enrollment_api import read_certificates
 from fleet.errors import FleetError
 from fleet.failures import explained
+from fleet.https import Reply
 from fleet.smoke_test.connections import (
     ConnectionRefused,
     Endpoint,
@@ -182,7 +182,7 @@ class SmokeTest:
     def _payload(self) -> bytes:
         return f'{{"verify": "{secrets.token_hex(8)}"}}'.encode()
 
-    def _post_csr(self, token: str) -> requests.Response:
+    def _post_csr(self, token: str) -> Reply:
         return self._deployment.api.send(
             "POST",
             ENROLL,
@@ -191,7 +191,7 @@ class SmokeTest:
             headers={"Content-Type": "application/pkcs10"},
         )
 
-    def _wait_for_answer(self) -> requests.Response:
+    def _wait_for_answer(self) -> Reply:
         """Ask until the answer is neither "busy" nor "throttled"; a CSR that waits for a signature is an answer too."""
         deadline = time.monotonic() + _SETTLES_SECONDS
         while True:
@@ -230,5 +230,5 @@ def _until_settled(attempt: Callable[[], _Result]) -> _Result:
             time.sleep(2)
 
 
-def _show(reply: requests.Response) -> str:
+def _show(reply: Reply) -> str:
     return f"{reply.status_code} {' '.join(reply.text.split())[:300]}"

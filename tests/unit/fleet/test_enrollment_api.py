@@ -1,12 +1,12 @@
 """How long the operator's command waits when the deployment says: later."""
 
 import pytest
-import requests
 from cryptography import x509
 
 from fleet import enrollment_api
 from fleet.enrollment_api import EnrollmentApi
 from fleet.errors import Unreachable
+from fleet.https import Reply
 from tests.support.device.authority import Authority
 
 
@@ -23,10 +23,8 @@ def certificate() -> x509.Certificate:
 def test_retry_after_is_bounded_on_both_sides(
     certificate: x509.Certificate, header: str | None, seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reply = requests.Response()
-    reply.status_code, reply.url, reply._content = 503, "https://a.example/certificates", b"Later."
-    if header is not None:
-        reply.headers["Retry-After"] = header
+    headers = {} if header is None else {"Retry-After": header}
+    reply = Reply(url="https://a.example/certificates", status_code=503, headers=headers, content=b"Later.")
     slept: list[float] = []
     monkeypatch.setattr(EnrollmentApi, "send", lambda *_, **__: reply)
     monkeypatch.setattr(enrollment_api.time, "sleep", slept.append)

@@ -1,7 +1,11 @@
 """Requests to the deployment's own API: they carry what the command gives them, and go where it says."""
 
+import gzip
+import json
+import socket
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -76,6 +80,90 @@ def test_no_redirect_takes_a_token_elsewhere(status):
         with pytest.raises(UnexpectedReply, match="points to another address"):
             EnrollmentApi(url).configuration()
     assert asked_elsewhere == []
+
+
+@contextmanager
+def sending(*parts, pause=0.0):
+    """A server that sends these bytes, part by part, to one connection. Yields its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([OK, b"Content-Length: 1048577\r\n\r\n", b"x" * 1_048_577], "is longer than 1 MiB"),
+        ([OK, b"\r\n", *[b"x" * 65_536] * 40], "is longer than 1 MiB"),
+        (
+            [OK, b"Transfer-Encoding: chunked\r\n\r\n", *[b"10000\r\n" + b"x" * 65_536 + b"\r\n"] * 40],
+            "longer than 1 MiB",
+        ),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"{}")], "is compressed, although nobody asked"),
+        ([OK, b"Transfer-Encoding: chunked\r\n\r\nno number\r\n"], "No answer from"),
+        ([OK, b"Content-Length: 9\r\n\r\n", b"x"], "No answer from"),
+        ([OK, b"x" * 70_000], "No answer from"),
+        ([b"SSH-2.0-OpenSSH_9.2p1\r\n"], "No answer from"),
+        ([], "No answer from"),
+    ],
+    ids=range(9),
+)
+def test_a_hostile_reply_is_a_sentence_and_bounded(parts, words):
+    with sending(*parts) as url, pytest.raises(FleetError) as told:
+        HttpsSession().send("GET", url)
+    assert words in told.value.cause
+    assert "Errno" not in told.value.cause
+    assert "<" not in told.value.cause
+
+
+@pytest.mark.parametrize("parts", [[OK[:1]] * 40, [OK, b"\r\n", *[b"x"] * 40]], ids=["head", "body"])
+def test_a_reply_that_drips_ends_after_the_whole_time(parts):
+    began = time.monotonic()
+    with sending(*parts, pause=0.02) as url, pytest.raises(Unreachable, match="has not sent its whole reply"):
+        HttpsSession().send("GET", url, timeout=0.1)
+    assert time.monotonic() - began < 2
+
+
+def test_a_connection_that_is_refused_is_told_in_words():
+    with pytest.raises(Unreachable, match=r": Connection refused\.$"):
+        HttpsSession().send("GET", "http://127.0.0.1:9")
+
+
+TOPICS = {"publish": ["a"], "subscribe": []}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"topics": []},
+        {"topics": {}},
+        {"topics": {"publish": ["a"]}},
+        {"topics": {**TOPICS, "publish": [1]}},
+        {"dataEndpoint": 1},
+        {"topics": None},
+    ],
+)
+def test_a_configuration_of_another_shape_is_told_as_one(change):
+    with serving(body=json.dumps(CONFIGURATION | {"topics": TOPICS}).encode()) as (url, _):
+        assert EnrollmentApi(url).configuration()["topics"] == TOPICS
+    body = json.dumps(CONFIGURATION | {"topics": TOPICS} | change).encode()
+    with serving(body=body) as (url, _), pytest.raises(UnexpectedReply, match="which this command does not know"):
+        EnrollmentApi(url).configuration()
 
 
 @pytest.mark.parametrize(
