@@ -114,6 +114,9 @@ def find_token(
 
     Args:
         asking: whether the token may be asked for (``--token-file -``).
+
+    Raises:
+        UsageError: an option or a variable has a token, or names a file, that cannot be used.
     """
     layers: list[tuple[Layer, SettingsFile | None]] = [(layer, None) for layer in given]
     layers += [(file.layer, file) for file in found]

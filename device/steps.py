@@ -36,7 +36,11 @@ Result = TypeVar("Result")
 
 
 def open_device_key(settings: Settings, report: Report, *, create: bool = False) -> DeviceKey:
-    """Open the key, and say which key it is. ``create`` is as for ``open_key``."""
+    """Open the key, and say which key it is. ``create`` is as for ``open_key``.
+
+    Raises:
+        UsageError, KeyUnavailable: as ``open_key`` raises them.
+    """
     with report.step("key") as step:
         key = open_key(settings, create=create)
         step.done = f"{key.title()}, {key.fingerprint}"
@@ -119,7 +123,12 @@ class Run:
 
 
 def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
-    """Have a certificate issued, and write it beside the certificate in use. ``operation`` is as for ``est.enroll``."""
+    """Have a certificate issued, and write it beside the certificate in use. ``operation`` is as for ``est.enroll``.
+
+    Raises:
+        DeviceError: as ``make_csr`` and ``est.enroll`` raise it, when there is no time left to try again.
+        StorageError: the certificate cannot be kept.
+    """
     settings, key = run.settings, run.key
     with run.report.step("request") as step:
         csr = make_csr(key, settings.name)
@@ -154,6 +163,9 @@ def configure(run: Run, *, refresh: bool) -> tuple[Configuration, bytes]:
     """The kept configuration, or the cloud's when none is kept or ``refresh`` asks for it; and its document.
 
     The configuration has what the settings override; the document is as the cloud sent it.
+
+    Raises:
+        DeviceError: as ``configuration.fetch`` raises it.
     """
     kept_document = None if refresh else run.state.configuration()
     configuration = None if kept_document is None else kept.find_configuration(run.state)
@@ -185,7 +197,11 @@ def trial(run: Run, certificate: DeviceCertificate) -> Iterator[None]:
 
 
 def prove_over_https(device: Device, run: Run, *, within: float) -> None:
-    """Publish to the device's own topic. A new certificate or policy gets ``within`` seconds to take effect."""
+    """Publish to the device's own topic. A new certificate or policy gets ``within`` seconds to take effect.
+
+    Raises:
+        DeviceError: as ``HttpsPublisher.publish`` raises it.
+    """
     with run.report.step("publish") as step:
         publish_test_message(device, step, run, within=within)
 
@@ -208,7 +224,11 @@ def publish_test_message(device: Device, step: Step, run: Run, *, within: float)
 
 
 def prove_over_mqtt(device: Device, run: Run) -> None:
-    """Publish over MQTT and receive the message."""
+    """Publish over MQTT and receive the message.
+
+    Raises:
+        DeviceError: as ``MqttRoundTrip.run`` raises it.
+    """
     topic = device.configuration.test_topic(device.settings.name)
     if topic is None:
         return

@@ -87,7 +87,12 @@ def _proof(systemd: Systemd, service: Service, settings: Settings) -> str:
 
 
 def uninstall(*, root: Path, say: Say) -> None:
-    """Stop, disable, remove the files. The certificate, the user and the hooks stay."""
+    """Stop, disable, remove the files. The certificate, the user and the hooks stay.
+
+    Raises:
+        UsageError: this user is not root, there is no systemd, or one of its commands failed.
+        StorageError: a file cannot be removed.
+    """
     systemd = Systemd(root)
     systemd.check_installed()
     check_rights(root)
