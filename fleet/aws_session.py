@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from fleet.credential_programs import CredentialPrograms
 from fleet.errors import NoCredentials, SdkFailed
 from fleet.proxies import refuse_unusable_proxies
 from fleet.redaction import keep_out
@@ -56,9 +57,14 @@ class AwsSession:
         # Its own prompt reads a standard input that is no terminal, and warns of that in many lines.
         resolver = self._session._session.get_component("credential_provider")
         resolver.get_provider("assume-role")._prompter = _mfa_code
+        programs = CredentialPrograms()
+        programs.watch(self._session)
         refuse_unusable_proxies()
         _refuse_unusable_roots(self._session)
-        credentials = _credentials(self._session)
+        try:
+            credentials = _credentials(self._session)
+        finally:
+            programs.end()
         if credentials is not None:
             _refuse_unusable_credentials(credentials)
 

@@ -4,6 +4,7 @@ import os
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -111,9 +112,29 @@ def test_mfa_without_a_terminal(with_profile):
     assert_theirs(with_profile(content.encode()), 4, "asks for an MFA code, and there is no terminal")
 
 
-def test_a_credential_program_that_hangs(with_profile, monkeypatch):
-    monkeypatch.setattr("fleet.aws_session._CREDENTIALS_SECONDS", 0.05)
-    assert_theirs(with_profile(("program", "import time; time.sleep(1)")), 4, "has not answered within 0.05 s")
+def children():
+    return {pid for each in Path("/proc/self/task").glob("*/children") for pid in each.read_text().split()}
+
+
+REFUSES_TO_END = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+@pytest.mark.parametrize("program", ["import time; time.sleep(60)", REFUSES_TO_END])
+@pytest.mark.parametrize(
+    "profile", ["credential_process = {}\n", ROLE + "source_profile = y\n[profile y]\ncredential_process = {}\n"]
+)
+def test_a_credential_program_that_hangs_is_ended(with_profile, monkeypatch, tmp_path, profile, program):
+    monkeypatch.setattr("fleet.aws_session._CREDENTIALS_SECONDS", 0.2)
+    monkeypatch.setattr("fleet.credential_programs._ENDS_SECONDS", 0.1)
+    (tmp_path / "hangs.py").write_text(program)
+    before = children()
+    answer = with_profile(profile.format(f"{PYTHON} {tmp_path / 'hangs.py'}"))
+    assert_theirs(answer, 4, "has not answered within 0.2 s")
+    for _ in range(100):
+        if children() <= before:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the program still runs")
 
 
 def test_a_prompt_that_is_left_leaves_the_terminal_as_it_was(monkeypatch):
