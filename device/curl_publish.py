@@ -34,7 +34,7 @@ from .https import TIMEOUT, Reply
 from .iot_https import publish_url, read_reply, refused
 from .keys import DeviceKey
 from .keys.command_line import ZYMKEY_ENGINE, CommandLineKey
-from .keys.engine import PAUSES
+from .keys.device_key import PAUSES
 from .network import Network
 from .shared_port import HTTPS, SHARED_PORT, DataPort
 

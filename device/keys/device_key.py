@@ -20,6 +20,8 @@ from ..errors import KeyUnavailable
 from .command_line import CommandLineKey
 
 DIGEST_SIZE = 32
+PAUSES = (0.1, 0.4)
+"""In seconds, before the second try and before the third: the bus of an HSM, or a token, is busy for less than that."""
 
 
 def fingerprint(public_key: ec.EllipticCurvePublicKey) -> str:

@@ -20,14 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ..errors import KeyUnavailable, LibraryUnusable, SlotUnusable, UsageError
 from . import pkcs11_uri
 from .command_line import PKCS11_ENGINE, ZYMKEY_ENGINE, CommandLineKey, zymkey_on_command_line
-from .device_key import DeviceKey
+from .device_key import PAUSES, DeviceKey
 from .pin import open_to_others
 from .pkcs11 import uri_by_hand, uri_on_command_line
 
 TIMEOUT = 60
-
-# In seconds, before the second try and before the third.
-PAUSES = (0.1, 0.4)
 
 # When OpenSSL does not have the engine; and, from OpenSSL 4 on, has no engines, no such command and no such option.
 _NO_ENGINE = re.compile(

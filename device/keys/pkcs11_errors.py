@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from ..errors import HsmNotAnswering, KeyUnavailable
-
-# In seconds, before the second try and before the third.
-PAUSES = (0.1, 0.4)
+from .device_key import PAUSES
 
 # The errors of python-pkcs11 that another session, or another moment, may not have. None of them is about the PIN, of
 # which another try could be one too many.

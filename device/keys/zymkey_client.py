@@ -18,15 +18,13 @@ from typing import Any, TypeVar
 
 from ..cures import pip_install
 from ..errors import HsmNotAnswering, LibraryUnusable
+from .device_key import PAUSES
 
 INSTALL_HOST_SOFTWARE = "curl -G https://s3.amazonaws.com/zk-sw-repo/install_zk_sw.sh | sudo bash"
 CHECK_HARDWARE = (
     "check that the Zymkey is on the header and bound, that i2c is on (sudo raspi-config), and that its service runs"
     " (systemctl status zkifc)"
 )
-
-# In seconds, before the second try and before the third. A time-out of the bus is over in much less.
-PAUSES = (0.1, 0.4)
 
 # The bus was busy for once; the client is as good as before.
 _BUS = (errno.ETIMEDOUT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR)

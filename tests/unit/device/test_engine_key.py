@@ -7,7 +7,8 @@ import pytest
 
 from device.errors import KeyUnavailable
 from device.keys import engine
-from device.keys.engine import PAUSES, EngineKey
+from device.keys.device_key import PAUSES
+from device.keys.engine import EngineKey
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.pi import Pi
 from tests.support.device.softhsm import SoftHsm

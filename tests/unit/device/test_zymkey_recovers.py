@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from device.keys import zymkey_client
-from device.keys.zymkey_client import PAUSES, ZymkeyClient
+from device.keys.device_key import PAUSES
+from device.keys.zymkey_client import ZymkeyClient
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.pi import Pi
 
