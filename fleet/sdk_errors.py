@@ -20,6 +20,15 @@ _EXPORT = (
     'let the AWS CLI hand them over: eval "$(aws configure export-credentials --profile NAME --format env)", '
     "and run the same command again without --profile"
 )
+# By the SDK's class that failed, where to look.
+_PROVIDERS = {
+    "ProcessProvider": "run the profile's credential_process by hand: it has to print JSON with Version, AccessKeyId "
+    "and SecretAccessKey",
+    "FileWebIdentityTokenLoader": "correct web_identity_token_file in ~/.aws/config "
+    "($AWS_WEB_IDENTITY_TOKEN_FILE), or name another profile with --profile",
+    "ContainerProvider": "correct or unset $AWS_CONTAINER_CREDENTIALS_FULL_URI and "
+    "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+}
 # Frames that read the operator's configuration and run what it names: whatever is raised there is theirs.
 _CREDENTIAL_MODULES = {"credentials.py", "tokens.py"}
 
@@ -46,16 +55,20 @@ def explain_credential_provider(error: Exception) -> NoCredentials:
             cure="run the command on a terminal; or take a session first (`aws sts get-session-token`), and name its "
             "profile with --profile",
         )
+    cure = next((_PROVIDERS[each] for each in _classes_of_frames(error) if each in _PROVIDERS), _SETTINGS)
     if isinstance(error, OSError) and error.filename is not None:
         return NoCredentials(
-            f"The AWS profile names {str(error.filename)!r}, which cannot be used: {error.strerror}.",
-            cure="correct credential_process or web_identity_token_file in ~/.aws/config "
-            "($AWS_WEB_IDENTITY_TOKEN_FILE), or name another profile with --profile",
+            f"The AWS configuration names {str(error.filename)!r}, which cannot be used: {error.strerror}.", cure=cure
         )
     return NoCredentials(
-        f"What the AWS profile gets its credentials from gave none that can be read ({type(error).__name__}).",
-        cure="run its credential_process by hand: it has to print JSON with Version, AccessKeyId and SecretAccessKey",
+        f"What the AWS SDK gets its credentials from gave none that can be read ({type(error).__name__}).", cure=cure
     )
+
+
+def _classes_of_frames(error: BaseException) -> list[str]:
+    """Whose methods it went through, the innermost first."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [type(frame.f_locals.get("self")).__name__ for frame in reversed(frames)]
 
 
 def sentence(error: BaseException) -> str:

@@ -195,6 +195,35 @@ def test_an_environment_that_cannot_be_used(run, monkeypatch, name, value, code,
     assert_theirs(run("list"), code, words)
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/such", "AWS_ROLE_ARN": ROLE.split()[2]}, "$AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/x"}, "$AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        (
+            {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/no/such",
+            },
+            "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        ),
+        ({"AWS_METADATA_SERVICE_TIMEOUT": "soon"}, "correct that setting in ~/.aws/config or in the environment"),
+    ],
+)
+def test_the_cure_names_the_setting_of_the_provider_that_failed(run, monkeypatch, variables, words):
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    answer = run("list")
+    assert_theirs(answer, 4, words)
+    assert "credential_process" not in answer.err
+
+
+def test_a_program_that_is_not_there_is_the_credential_process(with_profile):
+    assert_theirs(with_profile("credential_process = /no/such/program\n"), 4, "credential_process by hand")
+
+
 def test_the_region_of_every_aws_tool_is_read(run, cloud, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert run("list").code == 0
