@@ -107,14 +107,21 @@ def _run(command: str, argv: Sequence[str]) -> int:
     import argparse
     import gc
     from importlib import import_module
+    from typing import NoReturn
 
     # Imports make many objects and no garbage. Looking for garbage meanwhile takes a tenth of a run.
     gc.set_threshold(100_000)
 
     from .commands.options import joined
 
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            if "--json" in argv:
+                _tell_as_json("usage-error", 2, f"{message}.", f"zymkey-iot {command} --help")
+            super().error(message)
+
     module = import_module(f".commands.{command}", __package__)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"zymkey-iot {command}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -146,13 +153,17 @@ def _run(command: str, argv: Sequence[str]) -> int:
 def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool) -> int:
     """Print cause and cure on stderr, and with ``--json`` also as the one object on stdout; return the exit code."""
     if as_json:
-        import json
-
-        print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
+        _tell_as_json(kind, exit_code, cause, cure)
     print(f"zymkey-iot: {cause}", file=sys.stderr)
     if cure:
         print(f"Try: {cure}", file=sys.stderr)
     return exit_code
+
+
+def _tell_as_json(kind: str, exit_code: int, cause: str, cure: str) -> None:
+    import json
+
+    print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
 
 
 def _tell_defect(defect: Exception, *, as_json: bool) -> int:

@@ -42,7 +42,9 @@ def one_word(text: str, source: str, *, cure: str) -> str:
         if len(token) > 1 and token.startswith(opening) and token.endswith(closing):
             token = token[1:-1].strip()
             break
-    if not token or not token.isascii() or not token.isprintable() or " " in token or len(token) > _LONGEST:
+    if not token:
+        raise UsageError(f"the token ({source}) is empty.", cure=cure)
+    if not token.isascii() or not token.isprintable() or " " in token or len(token) > _LONGEST:
         raise UsageError(f"the token ({source}) is not one word.", cure=cure)
     return token
 

@@ -1,6 +1,7 @@
 """Where a setting is looked for: options, variables, files; the first of these layers that has it wins."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,8 @@ class Search:
 
 
 def _not_allowed(setting: str, value: Any, source: str, wrong: Exception) -> UsageError:
-    shown = "" if setting in _SECRET else f" {str(value)[:200]!r}"
+    # A password in a URL is not allowed, and is a password all the same.
+    shown = "" if setting in _SECRET else f" {re.sub(r'//[^/]*@', '//…@', str(value))[:200]!r}"
     cure = "--key zymkey: or another one that zymkey-iot key --help shows" if setting == "key" else ""
     return UsageError(f"{setting.replace('_', '-')}{shown} ({source}) is not allowed: {wrong}.", cure=cure)
 

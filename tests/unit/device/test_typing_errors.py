@@ -1,7 +1,9 @@
 """Whatever is typed: a sentence, and an exit code that says whose fault it is, in bounded time; never our defect."""
 
+import argparse
 import json
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,23 +24,20 @@ NASTY = [
     *("engine:", "engine:no-such-engine", "engine:../x", "file:/dev/null", "file:/dev/zero", "file:/", "tpm:1"),
     *("{", "%s%n", "{device", "$(id)", "`id`", "'\""),
 ]
-OPTIONS = {
-    "bootstrap": [
-        *("", "--name", "--token", "--token-file", "--certificate", "--give-up-after", "--key", "--ca-file"),
-        *("--tls", "--endpoint", "--https-port", "--mqtt-port", "--proxy", "--no-proxy"),
-    ],
-    "publish": ["--key", "--endpoint", "--https-port", "--ca-file", "--tls", "--proxy", "--mqtt-port"],
-    "status": ["--key"],
-    "renew": ["--give-up-after", "--endpoint", "--key"],
-    "wait": ["--give-up-after"],
-    "doctor": ["--only", "--timeout", "--key", "--endpoint"],
-    "config": ["", "--key", "--endpoint", "--https-port"],
-    "explain": ["", "--name", "--key", "--endpoint"],
-    "service": [""],
-    "hooks": ["--state"],
-    "key": ["--key"],
-}
-REST = {"publish": ["devices/{device}/t", "x"], "config": ["paho"], "service": ["status"]}
+# What stands in the place of the other arguments.
+FILLED = {"topic": "devices/{device}/t", "message": "x", "client": "paho", "action": "status"}
+
+
+def arguments_of(command: str) -> list[argparse.Action]:
+    """Every option and every argument that takes a value, as the command itself declares them."""
+    parser = argparse.ArgumentParser()
+    import_module(f"device.commands.{command}").configure(parser)
+    return [action for action in parser._actions if action.nargs in (None, "?")]
+
+
+ARGUMENTS = [(command, action) for command in COMMANDS for action in arguments_of(command)]
+
+
 # Nothing is listened to there, so that what is allowed ends at once; and no test waits for a name server.
 OFFLINE = {"ENROLLMENT_URL": "https://127.0.0.1:9", "ZYMKEY_IOT_GIVE_UP_AFTER": "0"}
 
@@ -51,7 +50,7 @@ def blamed(pi: Pi, *words: str, **variables: str) -> None:
     assert done.returncode not in (1, -6, -11, 120), said
     assert "Traceback" not in said
     assert "defect" not in said
-    assert done.returncode in (0, 13, 16) or done.stderr.strip() or words[0] in ("doctor", "status"), said
+    assert done.returncode in (0, 13, 16) or done.stderr.strip() or words[0] in ("doctor", "status", "service"), said
     assert "\x1b" not in said
     assert time.monotonic() - began < 30
 
@@ -64,19 +63,43 @@ def offline(pi: Pi, tmp_path: Path) -> Pi:
     return pi
 
 
-def test_every_command_is_tried() -> None:
-    assert OPTIONS.keys() == COMMANDS.keys()
+def words_with(command: str, tried: argparse.Action, value: str) -> list[str]:
+    words = []
+    for action in arguments_of(command):
+        if action.dest == tried.dest:
+            words.append(f"{action.option_strings[-1]}={value}" if action.option_strings else value)
+        elif not action.option_strings and action.dest in FILLED:
+            words.append(FILLED[action.dest])
+    return words
 
 
-@pytest.mark.parametrize(("command", "option"), [(c, o) for c, options in OPTIONS.items() for o in options])
-def test_no_value_of_an_option_is_our_defect(offline: Pi, command: str, option: str) -> None:
-    for value in NASTY if option in ("", "--endpoint", "--key", "--timeout") else NASTY[:31]:
-        words = [f"{option}={value}", *REST.get(command, [])] if option else [value]
-        if option == "" and command == "bootstrap" and value.startswith(("https://a?", "-")):
-            continue  # an option
-        if option == "--give-up-after" and value.isdigit():
-            continue  # it would wait so long
-        blamed(offline, command, *words)
+def blamed_for(pi: Pi, command: str, tried: argparse.Action, value: str) -> None:
+    if tried.dest == "give_up_after" and value.isdigit():
+        return  # it would wait so long
+    if tried.dest == "state" and value.strip() and not value.startswith(("/dev/", "/proc/", "~")):
+        value = f"{pi.state}/{value}"  # it would be made there
+    blamed(pi, command, *words_with(command, tried, value))
+
+
+def test_every_argument_is_tried() -> None:
+    tried = {(command, action.dest) for command, action in ARGUMENTS}
+    assert {command for command, _ in tried} == COMMANDS.keys()
+    assert {("bootstrap", "url"), ("publish", "topic"), ("doctor", "no_proxy"), ("service", "group")} <= tried
+
+
+def test_no_value_of_an_argument_is_our_defect(offline: Pi) -> None:
+    """A sample: each argument with one value, and in the end nearly each value."""
+    for number, (command, action) in enumerate(ARGUMENTS):
+        blamed_for(offline, command, action, NASTY[number % len(NASTY)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "action"), ARGUMENTS, ids=[f"{command} {action.dest}" for command, action in ARGUMENTS]
+)
+def test_no_value_of_any_argument_is_our_defect(offline: Pi, command: str, action: argparse.Action) -> None:
+    for value in NASTY:
+        blamed_for(offline, command, action, value)
 
 
 def whole(**changed: object) -> bytes:
@@ -170,9 +193,26 @@ def test_a_spoiled_device_json_is_named(enrolled: Pi, data: bytes, command: str)
     blamed(enrolled, *command.split())
 
 
-def test_errors_have_an_object_for_programs(pi: Pi) -> None:
-    document = json.loads(pi.run("status", "--json", "--key", "file:a\nb").stdout)
-    assert (document["ok"], document["exitCode"]) == (False, 2)
+@pytest.mark.parametrize(
+    "words", [("status", "--key", "file:a\nb"), ("status", "--tokne"), ("publish", "a"), ("doctor", "--timeout", "x")]
+)
+def test_errors_have_an_object_for_programs(pi: Pi, words: tuple[str, ...]) -> None:
+    done = pi.run(*words, "--json")
+    document = json.loads(done.stdout)
+    assert (document["ok"], document["exitCode"], document["error"]) == (False, done.returncode, "usage-error")
+    assert document["cause"]
+
+
+@pytest.mark.parametrize("url", ["https://user:secret@a.example", "ftp://secret@a.example/b", "https://u:secret@a@b c"])
+def test_a_password_in_a_url_is_not_repeated(pi: Pi, url: str) -> None:
+    for words in (("bootstrap", url), ("bootstrap", "--endpoint", url)):
+        done = pi.run(*words)
+        assert done.returncode == 2
+        assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_token_that_is_empty_is_said(pi: Pi) -> None:
+    assert "is empty" in pi.run("bootstrap", "--token", " ").stderr
 
 
 @pytest.fixture
