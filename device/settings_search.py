@@ -86,14 +86,18 @@ class Search:
                 problem = _not_allowed(setting, value, source, wrong)
             if not any(layer is each for each in self.files):
                 raise problem
-            if str(problem) not in map(str, self.problems):
-                self.problems.append(problem)
+            self.pass_over(problem)
         if default is None:
             return None, "not set"
         try:
             return parse(default[0]), default[1]
         except ValueError as wrong:
             raise _not_allowed(setting, *default, wrong) from None
+
+    def pass_over(self, problem: UsageError) -> None:
+        """Keep a problem of a file, once: what is kept may be asked for it a second time."""
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
 
 
 def _not_allowed(setting: str, value: Any, source: str, wrong: Exception) -> UsageError:
@@ -152,9 +156,10 @@ def find_token(
             place = TokenPlace(full, False) if file is not None else None
             return one_time_token.one_word(text, str(path), cure=cure), str(full), place
         except (ValueError, TypeError) as wrong:
-            raise _not_allowed("token_file", path, source, wrong) from None
-        except UsageError as problem:
-            if file is None:
-                raise
-            search.problems.append(problem)
+            problem = _not_allowed("token_file", path, source, wrong)
+        except UsageError as wrong:
+            problem = wrong
+        if file is None:
+            raise problem
+        search.pass_over(problem)
     return None, "not set", None

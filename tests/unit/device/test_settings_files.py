@@ -306,3 +306,17 @@ def test_a_tilde_is_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     paths = (found.state, found.ca_file, found.certificate, found.on_renew)
     assert [str(path) for path in paths] == [f"/home/pi/{name}" for name in ("state", "ca.pem", "a.pem", "hooks")]
     assert found.key == "file:/home/pi/k"
+
+
+@pytest.mark.parametrize("line", ['token-file = ""', 'token-file = "~nobody-here/token"', 'token = "two words"'])
+@pytest.mark.parametrize("name", ["kept", "another"])
+def test_a_wrong_token_ends_no_working_device_and_is_told_once(tmp_path: Path, line: str, name: str) -> None:
+    """A card with another name is read twice: once for the device that it would make."""
+    root = system(tmp_path, etc=f"{line}\n", card=f'name = "{name}"\n', works=True)
+
+    found, warnings = read(root)
+
+    assert (found.token, found.name) == (None, "kept")
+    assert sum("token" in each.replace(str(tmp_path), "") for each in warnings) == 1, warnings
+    with pytest.raises(UsageError, match="token"):
+        read(root, continuing=True)
