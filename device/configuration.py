@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from . import https
+from .cures import LATER
 from .errors import Busy, UnexpectedReply
 from .host_name import is_host
 from .network import Network
@@ -85,7 +86,9 @@ def fetch(url: str, *, network: Network) -> tuple[Configuration, bytes]:
     """
     reply = https.request("GET", url + PATH, network=network, headers={"Accept": "application/json"})
     if reply.status == 429 or reply.status >= 500:
-        raise Busy(f"the cloud cannot send the configuration now ({reply.status}).", retry_after=reply.retry_after)
+        raise Busy(
+            f"the cloud cannot send the configuration now ({reply.status}).", cure=LATER, retry_after=reply.retry_after
+        )
     cure = "check the enrollment URL: it is the output EnrollmentUrl of the stack"
     if reply.status != 200:
         raise UnexpectedReply(f"there is no configuration at {url}{PATH} ({reply.status}).", cure=cure)

@@ -160,4 +160,6 @@ def _tcp_failed(error: OSError, peer: str) -> NetworkError:
         )
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN):
         return NoRoute(f"there is no route to {peer}.", cure="check the cable or the Wi-Fi: ip address, ip route")
-    return NetworkError(f"the connection to {peer} failed: {error.strerror or type(error).__name__}.")
+    return NetworkError(
+        f"the connection to {peer} failed: {error.strerror or type(error).__name__}.", cure=ANOTHER_NETWORK
+    )

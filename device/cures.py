@@ -12,6 +12,8 @@ CHECK_CA_FILE = (
 CHECK_DNS = "check DNS: resolvectl status, or cat /etc/resolv.conf"
 CHECK_PROXY = "check HTTPS_PROXY with its user and password; NO_PROXY lists the hosts to reach without the proxy"
 ANOTHER_NETWORK = "the same command from another network; a firewall or a proxy in between may cause this"
+LATER = "the same command again later; --give-up-after 1h waits longer"
+TELL_OPERATOR = "tell the operator of the fleet, who finds the reason in its log; zymkey-iot doctor looks at this side"
 MAKE_ROOM = "make room on the disk: df -h shows what is full, sudo journalctl --vacuum-size=50M removes old logs"
 
 

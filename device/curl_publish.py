@@ -177,7 +177,10 @@ class CurlPublisher:
             failure = no_answer(peer=peer, host=self._endpoint, wait=transfer.wait, seconds=transfer.seconds)
             failure.cure += "" if failure.connected else f"; {OPEN_443}"
             return failure
-        return NetworkError(f"curl ended with {code}: {said}.")
+        return NetworkError(
+            f"curl ended with {code}: {said}.",
+            cure="man curl says what its exit code means; --tls signer does without it",
+        )
 
     def _too_long(self) -> UnexpectedReply:
         return UnexpectedReply(f"{self._endpoint} sends an answer that is too long.", cure=ANOTHER_NETWORK)

@@ -9,6 +9,7 @@ import binascii
 
 from . import https
 from .certificate import DeviceCertificate
+from .cures import LATER, TELL_OPERATOR
 from .errors import Busy, DeviceError, EnrollmentRefused, Pending, UnexpectedReply
 from .keys import DeviceKey
 from .network import Network
@@ -62,9 +63,15 @@ def ca_certificates(url: str, *, network: Network) -> list[DeviceCertificate]:
     """
     reply = https.request("GET", f"{url}{PATH}/cacerts", network=network)
     if reply.status == 429 or reply.status >= 500:
-        raise Busy(f"the cloud cannot send the CA certificates now ({reply.status}).", retry_after=reply.retry_after)
+        raise Busy(
+            f"the cloud cannot send the CA certificates now ({reply.status}).",
+            cure=LATER,
+            retry_after=reply.retry_after,
+        )
     if reply.status != 200:
-        raise UnexpectedReply(f"the fleet does not publish the certificates of its CAs ({reply.status}).")
+        raise UnexpectedReply(
+            f"the fleet does not publish the certificates of its CAs ({reply.status}).", cure=TELL_OPERATOR
+        )
     return _certificates(reply)
 
 
@@ -79,9 +86,11 @@ def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
     """The certificate in a certs-only PKCS#7 (RFC 7030 section 4.2.3): exactly one, and for this key."""
     certificates = _certificates(reply)
     if len(certificates) != 1:
-        raise UnexpectedReply(f"the enrollment service sent {len(certificates)} certificates instead of one.")
+        raise UnexpectedReply(
+            f"the enrollment service sent {len(certificates)} certificates instead of one.", cure=TELL_OPERATOR
+        )
     if not certificates[0].is_for(key.public_key()):
-        raise UnexpectedReply("the enrollment service sent a certificate for another key.")
+        raise UnexpectedReply("the enrollment service sent a certificate for another key.", cure=TELL_OPERATOR)
     return certificates[0]
 
 
@@ -136,7 +145,7 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
     if reply.status == 429 or reply.status >= 500:
         return Busy(
             f"the enrollment service is busy or failing ({reply.status}){because}",
-            cure="the same command again later; --give-up-after 1h waits longer",
+            cure=LATER,
             retry_after=reply.retry_after,
         )
     if 300 <= reply.status < 400:
@@ -144,4 +153,6 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
             f"{url} answers with a redirect ({reply.status}), and the token must not be sent elsewhere.",
             cure="use the URL that it redirects to",
         )
-    return EnrollmentRefused(f"the enrollment service refused the request ({reply.status}){because}")
+    return EnrollmentRefused(
+        f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR
+    )

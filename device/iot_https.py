@@ -8,6 +8,7 @@ import re
 from urllib.parse import quote
 
 from .certificate import DeviceCertificate
+from .cures import TELL_OPERATOR
 from .errors import Busy, CertificateRefused, HungUp, TopicDenied, UnexpectedReply
 from .https import Reply
 
@@ -44,7 +45,9 @@ def read_reply(reply: Reply, topic: str) -> str:
             cure="the same command again later",
             retry_after=reply.retry_after,
         )
-    raise UnexpectedReply(f"AWS IoT did not accept the message for {topic} ({reply.status}){where}.")
+    raise UnexpectedReply(
+        f"AWS IoT did not accept the message for {topic} ({reply.status}){where}.", cure=TELL_OPERATOR
+    )
 
 
 def refused(error: HungUp, endpoint: str, certificate: DeviceCertificate) -> CertificateRefused:

@@ -84,7 +84,9 @@ def ask(name: str) -> str:
     try:
         return decoded(standard_input(16 * _LONGEST))
     except UnicodeDecodeError:
-        raise UsageError("the token on standard input is not plain text.") from None
+        raise UsageError(
+            "the token on standard input is not plain text.", cure="send the token alone, in UTF-8"
+        ) from None
 
 
 def remove_spent(place: TokenPlace, token: str, warn: Callable[[str], None]) -> bool:

@@ -82,4 +82,6 @@ def standard_input(most: int) -> bytes:
     try:
         return sys.stdin.buffer.read(most)
     except OSError as error:
-        raise UsageError(f"standard input cannot be read: {os.strerror(error.errno or 0)}.") from None
+        raise UsageError(
+            f"standard input cannot be read: {os.strerror(error.errno or 0)}.", cure="connect it: … | zymkey-iot …"
+        ) from None

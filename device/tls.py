@@ -13,7 +13,7 @@ from typing import Any
 
 from .certificate import DeviceCertificate
 from .client_context import ClientContext
-from .cures import CHECK_CA_FILE
+from .cures import BOOTSTRAP, CHECK_CA_FILE
 from .errors import CertificateUnusable, DeviceError, KeyUnavailable, SignerUnsupported, UsageError
 from .keys import DeviceKey
 
@@ -75,7 +75,10 @@ class HandshakeSigner:
             self.failure = failure
             raise
         except Exception as defect:
-            self.failure = KeyUnavailable(f"the {self._key.title()} did not sign: {type(defect).__name__}.")
+            self.failure = KeyUnavailable(
+                f"the {self._key.title()} did not sign: {type(defect).__name__}.",
+                cure="find the reason: zymkey-iot doctor",
+            )
             raise
 
 
@@ -107,7 +110,7 @@ def present(
             cure="--tls curl, or the Python that comes with Raspberry Pi OS (bookworm or later)",
         ) from None
     except (sslcontext.CredentialError, ValueError) as error:
-        raise CertificateUnusable(f"OpenSSL does not accept the certificate: {error}.") from None
+        raise CertificateUnusable(f"OpenSSL does not accept the certificate: {error}.", cure=BOOTSTRAP) from None
     if isinstance(context, ClientContext):
         context.shows_certificate = True
     return signer

@@ -131,7 +131,9 @@ class DeviceKey(ec.EllipticCurvePrivateKey):
         self._stays()
 
     def _stays(self) -> NoReturn:
-        raise KeyUnavailable(f"the key in the {self.title()} can only sign.")
+        raise KeyUnavailable(
+            f"the key in the {self.title()} can only sign.", cure="use sign(): no key leaves its hardware"
+        )
 
     # A copy is the same key: the hardware has only one.
     def __copy__(self) -> "DeviceKey":

@@ -130,7 +130,7 @@ class Systemd:
                 check=False,
             )
         except FileNotFoundError:
-            raise UsageError(f"there is no {command} command.") from None
+            raise UsageError(f"there is no {command} command.", cure="sudo apt install systemd") from None
         except subprocess.TimeoutExpired:
             raise UsageError(f"{command} did not end within {timeout:.0f} s.", cure="see why: journalctl -xe") from None
 

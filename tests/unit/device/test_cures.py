@@ -1,18 +1,21 @@
 """What a cure tells people to install exists, and by that name."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+from device import errors
 from device.cures import for_state, pip_install
+from device.errors import DeviceError
 from tests.support.device.pi import Pi
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCES = {path: path.read_text() for path in (REPOSITORY / "device").rglob("*.py")}
 
 # In Debian bookworm and trixie, and in Ubuntu 22.04 and 24.04.
-OF_APT = {"curl", "openssl", "libengine-pkcs11-openssl"}
+OF_APT = {"curl", "openssl", "libengine-pkcs11-openssl", "systemd"}
 
 
 def locked_packages() -> set[str]:
@@ -72,3 +75,16 @@ def test_a_cure_is_for_the_state_folder_that_was_given(pi: Pi, command: str) -> 
 def test_only_commands_that_work_on_a_state_folder_get_it(text: str, with_state: str) -> None:
     assert for_state(text, "/s") == with_state
     assert for_state(text, None) == text
+
+
+def test_every_error_has_a_cure() -> None:
+    kinds = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, DeviceError)}
+    without = [
+        f"{path.relative_to(REPOSITORY)}:{call.lineno}"
+        for path, text in SOURCES.items()
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") in kinds
+        and not any(argument.arg == "cure" for argument in call.keywords)
+    ]
+    assert not without
