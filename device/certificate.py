@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import NameOID, PublicKeyAlgorithmOID
 
 from .errors import CertificateUnusable
 
 # A renewal is due after this part of the life, as AWS and smallstep recommend.
 DUE_NUMERATOR, DUE_DENOMINATOR = 2, 3
+# No other is read: the numbers of a Diffie-Hellman key are tested for being prime, for half a minute when they are
+# long, and a certificate that is looked at may be anybody's.
+_KINDS_OF_KEYS = (
+    PublicKeyAlgorithmOID.EC_PUBLIC_KEY,
+    PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5,
+    PublicKeyAlgorithmOID.RSASSA_PSS,
+)
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,30 @@ class DeviceCertificate:
     def is_due(self, now: datetime.datetime) -> bool:
         return now >= self.due_at
 
+    @cached_property
+    def public_key(self) -> ec.EllipticCurvePublicKey | None:
+        """None when the key is of another kind, or cannot be read."""
+        if self.x509.public_key_algorithm_oid not in _KINDS_OF_KEYS:
+            return None
+        try:
+            key = self.x509.public_key()
+        except (ValueError, UnsupportedAlgorithm):  # on a curve that cryptography does not know, or none at all
+            return None
+        return key if isinstance(key, ec.EllipticCurvePublicKey) else None
+
     def is_for(self, public_key: ec.EllipticCurvePublicKey) -> bool:
         """Whether the certificate is for that key. If not, the HSM was swapped, or the slot is another."""
-        try:
-            return self.x509.public_key() == public_key
-        except (ValueError, UnsupportedAlgorithm):  # a key of a kind that cryptography does not know, or none at all
+        return self.public_key == public_key
+
+    def has_signed(self, other: "DeviceCertificate") -> bool:
+        """Whether this is the certificate of the CA that signed ``other``."""
+        if self.x509.public_key_algorithm_oid not in _KINDS_OF_KEYS:
             return False
+        try:
+            other.x509.verify_directly_issued_by(self.x509)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+            return False
+        return True
 
     def topic_name(self, name: str) -> str:
         """What replaces ``{device}`` in this device's topics over HTTPS: its name, or the certificate's id.

@@ -4,8 +4,6 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from .certificate import DeviceCertificate, now
 from .cures import SET_CLOCK
 from .errors import CertificateUnusable, UsageError
@@ -74,10 +72,7 @@ def _of_this_key(certificates: list[DeviceCertificate], path: Path, key: DeviceK
 
 
 def _shown(certificate: DeviceCertificate) -> str:
-    try:
-        return f", {fingerprint(certificate.x509.public_key())}"  # type: ignore[arg-type]
-    except (ValueError, UnsupportedAlgorithm):
-        return ""  # a key of an unknown kind
+    return "" if certificate.public_key is None else f", {fingerprint(certificate.public_key)}"
 
 
 def _named(settings: Settings, certificate: DeviceCertificate, path: Path) -> Settings:

@@ -11,8 +11,6 @@ refused, the connection that is dropped, and the publish that is accepted. The u
 import time
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidSignature
-
 from . import est
 from .certificate import DeviceCertificate
 from .configuration import EXTERNAL_ISSUER
@@ -102,20 +100,12 @@ def _authority(device: Device, run: Run) -> DeviceCertificate:
     url = device.settings.url or ""
     authorities = run.retried(lambda: est.ca_certificates(url, network=device.network))
     for authority in authorities:
-        if _has_signed(authority, device.certificate):
+        if authority.has_signed(device.certificate):
             return authority
     raise CertificateUnwanted(
         f"the certificate was signed by {device.certificate.issuer!r}, not by this fleet's CA, {_names(authorities)}.",
         cure="use a certificate from that CA; or bootstrap without --certificate, and the fleet issues one",
     )
-
-
-def _has_signed(authority: DeviceCertificate, certificate: DeviceCertificate) -> bool:
-    try:
-        certificate.x509.verify_directly_issued_by(authority.x509)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def _names(authorities: Sequence[DeviceCertificate]) -> str:

@@ -1,6 +1,7 @@
 """A certificate in which not all can be read: its device goes on, and a file with it is called what it is."""
 
 import datetime
+import time
 
 import pytest
 from cryptography import x509
@@ -73,3 +74,33 @@ def test_dates_that_are_none_are_a_fault_of_the_file(
         DeviceCertificate.from_pem(odd, source="a file")
     with pytest.raises(ValueError, match="dates"):
         DeviceCertificate(x509.load_pem_x509_certificate(odd))
+
+
+def test_a_key_whose_numbers_would_be_tested_for_half_a_minute_is_not_read(
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
+    """Diffie-Hellman modulo a known prime, 2**9941 - 1 (PKCS #3); nobody has such a certificate but to do harm."""
+    prime, two = (der.tlv(0x02, number.to_bytes(number.bit_length() // 8 + 1)) for number in (2**9941 - 1, 2))
+    dh = der.tlv(0x30, der.tlv(0x06, bytes.fromhex("2a864886f70d010301")), der.tlv(0x30, prime, two))
+    odd = DeviceCertificate(
+        x509.load_der_x509_certificate(der.changed(certificate, key, key=der.tlv(0x30, dh, der.tlv(0x03, b"\0", two))))
+    )
+
+    began = time.monotonic()
+    assert (odd.public_key, odd.is_for(key.public_key()), odd.has_signed(DeviceCertificate(certificate))) == (
+        None,
+        False,
+        False,
+    )
+    assert time.monotonic() - began < 1
+
+
+def test_a_certificate_is_for_its_key_and_signed_by_its_authority(
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
+    own = DeviceCertificate(certificate)
+    another = ec.generate_private_key(ec.SECP256R1())
+    assert (own.is_for(key.public_key()), own.is_for(another.public_key())) == (True, False)
+    assert own.has_signed(own)
+    unknown = x509.load_der_x509_certificate(der.changed(certificate, another))
+    assert not own.has_signed(DeviceCertificate(unknown))
