@@ -126,9 +126,8 @@ def load(
     if search.problems and (continuing or not in_use):
         raise search.problems[0]
     for problem in search.problems:
-        warn(
-            f"{problem.cause.rstrip('.')}; this is passed over. Try: {problem.cure}" if problem.cure else problem.cause
-        )
+        passed_over = f"{problem.cause.rstrip('.')}; this is passed over."
+        warn(f"{passed_over} Try: {problem.cure}" if problem.cure else passed_over)
     return result
 
 

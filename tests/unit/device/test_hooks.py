@@ -109,6 +109,18 @@ def test_a_hook_that_waits_is_run_also_when_the_next_renewal_fails(
     assert (tmp_path / "told").exists()
 
 
+def test_the_disk_that_keeps_a_hook_waiting_does_not_hide_why_the_renewal_failed(
+    due: Pi, est: EstServer, zymkey_iot: Command
+) -> None:
+    (due.state / "on-renew.pending").mkdir()  # it cannot be removed as a file is
+    est.answers = [Answer(403, b"blocked")]
+
+    done = zymkey_iot("renew")
+
+    assert (done.returncode, "blocked" in done.stderr) == (REFUSED, True), done
+    assert "on-renew.pending" in done.stdout
+
+
 def test_leftovers_and_files_that_are_not_executable_are_said_and_are_no_failure(
     due: Pi, folder: Path, zymkey_iot: Command
 ) -> None:

@@ -62,7 +62,7 @@ def test_an_error_in_a_file_is_a_warning_on_a_device_that_works_and_the_rest_of_
 
     assert (found.name, found.url, found.proxy) == ("kept", URL, "http://proxy.example:3128")
     assert warnings
-    assert all("zymkey-iot.toml" in each for each in warnings)
+    assert all("zymkey-iot.toml" in each and "this is passed over." in each for each in warnings)
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
