@@ -27,7 +27,7 @@ def read_settings(arguments: argparse.Namespace, root: Path) -> Settings:
         UsageError: a setting is wrong, or there is no enrollment URL.
     """
     environ = {name: value for name, value in os.environ.items() if name in _GIVEN}
-    settings = load(arguments, environ=environ, root=root, continuing=True)
+    settings = load(arguments, environ=environ, root=root)
     if settings.url is None:
         here = "ENROLLMENT_URL of this shell is not the service's: " if os.environ.get("ENROLLMENT_URL") else ""
         raise UsageError(

@@ -118,6 +118,19 @@ def test_a_key_of_the_last_bootstrap_is_left_to_device_json(root: Path, install:
     assert not any("ZYMKEY_IOT_KEY" in line for line in unit(root))
 
 
+def test_the_units_of_a_device_that_works_do_not_get_the_key_of_the_card(root: Path, install: Command) -> None:
+    """As for a renewal: the card moves such a device in a bootstrap alone."""
+    state = root / "var/lib/zymkey-iot"
+    state.mkdir(parents=True)
+    (state / "device.json").write_text(json.dumps({"url": URL, "name": "pi-7", "key": "zymkey:slot=1"}))
+    settings_file(root, 'key = "zymkey:slot=3"\n', card=True)
+
+    done = install()
+
+    assert (done.returncode, "has key = zymkey:slot=3" in done.stderr) == (0, True), done
+    assert not any("ZYMKEY_IOT_KEY" in line for line in unit(root))
+
+
 def test_an_install_with_another_state_folder_leaves_nothing_of_the_earlier(root: Path, install: Command) -> None:
     settings_file(root, f'url = "{URL}"\n')
     assert install("--state", "/data/device").returncode == 0
