@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 
 from pki.fingerprint import certificate_id
+from tests.support import der
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
 from tests.support.aws_functions import ENROLL, UPLOAD, issued, life_of, pem
@@ -259,6 +260,14 @@ def test_a_blocked_device_is_refused_and_let_in_again_when_it_is_unblocked(fleet
     assert issued(fleet.enroll(candidate)) == certificate
 
 
+@each_issuer
+def test_a_known_key_whose_csr_has_another_name_is_told_both_names(fleet):
+    candidate = fleet.allow(Candidate())
+    reply = fleet.post(ENROLL, csr_body(candidate.key, "somebody-else"))
+    assert (reply.status, "'somebody-else'" in reply.text, candidate.name in reply.text) == (400, True, True)
+    assert fleet.ledger.device(candidate.name).state == "invited", "nothing was written for it"
+
+
 @each_issuer_that_signs
 def test_a_mistaken_request_does_not_spend_the_token(fleet):
     candidate = fleet.invite(Candidate())
@@ -289,6 +298,14 @@ def test_an_uninvited_key_waits_for_its_approval_and_is_told_what_the_operator_h
         candidate.name, fingerprint=candidate.fingerprint, by="test", now=int(time.time()), approved=True
     )
     assert_enrolled(approving, candidate, issued(approving.enroll(candidate, with_token=False)))
+
+
+def test_of_a_stranger_s_long_name_only_the_beginning_is_kept(approving):
+    stranger = Candidate()
+    body = der.csr(stranger.key, der.name(("CN", der.UTF8, b"x" * 1500)))
+    assert approving.post(ENROLL, body).status == 202
+    (request,) = approving.ledger.requests()
+    assert request.suggested_name == "x" * 64
 
 
 def test_a_rejected_key_is_told_so(approving):
