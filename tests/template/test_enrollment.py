@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from functions.deployment import Choices
+from functions.lease import LEASE_SECONDS
 from pki.issuers import ISSUERS
 from tests.template.synthesis import Template, synthesize
 
@@ -116,6 +117,13 @@ def test_only_the_cas_rule_may_invoke_the_first_connection_function() -> None:
             "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
         }
     ]
+
+
+@pytest.mark.parametrize("handler", [HTTP_API, FIRST_CONNECTION])
+def test_a_lease_outlasts_the_function_that_holds_it(handler: str) -> None:
+    """Or two requests of one key would work at once: the first, and the one that found its lease expired."""
+    _, function = enrollment(issuer="external").function(handler)
+    assert function["Timeout"] < LEASE_SECONDS
 
 
 def test_only_the_schedule_may_invoke_the_daily_sweep() -> None:

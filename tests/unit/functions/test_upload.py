@@ -173,8 +173,13 @@ def test_a_certificate_that_the_operator_has_switched_off_meanwhile_stays_off(fl
     body = pem(certificate := authority.sign(candidate))
     assert fleet.post(UPLOAD, body, faults=Faults(operation="CreateThing")).status == 503
     fleet.iot.update_certificate(certificateId=certificate_id(certificate), newStatus="INACTIVE")
-    reply = fleet.post(UPLOAD, body)
+    watched = Faults()
+    reply = fleet.post(UPLOAD, body, faults=watched)
     assert (reply.status, "INACTIVE in AWS IoT" in reply.text) == (403, True)
+    # A lease that cannot be given back expires, and is not what the answer is about.
+    assert watched.calls[-1] == "TransactWriteItems"
+    again = fleet.post(UPLOAD, body, faults=Faults(position=len(watched.calls) - 1))
+    assert again == reply
     assert fleet.status_of(certificate) == "INACTIVE"
     assert fleet.policies_of(certificate_id(certificate)) == []
 
@@ -207,3 +212,37 @@ def test_a_certificate_that_aws_iot_itself_refuses_is_no_failure_of_the_service(
         patch.setattr(fleet.iot, "register_certificate", refuse)
         reply = fleet.post(UPLOAD, pem(authority.sign(candidate)))
     assert (reply.status, "does not take this certificate" in reply.text) == (400, True)
+
+
+def test_aws_iot_is_told_which_ca_issued_it_since_several_may_have_the_same_name(fleet, authority, monkeypatch):
+    candidate = fleet.allow(Candidate())
+    told = []
+    register = fleet.iot.register_certificate
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            fleet.iot, "register_certificate", lambda **request: (told.append(request), register(**request))[1]
+        )
+        certificate = authority.sign(candidate)
+        assert fleet.post(UPLOAD, pem(certificate)).status == 200
+    assert told == [
+        {
+            "certificatePem": pem(certificate).decode(),
+            "caCertificatePem": pem(authority.certificate).decode(),
+            "status": "ACTIVE",
+        }
+    ]
+
+
+def test_a_thing_that_somebody_has_given_other_attributes_is_the_device_s_all_the_same(fleet, authority, monkeypatch):
+    candidate = fleet.allow(Candidate())
+    fleet.iot.create_thing(thingName=candidate.name)
+    exists = fleet.iot.exceptions.ResourceAlreadyExistsException({"Error": {}}, "CreateThing")
+
+    def refuse(**_):
+        raise exists
+
+    certificate = authority.sign(candidate)
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.iot, "create_thing", refuse)
+        assert fleet.post(UPLOAD, pem(certificate)).status == 200
+    assert_enrolled(fleet, candidate, certificate)
