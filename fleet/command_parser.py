@@ -10,6 +10,7 @@ from importlib import import_module
 from keyword import iskeyword
 from typing import Any, NoReturn
 
+from fleet.errors import UsageError
 from fleet.text import printable
 
 
@@ -35,6 +36,11 @@ class SafeParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if "arguments are required" in message and any(_is_name_like_an_option(each) for each in self.words):
             message += "; a name that begins with a hyphen comes last, after --"
+        if "--json" in self.words:
+            # Imported here: --help does without it.
+            from fleet.output import print_json_error
+
+            print_json_error(UsageError(f"{message}.", cure=f"{self.prog} --help"))
         super().error(printable(message))
 
 

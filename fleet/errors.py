@@ -48,6 +48,12 @@ class FleetError(Exception):
         return f"{self.cause} Try: {self.cure}" if self.cure else self.cause
 
 
+class UsageError(FleetError):
+    """The command line is wrong; ``argparse`` says it, and this is what it says for programs."""
+
+    exit_code = 2
+
+
 class Refused(FleetError):
     """The ledger, AWS IoT or a check says no; asking again changes nothing."""
 

@@ -57,18 +57,23 @@ def print_json(value: Any) -> None:
 def print_error(error: FleetError, *, as_json: bool) -> None:
     """Print cause and cure on standard error; for programs also one object on standard output."""
     if as_json:
-        print_json(
-            {
-                "ok": False,
-                "error": error.kind,
-                "exitCode": error.exit_code,
-                "cause": error.cause,
-                "try": error.cure,
-            }
-        )
+        print_json_error(error)
     note(f"zymkey-fleet: {error.cause}")
     if error.cure:
         note(f"Try: {error.cure}")
+
+
+def print_json_error(error: FleetError) -> None:
+    """Print an error's one object on standard output."""
+    print_json(
+        {
+            "ok": False,
+            "error": error.kind,
+            "exitCode": error.exit_code,
+            "cause": error.cause,
+            "try": error.cure,
+        }
+    )
 
 
 def note(text: str) -> None:

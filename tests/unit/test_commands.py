@@ -164,9 +164,11 @@ def test_an_interruption_is_told_with_what_to_run_again(run, program, monkeypatc
 
 
 @EACH
-def test_a_wrong_command_line_is_argparse_s_to_explain_also_with_json(run, program):
+def test_a_wrong_command_line_is_argparse_s_to_explain_and_with_json_an_object_too(run, program):
     answer = run(program, FAILING[program][0], "--json", "--bogus")
-    assert (answer.code, answer.out) == (2, "")
+    assert (answer.code, answer.json["error"], answer.json["exitCode"]) == (2, "usage-error", 2)
+    assert answer.json["try"] == f"{program} {FAILING[program][0]} --help"
+    assert run(program, FAILING[program][0], "--bogus").out == ""
     assert answer.err.startswith(f"usage: {program} {FAILING[program][0]} ")
     assert f"{program} {FAILING[program][0]}: error: " in answer.err
 
