@@ -1,7 +1,6 @@
 """What to try, where more than one error has the same cure."""
 
 import re
-import shlex
 import sys
 
 BOOTSTRAP = "sudo zymkey-iot bootstrap"
@@ -25,6 +24,8 @@ def for_state(text: str, state: str | None) -> str:
     """``text`` with ``--state`` in each command that it names, when the user has given it: without it, none works."""
     if state is None or "zymkey-iot" not in text:
         return text
+    import shlex  # not at the top: most runs print no cure
+
     return _ON_STATE.sub(lambda command: f"{command[0]} --state {shlex.quote(state)}", text)
 
 

@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import os
 
+    from ..cures import BOOTSTRAP, for_state
     from ..device import open_device
     from ..message import LARGEST_MESSAGE, check_message
     from ..report import Report
@@ -42,12 +43,17 @@ def run(arguments: argparse.Namespace) -> int:
     topic = device.topic(_typed(arguments.topic), mqtt=arguments.mqtt)
     check_message(topic, payload)
     trace = None
+
+    def tell(moved: str) -> None:
+        keep = for_state(BOOTSTRAP, arguments.state)
+        report.note(f"{moved} Each publish tries the other port first, until a bootstrap keeps this one: {keep}")
+
     with report.step("publish") as step:
         if arguments.mqtt:
-            device.mqtt(tell=report.note).run(topic, payload)
+            device.mqtt(tell=tell).run(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over MQTT, and received back"
         else:
-            publisher = device.https(tell=report.note)
+            publisher = device.https(tell=tell)
             trace = publisher.publish(topic, payload)
             step.done = f"{topic}, {len(payload)} bytes over HTTPS ({publisher.how})"
     report.conclude("Published.", topic=topic, traceId=trace, signatures=device.key.signatures)

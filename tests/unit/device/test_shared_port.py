@@ -171,13 +171,23 @@ def test_a_renewal_finds_443_and_keeps_it(
     assert json.loads((pi.state / "device.json").read_text())["https-port"] == endpoint.port
 
 
-def test_a_publish_finds_443(shared: DataEndpoint, est: EstServer, zymkey_iot: Command, closed_port: int) -> None:
-    open_port, est.configuration["httpsPort"] = shared.port, shared.port
+def test_a_publish_finds_443_and_says_how_it_is_kept(
+    endpoint: DataEndpoint, pi: Pi, zymkey_iot: Command, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert zymkey_iot("bootstrap").returncode == 0
+    path = pi.state / "configuration.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"httpsPort": closed_port}))
+    monkeypatch.setattr(shared_port, "SHARED_PORT", endpoint.port)
+    endpoint.alpn = HTTPS
+    publish = ("publish", "devices/{device}/t", "1")
 
-    done = zymkey_iot("publish", "devices/{device}/t", "1", IOT_HTTPS_PORT=str(open_port))
-    assert done.returncode == 0, done.stderr
-    assert zymkey_iot("publish", "devices/{device}/t", "1", "--https-port", str(closed_port)).returncode == 4
+    done = zymkey_iot(*publish)
+
+    assert (done.returncode, NOTE in done.stdout) == (0, True), done.stderr
+    assert "until a bootstrap keeps this one: sudo zymkey-iot bootstrap" in done.stdout
+    assert zymkey_iot("bootstrap").returncode == 0
+    assert NOTE not in zymkey_iot(*publish).stdout
+    assert zymkey_iot(*publish, "--https-port", str(closed_port)).returncode == 4, "a port that was chosen"
 
 
 def test_443_without_alpn_would_not_do(shared: DataEndpoint, est: EstServer, zymkey_iot: Command) -> None:
