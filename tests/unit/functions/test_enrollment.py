@@ -3,17 +3,19 @@
 import base64
 import subprocess
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 
+from functions.handlers import http_api
 from pki.fingerprint import certificate_id
 from tests.support import der
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
-from tests.support.aws_functions import ENROLL, UPLOAD, issued, life_of, pem
+from tests.support.aws_functions import ENROLL, UPLOAD, api_event, issued, life_of, pem
 
 each_issuer = pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
 each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
@@ -274,6 +276,29 @@ def test_a_mistaken_request_does_not_spend_the_token(fleet):
     credentials = (candidate.name, candidate.token)
     assert fleet.post(ENROLL, csr_body(candidate.key, "other"), credentials=credentials).status == 400
     assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
+
+
+@pytest.mark.parametrize(
+    ("string", "status"), [(der.UTF8, 200), (der.PRINTABLE, 200), (der.TELETEX, 400), (der.BMP, 400)]
+)
+def test_amazon_gets_no_name_that_it_may_read_otherwise(deploy, string, status):
+    fleet = deploy("aws")
+    candidate = fleet.allow(Candidate())
+    body = der.csr(candidate.key, der.name(("CN", string, candidate.name.encode(der.ENCODINGS[string]))))
+    reply = fleet.post(ENROLL, body)
+    assert (reply.status, "may read otherwise" in reply.text) == (status, status == 400)
+    assert deploy("kms").post(ENROLL, body).status == 401, "it matters to no other issuer"
+
+
+def test_the_one_call_that_must_not_be_repeated_has_a_client_of_its_own(deploy, breakable_aws):
+    """The SDK repeats a call whose reply was lost, and Amazon's CA would sign a second certificate."""
+    fleet = deploy("aws")
+    candidate = fleet.allow(Candidate())
+    faults, once = Faults(), breakable_aws("iot")
+    faults.watch(once)
+    deployment = replace(fleet.deployment(), iot_once=once)
+    assert http_api.answer(api_event(f"POST {ENROLL}", candidate.csr), deployment)["statusCode"] == 200
+    assert faults.calls == ["CreateCertificateFromCsr"]
 
 
 # Approval
