@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 # An expired invitation stays to be seen in the list for a month before DynamoDB deletes it.
 INVITATION_LINGERS = 30 * 86_400
 # What strangers can make the table hold: so many keys, for so long; and one of them alone, so that the others can ask.
+# Keys that ask at the same moment are counted without each other: API Gateway's burst is how many that may be.
 MAX_REQUESTS = 200
 MAX_REQUESTS_OF_SOURCE = 25
 # With those that were rejected, which are read as well whenever an unknown key asks.

@@ -70,7 +70,7 @@ def test_a_csr_for_a_ca_elsewhere_waits_for_its_upload_and_then_the_same_request
     before = fleet.everything()
     for _ in range(2):
         reply = fleet.enroll(candidate)
-        assert (reply.status, reply.retry_after > 0, "zymkey-fleet pending" in reply.text) == (202, True, True)
+        assert (reply.status, reply.retry_after, "zymkey-fleet pending" in reply.text) == (202, 60, True)
     assert fleet.everything() == before, "nothing is in AWS IoT while a CSR waits"
     assert fleet.ledger.device(candidate.name).csr.startswith("-----BEGIN CERTIFICATE REQUEST-----")
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from functions.deployment import Choices
+from functions.deployment import Choices, Deployment
 from functions.handlers import http_api
 from functions.refusals import NotYet, Unauthorized
 from functions.reply import issued, refusal
@@ -139,20 +139,29 @@ def test_what_the_template_forgot_is_noticed_at_start_up():
         Choices.read({"FLEET": "zymkey"})
 
 
+def test_each_call_is_repeated_but_the_one_that_would_sign_a_second_certificate(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    deployment = Deployment.connect(ENVIRONMENT)
+    clients = deployment.iot, deployment.kms, deployment.ledger._table._client
+    assert [each.meta.config.retries["total_max_attempts"] for each in clients] == [3, 3, 3]
+    assert deployment.iot_once.meta.config.retries["total_max_attempts"] == 1
+
+
+ENVIRONMENT = {
+    "FLEET": "zymkey",
+    "ISSUER": "kms",
+    "LEDGER_TABLE": "table",
+    "IOT_POLICY": "policy",
+    "CA_CERTIFICATES": CA.public_bytes(Encoding.PEM).decode() * 2,
+    "CERTIFICATE_SUBJECT": json.dumps({}),
+    "CERTIFICATE_VALIDITY_DAYS": "365",
+    "TOPICS": "{}",
+    "UNINVITED": "refuse",
+}
+
+
 def test_ca_certificates_are_found_by_the_id_that_the_ledger_wrote_down():
-    choices = Choices.read(
-        {
-            "FLEET": "zymkey",
-            "ISSUER": "kms",
-            "LEDGER_TABLE": "table",
-            "IOT_POLICY": "policy",
-            "CA_CERTIFICATES": CA.public_bytes(Encoding.PEM).decode() * 2,
-            "CERTIFICATE_SUBJECT": json.dumps({}),
-            "CERTIFICATE_VALIDITY_DAYS": "365",
-            "TOPICS": "{}",
-            "UNINVITED": "refuse",
-        }
-    )
+    choices = Choices.read(ENVIRONMENT)
     assert len(choices.ca_certificates) == 2
     assert choices.ca_certificate(certificate_id(CA)) == CA
     assert choices.ca_certificate("0" * 64) is None
