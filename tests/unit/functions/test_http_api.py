@@ -139,14 +139,6 @@ def test_what_the_template_forgot_is_noticed_at_start_up():
         Choices.read({"FLEET": "zymkey"})
 
 
-def test_each_call_is_repeated_but_the_one_that_would_sign_a_second_certificate(monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    deployment = Deployment.connect(ENVIRONMENT)
-    clients = deployment.iot, deployment.kms, deployment.ledger._table._client
-    assert [each.meta.config.retries["total_max_attempts"] for each in clients] == [3, 3, 3]
-    assert deployment.iot_once.meta.config.retries["total_max_attempts"] == 1
-
-
 ENVIRONMENT = {
     "FLEET": "zymkey",
     "ISSUER": "kms",
@@ -158,6 +150,14 @@ ENVIRONMENT = {
     "TOPICS": "{}",
     "UNINVITED": "refuse",
 }
+
+
+def test_each_call_is_repeated_but_the_one_that_would_sign_a_second_certificate(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    deployment = Deployment.connect(ENVIRONMENT)
+    clients = deployment.iot, deployment.kms, deployment.ledger._table._client
+    assert [each.meta.config.retries["total_max_attempts"] for each in clients] == [3, 3, 3]
+    assert deployment.iot_once.meta.config.retries["total_max_attempts"] == 1
 
 
 def test_ca_certificates_are_found_by_the_id_that_the_ledger_wrote_down():
