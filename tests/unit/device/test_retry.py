@@ -46,6 +46,23 @@ def test_waits_are_jittered_under_a_limit_that_doubles_up_to_a_minute() -> None:
         assert min(waits) < limit * 0.1 < limit * 0.9 < max(waits)
 
 
+def test_each_wait_is_told_with_its_reason_before_it_begins() -> None:
+    clock, told = Clock(), []
+    errors: list[DeviceError] = [Busy("first"), Pending("second", retry_after=100)]
+    reasons = list(errors)
+
+    def operation() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "done"
+
+    def tell(error: DeviceError, seconds: float) -> None:
+        told.append((error, seconds, len(clock.waits)))
+
+    assert retry(operation, give_up_after=1e9, on_wait=tell, sleep=clock.sleep, clock=clock) == "done"
+    assert told == [(error, clock.waits[number], number) for number, error in enumerate(reasons)]
+
+
 def test_retry_after_is_honoured_and_spread_a_little() -> None:
     waits = [run([Pending("not yet", retry_after=100)], give_up_after=1e9).waits[0] for _ in range(200)]
 

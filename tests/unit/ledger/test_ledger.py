@@ -60,6 +60,17 @@ def test_a_blocked_invitation_is_not_deleted_so_that_it_stays_blocked(ledger, it
     assert "expires_at" not in device
 
 
+def test_a_device_that_is_unblocked_is_what_it_was_in_all_but_its_history(ledger, items):
+    ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
+    enroll(ledger)
+    before = items()
+    ledger.block("pi-1", by="bob", now=NOW)
+    ledger.unblock("pi-1", by="bob", now=NOW)
+    assert [each for each in items() if each["pk"]["S"] != "device#pi-1" or "what" not in each] == [
+        each for each in before if "what" not in each
+    ]
+
+
 def test_a_key_of_another_device_can_neither_be_allowed_nor_claim(ledger):
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
     with pytest.raises(KeyTaken, match="'pi-1'"):
