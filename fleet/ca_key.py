@@ -17,6 +17,7 @@ from fleet.passphrase import add_passphrase, passphrase
 from pki.armour import ArmourError, armour, unwrap
 from pki.certificate_authority_checks import check_certificate_authority, read_ca_certificate
 from pki.certificates import Signer
+from pki.key_rules import public_key_of
 from pki.kinds import PRIVATE_KEY, kind_of
 from pki.received_certificate import CertificateError
 
@@ -62,7 +63,7 @@ def open_ca(arguments: argparse.Namespace) -> tuple[x509.Certificate, Signer]:
     except CertificateError as error:
         raise Refused(f"{arguments.ca_cert}: {error}", cure="give the CA's own certificate, in PEM") from None
     try:
-        public_key = certificate.public_key()
+        public_key = public_key_of(certificate)
     except (ValueError, UnsupportedAlgorithm):
         raise Refused(f"The key of the CA {arguments.ca_cert} is of an unknown kind.", cure=_EC_OR_RSA) from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from pki.armour import ArmourError, unwrap
-from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key, public_key_of
 from pki.kinds import CERTIFICATE, kind_of
 from pki.names import common_names
 from pki.received_certificate import CertificateError
@@ -127,7 +127,7 @@ def _check_validity(certificate: x509.Certificate, now: datetime, which: str) ->
 def _check_algorithms(certificate: x509.Certificate) -> None:
     try:
         algorithm = certificate.signature_hash_algorithm
-        key = certificate.public_key()
+        key = public_key_of(certificate)
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(f"{_CA}'s key or signature is of an unknown kind; AWS IoT takes {KEY_RULE}.") from None
     if algorithm is not None and algorithm.name in WEAK_HASHES:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key
+from pki.key_rules import KEY_RULE, WEAK_HASHES, describe_key, is_acceptable_key, public_key_of
 from pki.names import USUAL_STRINGS
 from pki.received_certificate import CertificateError, ReceivedCertificate, subject_der_of, subject_of
 
@@ -115,6 +115,7 @@ def _check_issuer(
 
 def _is_issued_by(certificate: ReceivedCertificate, authority: x509.Certificate) -> bool:
     try:
+        public_key_of(authority)  # it may be of a kind that takes minutes to read
         certificate.certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False

@@ -5,6 +5,7 @@ Whatever a stranger sent as a key is read here, since not every kind is read in 
 Source: AWS IoT API reference, CreateCertificateFromCsr and RegisterCertificate.
 """
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -38,6 +39,17 @@ def read_public_key(info: bytes) -> CertificatePublicKeyTypes:
     if der.dotted(algorithm.expect(der.SEQUENCE).children()[0]) not in _KINDS:
         raise der.DerError("a key of another kind")
     return load_der_public_key(info)  # type: ignore[return-value]  # of one of these kinds
+
+
+def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """The key of a certificate that may be anybody's, read in a bounded time.
+
+    Raises:
+        ValueError, UnsupportedAlgorithm: it is of a kind that is not read, or damaged.
+    """
+    if certificate.public_key_algorithm_oid.dotted_string not in _KINDS:
+        raise der.DerError("a key of another kind")
+    return certificate.public_key()
 
 
 def is_acceptable_key(key: CertificatePublicKeyTypes) -> bool:

@@ -217,6 +217,16 @@ def test_a_signature_of_an_unknown_algorithm_is_refused_as_one(algorithm):
         read_csr(der.tlv(0x30, to_be_signed, der.tlv(0x30, algorithm), signature))
 
 
+def test_only_a_whole_csr_is_one():
+    info, algorithm, signature = read(DER).children()
+    odd_bits = der.tlv(0x03, b"\x01", signature.content[1:])
+    _, *rest = (each.der for each in info.children())
+    no_version = der.tlv(0x30, der.tlv(0x04, b"\0"), *rest)
+    for parts in ((info.der, algorithm.der, odd_bits), (no_version, algorithm.der, signature.der), (info.der,)):
+        with pytest.raises(CsrError, match="not a PKCS#10"):
+            read_csr(der.tlv(0x30, *parts))
+
+
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

@@ -1,8 +1,10 @@
 """Keys that strangers send are known for what they are, in a time that does not depend on their numbers."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -13,13 +15,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pki.armour import Block
+from pki.certificate_authority_checks import check_certificate_authority
 from pki.csr import CsrError, read_csr
 from pki.der import INTEGER, DerError, read
+from pki.issued_certificate_checks import check_certificate_of_fleet
 from pki.key_rules import read_public_key
 from pki.kinds import PRIVATE_KEY, PUBLIC_KEY, kind_of
 from pki.received_certificate import CertificateError, read_leaf
 from tests.support.der import changed, csr, name, tlv
-from tests.support.fleet.authority import issue, new_key
+from tests.support.fleet.authority import CA, CA_KEY, issue, new_key
 
 EC, RSA = new_key(), rsa.generate_private_key(65537, 2048)
 PKCS8, OPENSSL = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL
@@ -104,4 +108,15 @@ def test_a_key_that_would_be_tested_for_being_prime_is_refused_at_once():
     to_be_signed = tlv(0x30, version, subject, diffie_hellman(), attributes)
     with pytest.raises(CsrError, match="key is of a kind that AWS IoT does not take"):
         read_csr(tlv(0x30, to_be_signed, algorithm.der, signature.der))
+    assert time.process_time() - began < AT_ONCE
+
+
+def test_a_ca_s_key_is_read_in_a_bounded_time_too():
+    ca = x509.load_der_x509_certificate(changed(CA, CA_KEY, key=diffie_hellman()))
+    now = datetime.now(UTC)
+    began = time.process_time()
+    with pytest.raises(CertificateError, match="key or signature is of an unknown kind"):
+        check_certificate_authority(ca, now=now)
+    with pytest.raises(CertificateError, match="was not issued by this fleet's CA"):
+        check_certificate_of_fleet(read_leaf(issue(EC).public_bytes(Encoding.PEM)), authorities=[ca], now=now)
     assert time.process_time() - began < AT_ONCE
