@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from functions.deployment import Choices, Deployment
 from functions.handlers import http_api
 from functions.refusals import NotYet, Unauthorized
-from functions.reply import issued, refusal
+from functions.reply import document, issued, refusal
 from functions.request import decode
 from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
 from pki.fingerprint import certificate_id
@@ -116,6 +116,16 @@ def test_a_key_of_another_device_is_not_told_whose_it_is(monkeypatch):
 
 def test_a_failure_names_the_request_that_the_operator_finds_in_the_log(monkeypatch):
     assert "request-1" in answer_to(ZeroDivisionError(), monkeypatch)["body"]
+
+
+def test_no_proxy_keeps_a_reply():
+    for reply in (
+        issued(issue(new_key())),
+        document({}),
+        refusal(Unauthorized("No.")),
+        refusal(NotYet("", retry_after=1)),
+    ):
+        assert reply.encode()["headers"]["Cache-Control"] == "no-store"
 
 
 def test_a_401_carries_the_challenge_that_makes_clients_send_credentials():

@@ -341,6 +341,13 @@ def test_one_source_cannot_fill_by_rejected_keys_what_is_kept_of_all(ledger, mon
     ledger.hold_for_approval(fingerprint=fingerprint(3), suggested_name="", source="a", now=NOW + REQUEST_LIFE)
 
 
+def test_a_lease_that_ends_while_its_refusal_is_explained_is_asked_for_again_in_a_second(ledger):
+    invite(ledger)
+    claim(ledger)
+    ledger.release("pi-1", lease="mine")
+    assert ledger._busy("pi-1", NOW).retry_after == 1
+
+
 def test_a_request_of_the_first_release_has_no_source_and_goes_on(ledger, aws):
     item = {"pk": "requests", "sk": KEY, "fingerprint": KEY, "suggested_name": "pi-1"}
     times = {"requested_at": NOW, "expires_at": NOW + 60}
