@@ -29,7 +29,11 @@ class Pi:
         if not can_fork(environment):
             return self.python(*arguments, stdin=stdin, **variables)
         return fork_server("zymkey-iot", environment).run(
-            arguments, env=environment, stdin=stdin, cwd=self.folder, path=REPOSITORY
+            arguments,
+            env=environment,
+            stdin=stdin,
+            cwd=self.folder,
+            path=None if self.folder == REPOSITORY else REPOSITORY,
         )
 
     def python(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
