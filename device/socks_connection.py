@@ -1,5 +1,6 @@
 """Connections through a SOCKS proxy, which need the package PySocks: the extra ``socks``."""
 
+import re
 import socket
 
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -33,9 +34,14 @@ def socks_connection(peer: str) -> type[Connection]:
                 connection: socket.socket = super(Connection, self)._new_conn()
             except NewConnectionError as error:
                 said = str(error).partition("Failed to establish a new connection: ")[2]
-                raise ProxyFailed(f"{peer} did not connect: {said.rstrip('.')}.", cure=CHECK_PROXY) from None
+                raise ProxyFailed(f"{peer} did not connect: {_in_words(said)}.", cure=CHECK_PROXY) from None
             except ConnectTimeoutError:
                 raise TimeoutError from None
             return connection
 
     return SocksConnection
+
+
+def _in_words(said: str) -> str:
+    """Without the number that Python writes before the system's words."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", said).rstrip(".")

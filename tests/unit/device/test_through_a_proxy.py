@@ -142,6 +142,13 @@ def test_socks_resolves_here_or_at_the_proxy(est: EstServer, network: Network) -
     assert socks.asked == ["localhost", "127.0.0.1"]
 
 
+def test_a_socks_proxy_that_is_not_there_is_told_in_words(est: EstServer, network: Network) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ProxyFailed, match=rf"the proxy 127\.0\.0\.1 port {port} did not connect: Connection refused\."):
+        get(est.url, through(network, f"socks5://127.0.0.1:{port}"))
+
+
 def test_socks_with_a_password(est: EstServer, network: Network) -> None:
     with SocksProxy(est.port, password="a#b@c") as socks:
         assert get(est.url + "/configuration", through(network, f"socks5h://user:a#b@c@{socks.server}")).status == 200
