@@ -17,6 +17,9 @@ from pki.fingerprint import certificate_id
 from pki.issued_certificate_checks import check_issued_certificate
 from pki.received_certificate import CertificateError, ReceivedCertificate
 
+# CAs let a certificate begin before it is signed, some of them at the beginning of the day.
+_BACKDATED_SECONDS = 86_400
+
 
 def adopt(
     leaf: ReceivedCertificate,
@@ -79,7 +82,7 @@ def _refuse_older(leaf: ReceivedCertificate, device: Device, now: int, deploymen
     current = deployment.ledger.certificate(device.name, device.certificate_id) if device.certificate_id else None
     if current is None or current.state is not CertificateState.ACTIVE or current.not_after <= now:
         return
-    if int(leaf.not_before.timestamp()) < current.not_before:
+    if int(leaf.not_before.timestamp()) < current.not_before - _BACKDATED_SECONDS:
         raise CertificateError("The certificate is older than the one that its device has; have a new one signed.")
 
 

@@ -94,7 +94,7 @@ def test_a_certificate_that_was_registered_before_is_not_brought_back(fleet, aut
 def test_an_older_certificate_does_not_take_the_place_of_a_device_s_own(fleet, authority):
     """Whoever has seen it anywhere could send it: the device would be cut off when its own is switched off."""
     candidate = fleet.allow(Candidate())
-    older = authority.backdated(authority.sign(candidate), NOW - dt.timedelta(days=1))
+    older = authority.backdated(authority.sign(candidate), NOW - dt.timedelta(days=2))
     newer = authority.sign(candidate)
     assert fleet.post(UPLOAD, pem(newer)).status == 200
     before = fleet.ledger.device(candidate.name)
@@ -108,13 +108,21 @@ def test_an_older_certificate_does_not_take_the_place_of_a_device_s_own(fleet, a
     assert fleet.post(UPLOAD, pem(older)).status == 200, "a certificate that is switched off keeps no place"
 
 
+def test_a_ca_may_let_a_certificate_begin_at_the_beginning_of_the_day(fleet, authority):
+    candidate = fleet.allow(Candidate())
+    assert fleet.post(UPLOAD, pem(authority.sign(candidate))).status == 200
+    midnight = authority.backdated(authority.sign(candidate), NOW - dt.timedelta(hours=20))
+    assert fleet.post(UPLOAD, pem(midnight)).status == 200
+    assert fleet.ledger.device(candidate.name).certificate_id == certificate_id(midnight)
+
+
 @pytest.mark.parametrize("what", ["a certificate", "an older certificate", "a certificate of a blocked device"])
 def test_a_stranger_with_a_device_s_certificate_changes_nothing(fleet, authority, what):
     candidate = fleet.allow(Candidate())
     certificate = authority.sign(candidate)
     fleet.post(UPLOAD, pem(certificate))
     if "older" in what:
-        certificate = authority.backdated(certificate, NOW - dt.timedelta(days=1))
+        certificate = authority.backdated(certificate, NOW - dt.timedelta(days=2))
     if "blocked" in what:
         fleet.ledger.block(candidate.name, by="test", now=1)
     before = fleet.ledger.device(candidate.name), fleet.certificates_of(candidate.name), fleet.everything()
