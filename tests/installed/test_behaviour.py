@@ -26,6 +26,7 @@ def test_the_device_behaves_the_same_under_python(version: str, tmp_path: Path) 
         [
             *(environment / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             f"--confcutdir={tests}",
+            "--hypothesis-profile=default",  # the project's own are registered above that folder
             *(tests / name for name in CHOSEN),
         ],
         cwd=REPOSITORY,
