@@ -108,23 +108,22 @@ def whole(**changed: object) -> bytes:
     return json.dumps({**document, "topics": {"publish": [], "subscribe": []}, **changed}).encode()
 
 
+CUT_OFF = [
+    *(b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'"topics"', b'{"topics": []}'),
+    whole(dataEndpoint="a b"),
+    whole(httpsPort=float("inf")),
+    whole(topics={"publish": "x", "subscribe": []}),
+]
+
+
 @pytest.mark.parametrize("client", ["paho", "curl", "mosquitto", "requests", "aws-sdk", "greengrass"])
-@pytest.mark.parametrize(
-    "document",
-    [
-        *(b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'"topics"', b'{"topics": []}'),
-        whole(dataEndpoint="a b"),
-        whole(httpsPort=float("inf")),
-        whole(topics={"publish": "x", "subscribe": []}),
-    ],
-    ids=range(11),
-)
-def test_a_configuration_that_was_cut_off_is_named(enrolled: Pi, client: str, document: bytes) -> None:
-    (enrolled.state / "configuration.json").write_bytes(document)
+def test_a_configuration_that_was_cut_off_is_named(enrolled: Pi, client: str) -> None:
+    for document in CUT_OFF:
+        (enrolled.state / "configuration.json").write_bytes(document)
 
-    done = enrolled.run("config", client)
+        done = enrolled.run("config", client)
 
-    assert (done.returncode, "configuration.json" in done.stderr) == (12, True), done.stderr
+        assert (done.returncode, "configuration.json" in done.stderr) == (12, True), (document[:50], done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +182,12 @@ def test_an_option_that_lacks_its_value_is_still_said(pi: Pi) -> None:
 @pytest.mark.parametrize(
     "data", [b"[]", b"{", b'{"url": "https://a..b"}', b'{"key": "file:\\u0000", "url": 5}', b"[" * 99999]
 )
-@pytest.mark.parametrize(
-    "command", ["status", "renew", "publish t x", "doctor --only settings", "config paho", "bootstrap"]
-)
-def test_a_spoiled_device_json_is_named(enrolled: Pi, data: bytes, command: str) -> None:
-    (enrolled.state / "device.json").write_bytes(data)
+def test_a_spoiled_device_json_is_named(enrolled: Pi, data: bytes) -> None:
     enrolled.environment |= OFFLINE
     del enrolled.environment["ENROLLMENT_URL"], enrolled.environment["ZYMKEY_IOT_KEY"]
-    blamed(enrolled, *command.split())
+    for command in ("status", "renew", "publish t x", "doctor --only settings", "config paho", "bootstrap"):
+        (enrolled.state / "device.json").write_bytes(data)
+        blamed(enrolled, *command.split())
 
 
 @pytest.mark.parametrize(
