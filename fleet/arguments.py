@@ -114,7 +114,7 @@ def enrollment_url(text: str) -> str:
 
 
 def years(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d?", text):
+    if not re.fullmatch(r"[1-9][0-9]?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of years from 1 to 99")
     return int(text)
 
@@ -129,7 +129,7 @@ def organization(text: str) -> str:
 
 def duration(text: str) -> int:
     """Seconds from a number and a unit, as in ``90m``, ``24h``, ``7d``; from one minute to a year."""
-    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    match = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
     seconds = int(match[1]) * _UNITS[match[2]] if match else 0
     if not 0 < seconds <= _MAX_DURATION:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time from 1m to 365d, such as 90m, 24h or 7d")
@@ -137,7 +137,7 @@ def duration(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,4}", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 99999")
     return int(text)
 

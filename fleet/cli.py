@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     _keep_libraries_quiet()
     with unbroken_streams() as output:
-        code = _run(argv)
+        try:
+            code = _run(argv)
+        except SystemExit as end:  # argparse: --help, or a wrong command line
+            code = end.code if isinstance(end.code, int) else 0
         output.flush()
         if output.lost is None or code != 0:
             return code

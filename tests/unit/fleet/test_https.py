@@ -235,6 +235,9 @@ def test_a_url_that_is_none_is_a_usage_error(run, monkeypatch, url):
     [
         ["list", "--fleet", "a b"],
         ["list", "--fleet", ""],
+        ["invite", "pi-1", "--expires", "٣h"],
+        ["sign", "--ca-cert", "x", "--ca-key", "x", "--days", "1٣"],
+        ["ca", "create", "x", "--years", "1٣"],
         ["ca", "create", "x", "--years", "100"],
         ["ca", "create", "x", "--common-name", "x" * 65],
         ["ca", "create", "x", "--common-name", ""],

@@ -48,6 +48,13 @@ def test_the_work_is_done_whatever_becomes_of_the_answer(tmp_path, redirection, 
         )
 
 
+@pytest.mark.parametrize("words", [["--help"], ["invite", "--help"]])
+def test_a_help_that_is_lost_is_told_too(tmp_path, words):
+    assert shell(">/dev/full", *words, folder=tmp_path).returncode == 74
+    assert shell(">/dev/null", *words, folder=tmp_path).returncode == 0
+    assert shell(">/dev/full", "invite", folder=tmp_path).returncode == 2
+
+
 def test_what_is_lost_does_not_take_the_place_of_a_failure(tmp_path):
     done = shell(">/dev/full", "allow", "pi-1", "--key", "no-such-file", "--json", folder=tmp_path)
     assert done.returncode == 1
