@@ -80,7 +80,7 @@ check: test-setup ## The quick loop, under a minute: ruff, mypy, and the unit te
 	@$(BIN)/mypy
 	$(call say,The unit tests that import what you have changed)
 	@$(BIN)/python -m tests.touched > build/touched
-	@$(PYTEST) --numprocesses 2 $$(cat build/touched)
+	@$(PYTEST) --numprocesses 3 $$(cat build/touched)
 
 .PHONY: unit
 unit: test-setup ## Unit tests: all, or one (T=path::test, slow ones too), or some (T='words of -k')

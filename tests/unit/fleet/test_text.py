@@ -161,8 +161,6 @@ def test_no_command_prints_what_the_ledger_has_raw(hostile_cloud, words, form):
     "words", [[HOSTILE], ["list", HOSTILE], ["allow", HOSTILE, "--key", "x"], ["list", "--x" + HOSTILE]]
 )
 def test_no_usage_error_quotes_the_command_line_raw(words):
-    def run():
-        with pytest.raises(SystemExit):
-            main(words)
-
-    assert all(map(is_seen, printed(run)))
+    codes = []
+    assert all(map(is_seen, printed(lambda: codes.append(main(words)))))
+    assert codes == [2]
