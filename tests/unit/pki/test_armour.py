@@ -174,3 +174,10 @@ def test_every_common_name_of_a_name_is_found_in_its_order():
     several = name(("CN", UTF8, b"pi-1"), ("O", UTF8, b"\xff"), ("CN", BMP, b"\0x"))
     assert read_common_names(der.read(several)) == (CommonName("pi-1"), CommonName("x", "BMPString"))
     assert read_common_names(der.read(name())) == ()
+
+
+@pytest.mark.parametrize("first", [0x80, 0x85, 0xFF])
+def test_a_length_that_der_does_not_have_is_none(first):
+    """0x80 begins BER's indefinite form, 0xff is reserved, and nothing here needs more than four bytes."""
+    with pytest.raises(der.DerError, match="DER does not have"):
+        der.read(bytes([der.SEQUENCE, first]) + bytes(300))
