@@ -10,7 +10,6 @@ import getpass
 import os
 import sys
 import termios
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from fleet.proxies import refuse_unusable_proxies
 from fleet.redaction import keep_out
 from fleet.sdk_errors import sentence
 from fleet.text import printable
+from fleet.time_limit import TimeIsUp, within
 from fleet.trusted_roots import refuse_unusable_roots
 
 if TYPE_CHECKING:
@@ -108,28 +108,19 @@ def _wrong_endpoint(service: str, why: str) -> SdkFailed:
 
 def _credentials(session: boto3.session.Session) -> ReadOnlyCredentials | None:
     """The credentials; in a thread, since nothing bounds the time of a credential program that hangs."""
-    found: list[Any] = []
 
-    def find() -> None:
-        try:
-            credentials = session.get_credentials()
-            found.append(credentials.get_frozen_credentials() if credentials is not None else None)
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread of the command
-            found.append(error)
+    def find() -> ReadOnlyCredentials | None:
+        credentials = session.get_credentials()
+        return credentials.get_frozen_credentials() if credentials is not None else None
 
-    thread = threading.Thread(target=find, daemon=True)
     with _terminal_as_it_was():
-        thread.start()
-        thread.join(_CREDENTIALS_SECONDS)
-    if not found:
-        raise NoCredentials(
-            f"What the AWS profile gets its credentials from has not answered within {_CREDENTIALS_SECONDS} s.",
-            cure="run its credential_process by hand, and look at what it waits for",
-        )
-    (result,) = found
-    if isinstance(result, BaseException):
-        raise result
-    return result  # type: ignore[no-any-return]
+        try:
+            return within(_CREDENTIALS_SECONDS, find)
+        except TimeIsUp:
+            raise NoCredentials(
+                f"What the AWS profile gets its credentials from has not answered within {_CREDENTIALS_SECONDS} s.",
+                cure="run its credential_process by hand, and look at what it waits for",
+            ) from None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import requests
 
 from fleet.errors import FleetError, SdkFailed, UnexpectedReply, Unreachable, innermost_reason
 from fleet.proxies import refuse_unusable_proxies
+from fleet.time_limit import TimeIsUp, within
 from fleet.trusted_roots import refuse_unusable_roots
 
 _TIMEOUT_SECONDS = 30
@@ -100,26 +100,13 @@ class HttpsSession:
 
     def _bounded(self, method: str, url: str, *, seconds: float, options: Mapping[str, Any]) -> Reply:
         """The reply; in a thread, since a server that sends a byte now and then keeps within every time-out."""
-        found: list[Reply | Exception] = []
-
-        def exchange() -> None:
-            try:
-                found.append(self._exchange(method, url, options))
-            except Exception as error:  # noqa: BLE001 - raised again below, in the thread of the command
-                found.append(error)
-
-        thread = threading.Thread(target=exchange, daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if not found:
+        try:
+            return within(seconds, lambda: self._exchange(method, url, options))
+        except TimeIsUp:
             raise Unreachable(
                 f"{url} has not sent its whole reply within {seconds:g} s.",
                 cure="check the URL (--url, $ENROLLMENT_URL) and the proxy, and run the same command again",
-            )
-        (result,) = found
-        if isinstance(result, Exception):
-            raise result
-        return result
+            ) from None
 
     def _exchange(self, method: str, url: str, options: Mapping[str, Any]) -> Reply:
         with closing(self._session.request(method, url, stream=True, **options)) as reply:

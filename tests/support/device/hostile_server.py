@@ -1,16 +1,15 @@
 """A server that does to its clients whatever a test says, from the first byte of a connection on."""
 
-import contextlib
 import itertools
 import socket
 import ssl
 import struct
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self
+
+from tests.support.device.loopback_server import LoopbackServer
 
 _DRIP_SECONDS = 0.05
 _BLOCK = 64 * 1024
@@ -83,45 +82,24 @@ class Visit:
 Script = Callable[[Visit], None]
 
 
-class HostileServer:
+class HostileServer(LoopbackServer):
     """Listens on loopback until the with block ends. `script` is what happens to each connection."""
 
     def __init__(self, server_pem: Path, script: Script = Visit.close) -> None:
+        super().__init__()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(server_pem)
         self.script = script
         self.visits = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
 
     @property
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.visits += 1
-            threading.Thread(target=self._endure, args=[Visit(connection, self.context)], daemon=True).start()
-
-    def _endure(self, visit: Visit) -> None:
-        with contextlib.suppress(OSError):  # the client goes when it has had enough
+    def serve(self, connection: socket.socket) -> None:
+        self.visits += 1
+        visit = Visit(connection, self.context)
+        try:
             self.script(visit)
-        with contextlib.suppress(OSError):
+        finally:
             visit.close()

@@ -2,65 +2,36 @@
 
 import socket
 import ssl
-import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from tests.support.device.authority import Authority
+from tests.support.device.loopback_server import LoopbackServer, read_head
 
 
-class InterceptingProxy:
+class InterceptingProxy(LoopbackServer):
     """Answers CONNECT, then talks TLS with either side. `issuer` is the name that its certificates give."""
 
     def __init__(self, folder: Path, *, issuer: str) -> None:
+        super().__init__()
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(Authority(issuer).write_server(folder, "localhost", "127.0.0.1"))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        try:
-            with client:
-                host, _, port = _read_head(client).split()[1].decode().rpartition(":")
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                with self._context.wrap_socket(client, server_side=True) as inside, _tls_to(host, int(port)) as outside:
-                    outside.sendall(_read_head(inside))
-                    inside.sendall(_read_head(outside))
-        except (OSError, ValueError, IndexError):
-            # The client has seen whose certificate it is, and gone.
-            return
-
-
-def _read_head(connection: socket.socket) -> bytes:
-    """What comes up to the empty line that ends the head of a message."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(4096)
-        if not more:
-            break
-        data += more
-    return data
+    def serve(self, connection: socket.socket) -> None:
+        # The client sees whose certificate it is, and goes: then there is no head to read.
+        with suppress(ValueError, IndexError), connection:
+            host, _, port = read_head(connection).split()[1].decode().rpartition(":")
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with (
+                self._context.wrap_socket(connection, server_side=True) as inside,
+                _tls_to(host, int(port)) as outside,
+            ):
+                outside.sendall(read_head(inside))
+                inside.sendall(read_head(outside))
 
 
 def _tls_to(host: str, port: int) -> ssl.SSLSocket:

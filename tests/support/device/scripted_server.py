@@ -5,16 +5,18 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+
+from tests.support.device.loopback_server import LoopbackServer, read_head
 
 Script = Callable[[socket.socket, bytes], None]
 """Gets the connection and the head of what was asked on it; returning ends the connection."""
 
 
-class ScriptedServer:
+class ScriptedServer(LoopbackServer):
     """Runs a script for each connection to `url`, on loopback, until the with block ends. `heads` is what was asked."""
 
     def __init__(self, script: Script, *, pem: Path | None = None, alpn: str | None = None) -> None:
+        super().__init__()
         self.heads: list[bytes] = []
         self.alpn: list[str | None] = []
         self._script = script
@@ -24,54 +26,20 @@ class ScriptedServer:
             self._context.load_cert_chain(pem)
             if alpn is not None:
                 self._context.set_alpn_protocols([alpn])
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
     def url(self) -> str:
         return f"https://localhost:{self.port}/"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            if self._context is not None:
-                connection = self._context.wrap_socket(connection, server_side=True)
-                assert isinstance(connection, ssl.SSLSocket)
-                self.alpn.append(connection.selected_alpn_protocol())
-            with connection:
-                head = read_head(connection)
-                self.heads.append(head)
-                self._script(connection, head)
-        except OSError:
-            return  # the client has seen enough
-
-
-def read_head(connection: socket.socket) -> bytes:
-    """What comes up to the empty line that ends the head of a message."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(4096)
-        if not more:
-            break
-        data += more
-    return data
+    def serve(self, connection: socket.socket) -> None:
+        if self._context is not None:
+            connection = self._context.wrap_socket(connection, server_side=True)
+            assert isinstance(connection, ssl.SSLSocket)
+            self.alpn.append(connection.selected_alpn_protocol())
+        with connection:
+            head = read_head(connection)
+            self.heads.append(head)
+            self._script(connection, head)
 
 
 def relay(client: socket.socket, port: int) -> None:
