@@ -1,16 +1,10 @@
-"""What single checks of doctor find, beyond the twenty faults of tests/end_to_end."""
+"""What single checks of doctor find, beyond the twenty faults of tests/end_to_end: of the key, the clock, the cloud."""
 
 import datetime
-import json
 import os
 import shutil
 import socket
-import ssl
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,12 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device.curl_engines import engine_fault, version_in
 from device.doctor.checks.clock import in_words
 from sandbox.zymkey.device import SimulatedZymkey
-from tests.support.device.authority import Authority
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.diagnosis import Diagnose
 from tests.support.device.est_server import Answer, EstServer
-from tests.support.device.pi import REPOSITORY, Pi
-from tests.support.device.preload import without_rights
+from tests.support.device.pi import Pi
 
 
 @pytest.fixture
@@ -129,98 +121,6 @@ def test_an_openssl_that_lets_nobody_else_sign_leaves_curl_which_then_needs_the_
 # This machine
 
 
-@pytest.mark.parametrize(
-    ("name", "mode", "status", "cure"),
-    [
-        ("", 0o755, "warning", "chmod 0700"),
-        ("", 0o720, "failed", "chmod 0700"),
-        ("key.pem", 0o640, "failed", "chmod 0600"),
-        ("certificate.pem", 0o664, "failed", "chmod 0644"),
-        ("certificate.pem", 0o600, "ok", ""),
-        ("device.json", 0o646, "failed", "chmod 0644"),
-        ("device.json", 0o644, "ok", ""),
-        ("candidate.json", 0o644, "failed", "chmod 0600"),
-    ],
-)
-def test_what_others_may_write_or_read_is_told_by_its_mode(
-    enrolled: Pi, diagnose: Diagnose, name: str, mode: int, status: str, cure: str
-) -> None:
-    path = enrolled.state / name
-    path.touch()
-    path.chmod(mode)
-    found = diagnose("--only", "file-modes")
-
-    assert (found.status("file-modes"), found.code) == (status, {"ok": 0, "warning": 16, "failed": 11}[status])
-    if cure:
-        assert found.cure("file-modes") == f"sudo {cure} {path}"
-        assert f"mode {mode:04o}" in found.text("file-modes")
-
-
-def test_files_with_a_token_or_a_pin_must_not_be_read_by_others(pi: Pi, diagnose: Diagnose, tmp_path: Path) -> None:
-    token, pin = tmp_path / "token", tmp_path / "pin"
-    for path in (token, pin):
-        path.write_text("a-secret-word")
-        path.chmod(0o604)
-    found = diagnose(
-        "--only", "file-modes", "--key", f"pkcs11:token=t?pin-source=file:{pin}", ZYMKEY_IOT_TOKEN_FILE=str(token)
-    )
-
-    assert found.code == 11
-    assert f"other users can read {token}" in found.text("file-modes")
-    assert f"other users can read {pin}" in found.text("file-modes")
-
-
-def test_the_settings_with_a_proxys_password_must_not_be_read_by_others(enrolled: Pi, diagnose: Diagnose) -> None:
-    path = enrolled.state / "device.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "proxy": "http://user:secret@127.0.0.1:1"}))
-    path.chmod(0o644)
-
-    found = diagnose("--only", "file-modes")
-
-    assert (found.code, found.cure("file-modes")) == (11, f"sudo chmod 0600 {path}")
-
-
-def test_a_software_key_elsewhere_must_not_be_read_by_others(diagnose: Diagnose, tmp_path: Path) -> None:
-    key = tmp_path / "the.key"
-    key.touch(mode=0o644)
-    found = diagnose("--only", "file-modes", "--key", f"file:{key}")
-    assert f"other users can read {key}" in found.text("file-modes")
-    assert "a-secret-word" not in str(found.document)
-
-
-def test_a_state_folder_that_cannot_be_made_is_told_before_a_bootstrap_fails(pi: Pi, tmp_path: Path) -> None:
-    parent = tmp_path / "not-ours"
-    parent.mkdir(mode=0o555)
-    result = subprocess.run(
-        [sys.executable, "-m", "device", "doctor", "--only", "disk", "--state", str(parent / "state")],
-        cwd=REPOSITORY,
-        env={**os.environ, **pi.environment},
-        preexec_fn=without_rights,
-        capture_output=True,
-        text=True,
-    )
-
-    assert result.returncode == 11
-    assert f"does not exist, and this user cannot make it in {parent}." in result.stdout
-
-
-def test_a_state_folder_that_is_not_there_yet_is_no_fault(pi: Pi, diagnose: Diagnose) -> None:
-    assert "bootstrap makes it" in diagnose("--only", "disk").text("disk")
-    assert not pi.state.exists()
-
-
-def test_a_disk_that_is_nearly_full_is_a_warning(
-    enrolled: Pi, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.statvfs(enrolled.state)
-    nearly_full = os.statvfs_result((*real[:1], 4096, *real[2:4], 100, *real[5:]))
-    monkeypatch.setattr(os, "statvfs", lambda _: nearly_full)
-    found = diagnose("--only", "disk")
-
-    assert (found.code, found.status("disk")) == (16, "warning")
-    assert "400 KiB are free" in found.text("disk")
-
-
 def test_a_clock_that_is_a_little_wrong_is_a_warning(enrolled: Pi, wrong_clock: str) -> None:
     result = enrolled.run("doctor", "--only", "clock", LD_PRELOAD=wrong_clock, WRONG_CLOCK=str(int(time.time()) + 600))
 
@@ -258,110 +158,7 @@ def test_a_difference_of_time_is_told_in_one_unit(seconds: int, words: str) -> N
     assert in_words(datetime.timedelta(seconds=seconds)) == words
 
 
-# The network
-
-
-@contextmanager
-def dropped() -> Iterator[int]:
-    """A port whose packets are dropped: its queue of connections is full, and nobody takes any."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
-        port = server.getsockname()[1]
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        try:
-            yield port
-        finally:
-            for filler in fillers:
-                filler.close()
-
-
-def test_a_firewall_that_drops_packets_is_told_from_one_that_refuses(enrolled: Pi, diagnose: Diagnose) -> None:
-    with dropped() as port:
-        found = diagnose(
-            *("--only", "endpoint-https-port", "--only", "endpoint-mqtt-port", "--timeout", "1"),
-            IOT_HTTPS_PORT=str(port),
-            IOT_MQTT_PORT=str(_closed_port()),
-        )
-
-    assert (found.code, found.checks["endpoint-https-port"]["error"]) == (4, "no-answer")
-    assert "drops packets" in found.cure("endpoint-https-port")
-    assert found.status("endpoint-mqtt-port") == "warning"
-    assert "refuses connections" in found.text("endpoint-mqtt-port")
-
-
-def test_a_proxy_that_refuses_is_the_ports_fault_and_names_itself(pi: Pi, diagnose: Diagnose) -> None:
-    import threading
-
-    def refuse() -> None:
-        client, _ = proxy.accept()
-        with client:
-            client.recv(4096)
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        threading.Thread(target=refuse, daemon=True).start()
-        address = f"127.0.0.1:{proxy.getsockname()[1]}"
-        found = diagnose(
-            *("--only", "enrollment-dns", "--only", "enrollment-port"),
-            HTTPS_PROXY=f"http://user:secret-word@{address}",
-        )
-
-    assert "resolves localhost" in found.text("enrollment-dns")
-    assert found.checks["enrollment-port"]["error"] == "proxy-failed"
-    assert "407" in found.text("enrollment-port")
-    assert "secret-word" not in str(found.document)
-
-
-def test_a_server_that_nobody_vouches_for_is_named_by_its_issuer(
-    enrolled: Pi, diagnose: Diagnose, tmp_path: Path
-) -> None:
-    """The published recipe gives the device's own CA as --cacert; AWS's servers are not signed by it."""
-    own = Authority("the device's own CA").write_pem(tmp_path / "own.pem")
-    found = diagnose("--ca-file", str(own))
-
-    assert found.code == 5
-    for check in ("enrollment-server", "endpoint-server"):
-        assert "It was issued by loopback CA" in found.text(check)
-        assert f"only the roots in {own} are trusted" in found.text(check)
-    assert found.checks["publish"]["needs"] == "endpoint-server"
-
-
-def test_the_name_of_an_issuer_cannot_command_the_terminal(pi: Pi, diagnose: Diagnose, tmp_path: Path) -> None:
-    stranger = Authority("\033[2Jgateway")
-    with EstServer(stranger, stranger.write_server(tmp_path, "localhost")) as server:
-        found = diagnose("--only", "enrollment-server", ENROLLMENT_URL=server.url)
-
-    assert r"It was issued by \x1b[2Jgateway" in found.text("enrollment-server")
-
-
-def test_a_data_endpoint_that_insists_on_a_certificate_under_tls_1_2_has_proved_its_own(
-    enrolled: Pi, diagnose: Diagnose, endpoint: DataEndpoint
-) -> None:
-    endpoint.context.maximum_version = ssl.TLSVersion.TLSv1_2
-    found = diagnose("--only", "endpoint-server", "--only", "publish")
-
-    assert found.status("endpoint-server") == found.status("publish") == "ok"
-    assert "asks for the device's certificate" in found.text("endpoint-server")
-
-
-def test_a_device_does_not_need_the_enrollment_service_to_publish(enrolled: Pi, diagnose: Diagnose) -> None:
-    found = diagnose(ENROLLMENT_URL=f"https://localhost:{_closed_port()}")
-
-    assert (found.code, found.status("enrollment-port")) == (4, "failed")
-    assert found.status("clock") == "skipped"
-    assert found.status("publish") == "ok"
-
-
 # The cloud
-
-
-def test_an_url_without_an_enrollment_service(pi: Pi, diagnose: Diagnose) -> None:
-    found = diagnose("--only", "enrollment", ENROLLMENT_URL=pi.environment["ENROLLMENT_URL"] + "/elsewhere")
-
-    assert (found.code, found.status("enrollment")) == (8, "failed")
-    assert "EnrollmentUrl" in found.cure("enrollment")
 
 
 def test_a_configuration_that_the_cloud_has_changed_since(enrolled: Pi, diagnose: Diagnose, est: EstServer) -> None:
