@@ -12,7 +12,8 @@ from aws_cdk import App
 
 from infra.bundle import BundleError, bundle
 from infra.deployment import add_stacks
-from infra.settings import Settings, SettingsError
+from infra.setting_readers import SettingsError
+from infra.settings import Settings
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from infra.settings import CONTEXT_KEY, ExternalCertificateAuthority, SettingsError
+from infra.setting_readers import SettingsError
+from infra.settings import CONTEXT_KEY, ExternalCertificateAuthority
 from pki.certificate_authority_checks import (
     check_certificate_authority,
     check_verification_certificate,

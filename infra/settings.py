@@ -5,15 +5,24 @@ Each setting can be overridden for one run: ``cdk deploy -c zymkey-fleet.issuer=
 """
 
 import copy
-import difflib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.policy_document import MAX_LENGTH, longest_length
+from infra.setting_readers import (
+    Reader,
+    SettingsError,
+    a_choice,
+    a_name,
+    a_text,
+    a_whole_number,
+    an_object,
+    shown,
+    wrong,
+)
 from infra.topics import Topics, template_problem
 from pki.issuers import EXTERNAL, ISSUERS, KMS
 
@@ -26,10 +35,6 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-
-
-class SettingsError(Exception):
-    """A setting cannot be used. The message is one sentence with its name, its value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ def _overridden(context: Mapping[str, Any]) -> dict[str, Any]:
     """The object of settings, with the overrides of the command line (dotted names) put in."""
     values = context.get(CONTEXT_KEY, {})
     if not isinstance(values, dict):
-        raise SettingsError(f"{CONTEXT_KEY} is {_shown(values)}, but must be an object of settings.")
+        raise SettingsError(f"{CONTEXT_KEY} is {shown(values)}, but must be an object of settings.")
     values = copy.deepcopy(values)
     for key in sorted(context):
         if not key.startswith(f"{CONTEXT_KEY}."):
@@ -116,26 +121,26 @@ def _parsed(value: Any) -> Any:
 
 def _read(values: dict[str, Any]) -> Settings:
     settings = Settings(
-        **_object(
+        **an_object(
             CONTEXT_KEY,
             values,
             {
                 "fleet": (
                     "fleet",
-                    _text(r"[A-Za-z][A-Za-z0-9-]{0,30}", "1 to 31 letters, digits and -, a letter first"),
+                    a_text(r"[A-Za-z][A-Za-z0-9-]{0,30}", "1 to 31 letters, digits and -, a letter first"),
                 ),
-                "issuer": ("issuer", _choice(*ISSUERS)),
+                "issuer": ("issuer", a_choice(*ISSUERS)),
                 "certificateAuthorities": ("certificate_authorities", _certificate_authorities),
                 "externalCertificateAuthority": ("external_certificate_authority", _external_certificate_authority),
-                "certificateValidityDays": ("certificate_validity_days", _whole_number(1, 3650)),
-                "renewalGraceDays": ("renewal_grace_days", _whole_number(1, 365)),
+                "certificateValidityDays": ("certificate_validity_days", a_whole_number(1, 3650)),
+                "renewalGraceDays": ("renewal_grace_days", a_whole_number(1, 365)),
                 "certificateSubject": ("certificate_subject", _subject),
                 "topics": ("topics", _topics),
-                "uninvited": ("uninvited", _choice("refuse", "approve")),
-                "firstConnection": ("first_connection", _choice("known-keys", "any", "off")),
-                "architecture": ("architecture", _choice("arm64", "x86_64")),
-                "bundleFor": ("bundle_for", _choice("lambda", "host")),
-                "logRetentionDays": ("log_retention_days", _choice(*LOG_RETENTION_DAYS)),
+                "uninvited": ("uninvited", a_choice("refuse", "approve")),
+                "firstConnection": ("first_connection", a_choice("known-keys", "any", "off")),
+                "architecture": ("architecture", a_choice("arm64", "x86_64")),
+                "bundleFor": ("bundle_for", a_choice("lambda", "host")),
+                "logRetentionDays": ("log_retention_days", a_choice(*LOG_RETENTION_DAYS)),
             },
         )
     )
@@ -147,69 +152,18 @@ def _read(values: dict[str, Any]) -> Settings:
     return settings
 
 
-Reader = Callable[[str, Any], Any]
-"""Takes a setting's full name and its value; checks the value and returns it as Python has it, or raises."""
-
-
-def _object(where: str, value: Any, readers: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
-    """The members that an object has, checked, under their Python names."""
-    if not isinstance(value, dict):
-        raise _wrong(where, value, f"an object with {', '.join(readers)}")
-    for name in value:
-        if name not in readers:
-            close = difflib.get_close_matches(name, readers, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(readers)}."
-            raise SettingsError(f"{where}.{name} is not a setting; {hint}")
-    return {
-        python_name: reader(f"{where}.{name}", value[name])
-        for name, (python_name, reader) in readers.items()
-        if name in value
-    }
-
-
-def _choice(*allowed: str | int) -> Reader:
-    def read(where: str, value: Any) -> Any:
-        if isinstance(value, bool) or value not in allowed:
-            raise _wrong(where, value, f"one of {', '.join(map(str, allowed))}")
-        return value
-
-    return read
-
-
-def _text(pattern: str, allowed: str) -> Reader:
-    def read(where: str, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise _wrong(where, value, allowed)
-        return value
-
-    return read
-
-
-# X.520 ub-common-name, ub-organization-name and others: at most 64 characters (RFC 5280 appendix A).
-_name = _text(r"[^\x00-\x1f\x7f]{1,64}", "a string of 1 to 64 characters")
-
-
-def _whole_number(lowest: int, highest: int) -> Reader:
-    def read(where: str, value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-            raise _wrong(where, value, f"a whole number from {lowest} to {highest}")
-        return value
-
-    return read
-
-
 def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthority, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= 3:
-        raise _wrong(where, value, "a list of one to three CAs, oldest first")
+        raise wrong(where, value, "a list of one to three CAs, oldest first")
     readers: dict[str, tuple[str, Reader]] = {
-        "name": ("name", _text(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")),
-        "commonName": ("common_name", _name),
-        "organization": ("organization", _text(r"[^\x00-\x1f\x7f]{0,64}", "a string of at most 64 characters")),
-        "validityYears": ("validity_years", _whole_number(1, 50)),
+        "name": ("name", a_text(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")),
+        "commonName": ("common_name", a_name),
+        "organization": ("organization", a_text(r"[^\x00-\x1f\x7f]{0,64}", "a string of at most 64 characters")),
+        "validityYears": ("validity_years", a_whole_number(1, 50)),
     }
     authorities = []
     for position, member in enumerate(value):
-        fields = {"organization": ""} | _object(f"{where}[{position}]", member, readers)
+        fields = {"organization": ""} | an_object(f"{where}[{position}]", member, readers)
         for name, (python_name, _) in readers.items():
             if python_name not in fields:
                 raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have it.")
@@ -223,8 +177,8 @@ def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthori
 def _external_certificate_authority(where: str, value: Any) -> ExternalCertificateAuthority | None:
     if value is None:
         return None
-    path = _text(r"[^\x00]+", "the path of a PEM file")
-    fields = _object(
+    path = a_text(r"[^\x00]+", "the path of a PEM file")
+    fields = an_object(
         where,
         value,
         {
@@ -245,12 +199,12 @@ def _external_certificate_authority(where: str, value: Any) -> ExternalCertifica
 
 
 def _subject(where: str, value: Any) -> dict[str, str]:
-    country = _text(r"[A-Z]{2}", "two capital letters (ISO 3166)")
-    return _object(where, value, {key: (key, country if key == "C" else _name) for key in SUBJECT_KEYS})
+    country = a_text(r"[A-Z]{2}", "two capital letters (ISO 3166)")
+    return an_object(where, value, {key: (key, country if key == "C" else a_name) for key in SUBJECT_KEYS})
 
 
 def _topics(where: str, value: Any) -> Topics:
-    topics = Topics(**_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
+    topics = Topics(**an_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
     if not topics.publish:
         raise SettingsError(f"{where}.publish is [], but must have at least one topic: a bootstrap publishes.")
     if (length := longest_length(topics)) > MAX_LENGTH:
@@ -263,18 +217,8 @@ def _topics(where: str, value: Any) -> Topics:
 
 def _topic_templates(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(template, str) for template in value):
-        raise _wrong(where, value, "a list of topics like devices/{device}/*")
+        raise wrong(where, value, "a list of topics like devices/{device}/*")
     for position, template in enumerate(value):
         if problem := template_problem(template):
-            raise SettingsError(f"{where}[{position}] is {_shown(template)}, but {problem}.")
+            raise SettingsError(f"{where}[{position}] is {shown(template)}, but {problem}.")
     return tuple(value)
-
-
-def _wrong(where: str, value: Any, allowed: str) -> SettingsError:
-    return SettingsError(f"{where} is {_shown(value)}, but must be {allowed}.")
-
-
-def _shown(value: Any) -> str:
-    """A value as the user wrote it, shortened so that the sentence stays readable."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."

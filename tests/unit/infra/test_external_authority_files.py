@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from infra.external_authority_files import AuthorityFiles, read_authority_files
-from infra.settings import ExternalCertificateAuthority, SettingsError
+from infra.setting_readers import SettingsError
+from infra.settings import ExternalCertificateAuthority
 from pki.certificates import ca_certificate, verification_certificate
 
 NOW = datetime.now(UTC)

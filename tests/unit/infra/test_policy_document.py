@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.policy_document import MAX_LENGTH, longest_length, policy_document
-from infra.settings import Settings, SettingsError
+from infra.setting_readers import SettingsError
+from infra.settings import Settings
 from infra.topics import Topics
 from sandbox.data_endpoint.policy_evaluation import Request, evaluate
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.settings import CertificateAuthority, ExternalCertificateAuthority, Settings, SettingsError
+from infra.setting_readers import SettingsError
+from infra.settings import CertificateAuthority, ExternalCertificateAuthority, Settings
 
 CDK_JSON = Path(__file__).parents[3] / "cdk.json"
 
