@@ -11,6 +11,7 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.bundled_function import BundledFunction, FunctionDefaults, FunctionRole, LogGroup
+from infra.fleet_tag import fleet_tag
 from infra.ledger_table import LedgerTable
 from infra.settings import CertificateAuthority as CertificateAuthoritySettings
 
@@ -77,6 +78,7 @@ class CertificateAuthority(Construct):
         construct_id: str,
         *,
         settings: CertificateAuthoritySettings,
+        fleet: str,
         maker: CertificateAuthorityMaker,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -115,5 +117,6 @@ class CertificateAuthority(Construct):
             certificate_mode="DEFAULT",
             status="ACTIVE",
             auto_registration_status="DISABLE",  # the enroll function registers what it has signed
+            tags=[fleet_tag(fleet)],
         )
         registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

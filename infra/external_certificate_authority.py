@@ -5,6 +5,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from infra.external_authority_files import AuthorityFiles
+from infra.fleet_tag import fleet_tag
 
 
 class ExternalCertificateAuthority(Construct):
@@ -15,7 +16,13 @@ class ExternalCertificateAuthority(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, files: AuthorityFiles, registers_at_first_connection: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        files: AuthorityFiles,
+        fleet: str,
+        registers_at_first_connection: bool,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -27,6 +34,7 @@ class ExternalCertificateAuthority(Construct):
             certificate_mode="DEFAULT" if files.verification_pem else "SNI_ONLY",
             status="ACTIVE",
             auto_registration_status="ENABLE" if registers_at_first_connection else "DISABLE",
+            tags=[fleet_tag(fleet)],
         )
         registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.certificate_pem = files.certificate_pem

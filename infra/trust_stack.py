@@ -55,7 +55,11 @@ class TrustStack(Stack):
             maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger)
             for authority in settings.certificate_authorities:
                 ca = CertificateAuthority(
-                    self, f"CertificateAuthority{authority.name}", settings=authority, maker=maker
+                    self,
+                    f"CertificateAuthority{authority.name}",
+                    settings=authority,
+                    fleet=settings.fleet,
+                    maker=maker,
                 )
                 self.ca_certificates.append(ca.certificate_pem)
                 self.signing_key = ca.key
@@ -68,6 +72,7 @@ class TrustStack(Stack):
                 self,
                 "ExternalCertificateAuthority",
                 files=external_authority,
+                fleet=settings.fleet,
                 registers_at_first_connection=issues and settings.first_connection != "off",
             )
             if issues:

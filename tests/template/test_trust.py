@@ -91,6 +91,7 @@ def test_the_ca_is_made_by_the_custom_resource_and_registered_as_it_is() -> None
         "CertificateMode": "DEFAULT",
         "Status": "ACTIVE",
         "AutoRegistrationStatus": "DISABLE",
+        "Tags": [{"Key": "zymkey-fleet", "Value": "zymkey"}],
     }
 
 
@@ -131,6 +132,7 @@ def test_a_ca_elsewhere_is_registered_with_its_proof_and_meets_devices_at_their_
         "CertificateMode": "DEFAULT",
         "Status": "ACTIVE",
         "AutoRegistrationStatus": "ENABLE",
+        "Tags": [{"Key": "zymkey-fleet", "Value": "zymkey"}],
     }
     assert not template.resources("AWS::KMS::Key")
     assert not template.resources("AWS::Lambda::Function")
