@@ -1,68 +1,44 @@
 """A CA of the fleet's own, whose key lives in AWS KMS and never leaves it."""
 
 from dataclasses import replace
-from typing import cast
 
-from aws_cdk import CfnElement, CustomResource, Duration, RemovalPolicy, Stack, custom_resources
+from aws_cdk import CustomResource, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.bundled_function import BundledFunction, FunctionDefaults, FunctionRole, LogGroup
+from infra.bundled_function import FunctionDefaults
+from infra.custom_resource_provider import CustomResourceProvider
 from infra.fleet_tag import fleet_tag
 from infra.ledger_table import LedgerTable
 from infra.settings import CertificateAuthority as CertificateAuthoritySettings
 
 
-class CertificateAuthorityMaker(Construct):
-    """The custom resource's provider: makes CA certificates, signed in KMS. Each is made once and never changed.
-
-    The provider framework answers CloudFormation even when the handler cannot be imported or times out: a deployment
-    fails at once and says why.
-    """
+class CertificateAuthorityMaker(CustomResourceProvider):
+    """Makes CA certificates, signed in KMS. Each is made once and never changed."""
 
     def __init__(self, scope: Construct, construct_id: str, *, defaults: FunctionDefaults, ledger: LedgerTable) -> None:
-        super().__init__(scope, construct_id)
-
-        maker = BundledFunction(
-            self,
-            "Handler",
+        super().__init__(
+            scope,
+            construct_id,
             defaults=replace(defaults, environment={"LEDGER_TABLE": ledger.table.table_name}),
             handler="functions.handlers.certificate_authority.handler",
             service="certificate-authority",
             description="Makes a CA certificate and its verification certificate, signed in KMS",
-            environment={"POWERTOOLS_LOG_LEVEL": "INFO"},
-            timeout=Duration.minutes(2),
         )
-        ledger.grant(maker.role, "GetItem", "PutItem")
-        maker.role.add_to_principal_policy(
+        ledger.grant(self.role, "GetItem", "PutItem")
+        self.role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iot:GetRegistrationCode"],
                 resources=["*"],  # the code is the account's: the action has no resource type
             )
         )
         acknowledge(
-            maker.role,
+            self.role,
             {"AwsSolutions-IAM5[Resource::*]": "iot:GetRegistrationCode has no resource type."},
         )
-
-        framework_logs = LogGroup(self, "FrameworkLogs", retention_days=defaults.log_retention_days).group
-        framework_role = FunctionRole(self, "FrameworkExecution", log_group=framework_logs).role
-        handler_id = Stack.of(self).get_logical_id(cast(CfnElement, maker.function.node.default_child))
-        acknowledge(
-            framework_role,
-            {f"AwsSolutions-IAM5[Resource::<{handler_id}.Arn>:*]": "Versions of the one function that it calls."},
-        )
-        self.role = maker.role
-        self.service_token = custom_resources.Provider(
-            self,
-            "Provider",
-            on_event_handler=maker.function,
-            framework_on_event_role=framework_role,
-            log_group=framework_logs,
-        ).service_token
 
 
 class CertificateAuthority(Construct):
