@@ -26,17 +26,18 @@ _DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
 class CertificateAuthorityError(Exception):
-    """A change that would make another CA. CloudFormation shows the sentence and rolls back."""
+    """What would make another CA than is asked for. CloudFormation shows the sentence and rolls back."""
 
 
 def answer(event: dict[str, Any], *, ledger: Ledger, kms: KMSClient, iot: IoTClient, now: datetime) -> dict[str, Any]:
     """Answer one event of CDK's provider framework.
 
-    Properties: Name, KeyArn, CommonName, Organization (may be empty), ValidityYears. Attributes: CertificatePem,
-    VerificationCertificatePem.
+    Properties: Name, KeyArn, CommonName, Organization (may be empty), ValidityYears; Adopted, when the CA was made by
+    an earlier deployment. Attributes: CertificatePem, VerificationCertificatePem.
 
     Raises:
-        CertificateAuthorityError: the properties ask for another CA under the same name and key.
+        CertificateAuthorityError: the properties ask for another CA under the same name and key, or adopt one that the
+            ledger does not have.
         ClientError: AWS refused. Either fails the deployment.
     """
     properties = event["ResourceProperties"]
@@ -45,6 +46,7 @@ def answer(event: dict[str, Any], *, ledger: Ledger, kms: KMSClient, iot: IoTCli
         return {"PhysicalResourceId": event.get("PhysicalResourceId", physical_id)}
     authority = ledger.certificate_authority(properties["KeyArn"])
     if authority is None:
+        _refuse_unknown(properties)
         authority = ledger.keep_certificate_authority(_make(properties, kms=kms, iot=iot, now=now))
     _refuse_change(authority, properties)
     return {
@@ -85,6 +87,15 @@ def _make(properties: dict[str, Any], *, kms: KMSClient, iot: IoTClient, now: da
 def _subject(properties: dict[str, Any]) -> str:
     organization = properties.get("Organization", "")
     return f"CN={properties['CommonName']}" + (f",O={organization}" if organization else "")
+
+
+def _refuse_unknown(properties: dict[str, Any]) -> None:
+    """Another certificate for the adopted key would be another CA, which AWS IoT and the devices do not know."""
+    if properties.get("Adopted") == "true":
+        raise CertificateAuthorityError(
+            f"The ledger has no CA with the key {properties['KeyArn']}, which the setting adopt has for "
+            f"{properties['Name']!r}: `zymkey-fleet adopt` prints the ledger and the keys that belong together."
+        )
 
 
 def _refuse_change(authority: CertificateAuthority, properties: dict[str, Any]) -> None:

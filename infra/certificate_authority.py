@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
+from infra.adoption import Placeholder
 from infra.bundled_function import FunctionDefaults
 from infra.custom_resource_provider import CustomResourceProvider
 from infra.fleet_tag import fleet_tag
@@ -46,6 +47,8 @@ class CertificateAuthority(Construct):
 
     All are retained: AWS IoT checks the CA's certificates against the registration as long as they are valid, also
     when the stack is deleted. A deployment that fails while making them leaves nothing behind.
+
+    With an adopted key the ledger has the certificate, and AWS IoT the registration: both are used as they are.
     """
 
     def __init__(
@@ -56,18 +59,24 @@ class CertificateAuthority(Construct):
         settings: CertificateAuthoritySettings,
         fleet: str,
         maker: CertificateAuthorityMaker,
+        adopted_key: str | None = None,
     ) -> None:
+        """``adopted_key`` is the ARN of the key of this CA that an earlier deployment left."""
         super().__init__(scope, construct_id)
 
-        self.key = kms.Key(
-            self,
-            "Key",
-            description=f"Signs device certificates: {settings.common_name} ({settings.name})",
-            key_spec=kms.KeySpec.ECC_NIST_P256,
-            key_usage=kms.KeyUsage.SIGN_VERIFY,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
-        self.key.grant(maker.role, "kms:GetPublicKey", "kms:Sign")
+        if adopted_key is not None:
+            Placeholder(self, "Key")
+            self.key: kms.IKey = kms.Key.from_key_arn(self, "AdoptedKey", adopted_key)
+        else:
+            self.key = kms.Key(
+                self,
+                "Key",
+                description=f"Signs device certificates: {settings.common_name} ({settings.name})",
+                key_spec=kms.KeySpec.ECC_NIST_P256,
+                key_usage=kms.KeyUsage.SIGN_VERIFY,
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            )
+            self.key.grant(maker.role, "kms:GetPublicKey", "kms:Sign")
 
         certificate = CustomResource(
             self,
@@ -80,11 +89,14 @@ class CertificateAuthority(Construct):
                 "CommonName": settings.common_name,
                 "Organization": settings.organization,
                 "ValidityYears": settings.validity_years,
+                **({} if adopted_key is None else {"Adopted": "true"}),
             },
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         self.certificate_pem = certificate.get_att_string("CertificatePem")
 
+        if adopted_key is not None:
+            return  # AWS IoT takes a CA once
         registration = iot.CfnCACertificate(
             self,
             "Registration",

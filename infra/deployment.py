@@ -17,6 +17,7 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
         SettingsError: the files of an external CA cannot be used.
     """
     external = settings.external_certificate_authority
+    adopted = settings.adopt.external_certificate_authority
     defaults = FunctionDefaults(
         bundle=bundle, architecture=settings.architecture, log_retention_days=settings.log_retention_days
     )
@@ -25,7 +26,7 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
         f"{settings.fleet}-Trust",
         settings=settings,
         enrollment_stack=f"{settings.fleet}-Enrollment",
-        external_authority=read_authority_files(external) if external else None,
+        external_authority=read_authority_files(external, adopted=adopted) if external else None,
         defaults=defaults,
     )
     enrollment = EnrollmentStack(

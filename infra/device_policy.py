@@ -1,9 +1,11 @@
 """The IoT policy that is attached to every device's certificate."""
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import CfnWaitConditionHandle, RemovalPolicy, Stack
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
+from infra.adopted_policy import AdoptedPolicy
+from infra.bundled_function import FunctionDefaults
 from infra.policy_document import policy_document
 from infra.topics import Topics
 
@@ -11,16 +13,27 @@ from infra.topics import Topics
 class DevicePolicy(Construct):
     """An ``AWS::IoT::Policy``. A change of topics makes a new version, for all devices at once."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, topics: Topics) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topics: Topics,
+        defaults: FunctionDefaults,
+        adopted: str | None = None,
+    ) -> None:
+        """``adopted`` is the name of a policy that an earlier deployment left; ``defaults`` run what writes it."""
         super().__init__(scope, construct_id)
 
         stack = Stack.of(self)
-        policy = iot.CfnPolicy(
-            self,
-            "Policy",
-            # Without a fixed name: a retained policy would collide with that of the next deployment.
-            policy_document=policy_document(topics, prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"),
-        )
+        document = policy_document(topics, prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}")
+        if adopted is not None:
+            CfnWaitConditionHandle(self, "Policy")  # see infra.adoption
+            AdoptedPolicy(self, "Adopted", name=adopted, document=document, defaults=defaults)
+            self.policy_name = adopted
+            return
+        # Without a fixed name: a retained policy would collide with that of the next deployment.
+        policy = iot.CfnPolicy(self, "Policy", policy_document=document)
         # A deletion would fail while the policy is attached, and would cut the fleet off if it succeeded.
         policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.policy_name = policy.ref

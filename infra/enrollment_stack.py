@@ -23,7 +23,12 @@ class EnrollmentStack(Stack):
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, defaults: FunctionDefaults
     ) -> None:
-        super().__init__(scope, construct_id, description=f"{settings.fleet}: where devices get their certificates")
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"{settings.fleet}: where devices get their certificates",
+            termination_protection=settings.termination_protection,
+        )
         self.add_stack_dependency(trust)
 
         defaults = replace(defaults, environment=_environment(settings, trust))

@@ -19,6 +19,7 @@ from pki.certificate_authority_checks import (
     read_ca_certificate,
     read_verification_certificate,
 )
+from pki.fingerprint import certificate_id
 from pki.received_certificate import CertificateError
 
 _WHERE = f"{CONTEXT_KEY}.externalCertificateAuthority"
@@ -36,11 +37,14 @@ class AuthorityFiles:
     verification_pem: str | None
 
 
-def read_authority_files(settings: ExternalCertificateAuthority) -> AuthorityFiles:
+def read_authority_files(settings: ExternalCertificateAuthority, *, adopted: str | None = None) -> AuthorityFiles:
     """Read and check the files that the settings name, relative to the folder of cdk.json.
 
+    Args:
+        adopted: the id of the registration that is to be used instead of a new one.
+
     Raises:
-        SettingsError: a file cannot be read, or AWS IoT would refuse what it holds.
+        SettingsError: a file cannot be read, AWS IoT would refuse what it holds, or another CA is adopted.
     """
     now = datetime.now(UTC)
     setting, path = f"{_WHERE}.certificate", settings.certificate
@@ -52,6 +56,11 @@ def read_authority_files(settings: ExternalCertificateAuthority) -> AuthorityFil
             raise CertificateError(
                 f"The CA certificate is {len(certificate_pem):,} characters long; "
                 f"{_MAX_CHARACTERS:,} fit into a function's environment."
+            )
+        if adopted not in (None, certificate_id(ca)):
+            raise CertificateError(
+                f"Its id in AWS IoT is {certificate_id(ca)}, but {CONTEXT_KEY}.adopt.externalCertificateAuthority is "
+                f"{adopted}."
             )
         if settings.verification_certificate is None:
             return AuthorityFiles(certificate_pem=certificate_pem, verification_pem=None)

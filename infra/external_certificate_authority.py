@@ -1,6 +1,6 @@
 """The registration of the external CA with AWS IoT; the CA's key stays where it is."""
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import CfnWaitConditionHandle, RemovalPolicy
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
@@ -23,9 +23,16 @@ class ExternalCertificateAuthority(Construct):
         files: AuthorityFiles,
         fleet: str,
         registers_at_first_connection: bool,
+        adopted: str | None = None,
     ) -> None:
+        """``adopted`` is the AWS IoT id of the registration that an earlier deployment left, used as it is."""
         super().__init__(scope, construct_id)
 
+        self.certificate_pem = files.certificate_pem
+        if adopted is not None:
+            CfnWaitConditionHandle(self, "Registration")  # see infra.adoption
+            self.certificate_id = adopted
+            return
         registration = iot.CfnCACertificate(
             self,
             "Registration",
@@ -37,5 +44,4 @@ class ExternalCertificateAuthority(Construct):
             tags=[fleet_tag(fleet)],
         )
         registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-        self.certificate_pem = files.certificate_pem
         self.certificate_id = registration.attr_id

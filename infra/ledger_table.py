@@ -5,6 +5,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.adoption import Placeholder
 from ledger import LISTED_ATTRIBUTES
 
 LISTING_INDEX = "listing"
@@ -13,10 +14,15 @@ LISTING_INDEX = "listing"
 class LedgerTable(Construct):
     """Items by ``pk`` and ``sk``; the sparse index ``listing`` has the items that an operator lists."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, adopted: str | None = None) -> None:
+        """``adopted`` is the name of a table that an earlier deployment left, and which is used instead."""
         super().__init__(scope, construct_id)
 
-        self.table = dynamodb.Table(
+        if adopted is not None:
+            Placeholder(self, "Table")
+            self.table: dynamodb.ITable = dynamodb.Table.from_table_name(self, "Adopted", adopted)
+            return
+        table = dynamodb.Table(
             self,
             "Table",
             partition_key=_string("pk"),
@@ -32,13 +38,14 @@ class LedgerTable(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         # DynamoDB cannot change the attributes of an index: other attributes need an index of another name.
-        self.table.add_global_secondary_index(
+        table.add_global_secondary_index(
             index_name=LISTING_INDEX,
             partition_key=_string("listing"),
             sort_key=_string("pk"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=list(LISTED_ATTRIBUTES),
         )
+        self.table = table
 
     def grant(self, grantee: iam.IGrantable, *actions: str) -> None:
         """Allow these actions on the table, and none on the index."""

@@ -65,6 +65,12 @@ def a_whole_number(lowest: int, highest: int) -> Reader:
     return read
 
 
+def a_truth(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise wrong(where, value, "true or false")
+    return value
+
+
 def wrong(where: str, value: Any, allowed: str) -> SettingsError:
     return SettingsError(f"{where} is {shown(value)}, but must be {allowed}.")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.adoption import Adoption, check_adoption, read_adoption
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.setting_readers import (
     Reader,
@@ -18,6 +19,7 @@ from infra.setting_readers import (
     a_choice,
     a_name,
     a_text,
+    a_truth,
     a_whole_number,
     an_object,
     shown,
@@ -79,6 +81,8 @@ class Settings:
     architecture: str = "arm64"
     bundle_for: str = "lambda"
     log_retention_days: int = 90
+    termination_protection: bool = True
+    adopt: Adoption = field(default_factory=Adoption)
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -141,6 +145,8 @@ def _read(values: dict[str, Any]) -> Settings:
                 "architecture": ("architecture", a_choice("arm64", "x86_64")),
                 "bundleFor": ("bundle_for", a_choice("lambda", "host")),
                 "logRetentionDays": ("log_retention_days", a_choice(*LOG_RETENTION_DAYS)),
+                "terminationProtection": ("termination_protection", a_truth),
+                "adopt": ("adopt", read_adoption),
             },
         )
     )
@@ -149,6 +155,12 @@ def _read(values: dict[str, Any]) -> Settings:
             f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
             f"when {CONTEXT_KEY}.issuer is {EXTERNAL}."
         )
+    check_adoption(
+        f"{CONTEXT_KEY}.adopt",
+        settings.adopt,
+        authorities=[authority.name for authority in settings.certificate_authorities],
+        has_external=settings.external_certificate_authority is not None,
+    )
     return settings
 
 

@@ -35,11 +35,17 @@ class TrustStack(Stack):
         defaults: FunctionDefaults,
     ) -> None:
         super().__init__(
-            scope, construct_id, description=f"{settings.fleet}: ledger, policies and CAs of the device fleet"
+            scope,
+            construct_id,
+            description=f"{settings.fleet}: ledger, policies and CAs of the device fleet",
+            termination_protection=settings.termination_protection,
         )
 
-        self.ledger = LedgerTable(self, "Ledger")
-        self.device_policy = DevicePolicy(self, "DevicePolicy", topics=settings.topics)
+        adopt = settings.adopt
+        self.ledger = LedgerTable(self, "Ledger", adopted=adopt.ledger_table)
+        self.device_policy = DevicePolicy(
+            self, "DevicePolicy", topics=settings.topics, defaults=defaults, adopted=adopt.iot_policy
+        )
         self.operator_policy = OperatorPolicy(
             self,
             "OperatorPolicy",
@@ -48,7 +54,7 @@ class TrustStack(Stack):
             enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []
-        self.signing_key: kms.Key | None = None
+        self.signing_key: kms.IKey | None = None
         self.external_ca_id: str | None = None
 
         if settings.issuer == KMS:
@@ -60,6 +66,7 @@ class TrustStack(Stack):
                     settings=authority,
                     fleet=settings.fleet,
                     maker=maker,
+                    adopted_key=adopt.certificate_authorities.get(authority.name),
                 )
                 self.ca_certificates.append(ca.certificate_pem)
                 self.signing_key = ca.key
@@ -74,6 +81,7 @@ class TrustStack(Stack):
                 files=external_authority,
                 fleet=settings.fleet,
                 registers_at_first_connection=issues and settings.first_connection != "off",
+                adopted=adopt.external_certificate_authority,
             )
             if issues:
                 self.ca_certificates.append(external_ca.certificate_pem)

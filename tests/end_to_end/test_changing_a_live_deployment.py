@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
@@ -55,8 +56,13 @@ class Fleet:
         self.zymkey_fleet = operator(self.sandbox.env)
 
     def destroy(self) -> None:
-        """`cdk destroy` of both stacks."""
+        """`cdk destroy` of both stacks, which are protected from it."""
         folder = self._addresses.directory
+        cloudformation = self.sandbox.boto("cloudformation")
+        for stack in ("zymkey-Enrollment", "zymkey-Trust"):
+            with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+                cloudformation.delete_stack(StackName=stack)
+            cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=False)
         done = subprocess.run(
             [CDK, "destroy", "--all", "--force", "--output", folder / "cdk.out", "-c", "zymkey-fleet.bundleFor=host"],
             cwd=REPOSITORY,

@@ -23,6 +23,18 @@ EXTERNAL_CA = {
     "verificationCertificate": str(ROOT / "tests/template/external_ca/verification.pem"),
 }
 
+# What a destroyed deployment with these settings left behind; the CA's id is that of EXTERNAL_CA's certificate.
+ADOPTED_KEY = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
+ADOPT: dict[str, dict[str, Any]] = {
+    "kms": {"ledgerTable": "old-ledger", "iotPolicy": "old-policy", "certificateAuthorities": {"2026": ADOPTED_KEY}},
+    "aws": {"ledgerTable": "old-ledger", "iotPolicy": "old-policy"},
+    "external": {
+        "ledgerTable": "old-ledger",
+        "iotPolicy": "old-policy",
+        "externalCertificateAuthority": "a635e26d8d05a9acc046b5af6fd32bdb23dfccbdf385e1a2ded8bcf753bc486d",
+    },
+}
+
 Resource = dict[str, Any]
 
 

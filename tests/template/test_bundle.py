@@ -13,7 +13,7 @@ import pytest
 
 from infra.bundle import Bundle, bundle
 from pki.issuers import ISSUERS
-from tests.template.synthesis import ROOT, synthesize
+from tests.template.synthesis import ADOPT, ROOT, synthesize
 
 # Imports one handler where nothing is to be found but the bundle and Python itself, and says what it loaded.
 IMPORT = """
@@ -32,7 +32,7 @@ def handlers() -> dict[str, dict[str, str]]:
     """Every handler of ours that a template names, with its environment."""
     found: dict[str, dict[str, str]] = {}
     for issuer in ISSUERS:
-        templates = synthesize(issuer=issuer)
+        templates = synthesize(issuer=issuer, adopt=ADOPT[issuer])  # which has one handler more, and lacks none
         for template in (templates.trust, templates.enrollment):
             for function in template.resources("AWS::Lambda::Function").values():
                 properties = function["Properties"]
@@ -53,6 +53,7 @@ def host_bundle() -> Bundle:
 def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle: Bundle) -> None:
     found = handlers()
     assert set(found) == {
+        "functions.handlers.adopted_policy.handler",
         "functions.handlers.certificate_authority.handler",
         "functions.handlers.first_connection.handler",
         "functions.handlers.http_api.handler",

@@ -14,8 +14,13 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from pki.issuers import ISSUERS
-from tests.template.synthesis import add_app_stacks, context
+from pki.issuers import ISSUERS, KMS
+from tests.template.synthesis import ADOPT, add_app_stacks, context
+
+DEPLOYMENTS: dict[str, dict[str, Any]] = {
+    **{issuer: {"issuer": issuer} for issuer in ISSUERS},
+    "adopted": {"issuer": KMS, "adopt": ADOPT[KMS]},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,12 @@ class Checked:
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checked]:
-    """By issuer."""
-    return {issuer: check(issuer, tmp_path_factory.mktemp(issuer)) for issuer in ISSUERS}
+    """By the name in ``DEPLOYMENTS``."""
+    return {name: check(settings, tmp_path_factory.mktemp(name)) for name, settings in DEPLOYMENTS.items()}
 
 
-def check(issuer: str, folder: Path) -> Checked:
-    app = App(context=context(issuer=issuer), outdir=str(folder))  # the CDK validates unless it is told not to
+def check(settings: dict[str, Any], folder: Path) -> Checked:
+    app = App(context=context(**settings), outdir=str(folder))  # the CDK validates unless it is told not to
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     add_app_stacks(app)
     try:
@@ -46,11 +51,11 @@ def check(issuer: str, folder: Path) -> Checked:
     return Checked(app=app, folder=folder, violations=violations)
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
-def test_cdk_nag_and_the_cdks_validation_find_nothing_unanswered(issuer: str, checked: dict[str, Checked]) -> None:
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_cdk_nag_and_the_cdks_validation_find_nothing_unanswered(name: str, checked: dict[str, Checked]) -> None:
     assert [
         f"{violation['ruleName']} at {place['constructPath']}: {violation['description']}"
-        for violation in checked[issuer].violations
+        for violation in checked[name].violations
         for place in violation["violatingConstructs"]
     ] == []
 
@@ -63,11 +68,11 @@ def test_cdk_nag_is_really_asked(tmp_path: Path) -> None:
         app.synth()
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
+@pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_findings_are_answered_with_a_reason_and_never_for_a_whole_stack(
-    issuer: str, checked: dict[str, Checked]
+    name: str, checked: dict[str, Checked]
 ) -> None:
-    answered = dict(acknowledgements(checked[issuer].app))
+    answered = dict(acknowledgements(checked[name].app))
     assert answered
     for construct, reasons in answered.items():
         assert not App.is_app(construct)
@@ -89,7 +94,7 @@ def acknowledgements(app: App) -> Iterator[tuple[IConstruct, list[str]]]:
 
 def test_cfn_lint_finds_nothing(checked: dict[str, Checked]) -> None:
     templates = [path for each in checked.values() for path in sorted(each.folder.glob("*.template.json"))]
-    assert len(templates) == 2 * len(ISSUERS)
+    assert len(templates) == 2 * len(DEPLOYMENTS)
     # W3005: the CDK writes out dependencies that follow from references as well; that is its way and does no harm.
     command = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W3005", "--", *templates]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)

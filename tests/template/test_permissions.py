@@ -8,7 +8,7 @@ import pytest
 
 from pki.issuers import ISSUERS
 from tests.template.service_authorization import fits, resource_types
-from tests.template.synthesis import Template, synthesize
+from tests.template.synthesis import ADOPT, Template, synthesize
 
 IOT = "arn:<Partition>:iot:<Region>:<AccountId>"
 WRITE_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -111,6 +111,16 @@ def test_what_makes_the_ca_may_sign_remember_and_ask_for_the_registration_code()
         ("kms:GetPublicKey", "<key>"),
         ("kms:Sign", "<key>"),
     }
+
+
+def test_what_keeps_an_adopted_policy_may_change_that_one_policy() -> None:
+    actions = ("CreatePolicyVersion", "DeletePolicyVersion", "GetPolicy", "ListPolicyVersions")
+    for issuer in ISSUERS:
+        template = synthesize(issuer=issuer, adopt=ADOPT[issuer]).trust
+        assert of_function(template, "functions.handlers.adopted_policy.handler") == {
+            (f"iot:{action}", f"{IOT}:policy/old-policy") for action in actions
+        }
+        assert all(fits(f"iot:{action}", f"{IOT}:policy/old-policy") for action in actions)
 
 
 def test_the_provider_framework_may_call_the_one_handler() -> None:

@@ -72,6 +72,18 @@ def test_a_changed_ca_is_refused_with_the_way_to_a_new_one(make, change):
     assert make("Update") == made
 
 
+def test_an_adopted_ca_is_the_one_that_the_ledger_has(make):
+    made = make()
+    assert make(Adopted="true") == made
+
+
+def test_a_key_that_the_ledger_does_not_know_is_not_adopted_and_nothing_is_made(make):
+    with pytest.raises(CertificateAuthorityError, match=r"no CA with the key arn:.*'2030'.*`zymkey-fleet adopt`"):
+        make(Adopted="true")
+    with pytest.raises(CertificateAuthorityError):
+        make(Adopted="true")
+
+
 def test_a_deletion_forgets_nothing(make):
     made = make()
     make("Delete")

@@ -14,6 +14,7 @@ from infra.external_authority_files import AuthorityFiles, read_authority_files
 from infra.setting_readers import SettingsError
 from infra.settings import ExternalCertificateAuthority
 from pki.certificates import ca_certificate, verification_certificate
+from pki.fingerprint import certificate_id
 
 NOW = datetime.now(UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -85,3 +86,12 @@ def test_a_ca_that_does_not_fit_into_a_functions_environment_is_refused(tmp_path
     )
     with pytest.raises(SettingsError, match=r"The CA certificate is \d,\d{3} characters long; 2,700 fit"):
         read(tmp_path, certificate=pem(large))
+
+
+def test_an_adopted_registration_of_another_ca_is_refused_with_both_ids(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(pem(CA))
+    settings = ExternalCertificateAuthority(certificate=tmp_path / "ca.pem", verification_certificate=None)
+    own = certificate_id(CA)
+    assert read_authority_files(settings, adopted=own).certificate_pem == pem(CA)
+    with pytest.raises(SettingsError, match=rf"id in AWS IoT is {own}, but .*adopt.* is {'0' * 64}\.$"):
+        read_authority_files(settings, adopted="0" * 64)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.adoption import Adoption
 from infra.setting_readers import SettingsError
 from infra.settings import CertificateAuthority, ExternalCertificateAuthority, Settings
 
@@ -29,6 +30,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         "renewalGraceDays",
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
+        *("terminationProtection", "adopt"),
     }
 
 
@@ -76,7 +78,17 @@ def test_several_cas_keep_their_order() -> None:
     )
 
 
+def test_what_is_adopted_is_read_member_by_member() -> None:
+    value = {"ledgerTable": "t-1", "iotPolicy": "p", "certificateAuthorities": {"2026": KEY_ARN}}
+    assert read({"adopt": value}).adopt == Adoption(
+        ledger_table="t-1", iot_policy="p", certificate_authorities={"2026": KEY_ARN}
+    )
+    assert read({"adopt": {"iotPolicy": "p"}}).adopt == Adoption(iot_policy="p")
+    assert read({"adopt": None}).adopt == read({"adopt": {}}).adopt == Adoption()
+
+
 CA = {"name": "a", "commonName": "CA", "organization": "", "validityYears": 20}
+KEY_ARN = "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-1234"
 
 WRONG = [
     ({"fleet": "2nd"}, 'zymkey-fleet.fleet is "2nd", but must be 1 to 31 letters, digits and -, a letter first.'),
@@ -117,6 +129,23 @@ WRONG = [
     ({"firstConnection": "all"}, "but must be one of known-keys, any, off."),
     ({"architecture": "arm"}, "but must be one of arm64, x86_64."),
     ({"bundleFor": "pi"}, "but must be one of lambda, host."),
+    ({"terminationProtection": "yes"}, 'zymkey-fleet.terminationProtection is "yes", but must be true or false.'),
+    ({"adopt": "all"}, 'zymkey-fleet.adopt is "all", but must be an object with ledgerTable,'),
+    ({"adopt": {"ledger": "x"}}, "zymkey-fleet.adopt.ledger is not a setting;"),
+    ({"adopt": {"ledgerTable": "a b"}}, 'adopt.ledgerTable is "a b", but must be the name of a DynamoDB table.'),
+    ({"adopt": {"iotPolicy": None}}, "adopt.iotPolicy is null, but must be the name of an IoT policy."),
+    ({"adopt": {"certificateAuthorities": {}, "externalCertificateAuthority": "x"}}, "64 hexadecimal digits."),
+    ({"adopt": {"certificateAuthorities": ["a"]}}, "but must be an object with the ARN of a key in KMS for each"),
+    (
+        {"adopt": {"ledgerTable": "table", "certificateAuthorities": {"2026": "key"}}},
+        'adopt.certificateAuthorities.2026 is "key", but must be the ARN of a key in KMS.',
+    ),
+    ({"adopt": {"certificateAuthorities": {"2026": KEY_ARN}}}, "adopt.ledgerTable is missing, but must name"),
+    (
+        {"adopt": {"ledgerTable": "table", "certificateAuthorities": {"2025": KEY_ARN}}},
+        "adopt.certificateAuthorities.2025 is no CA of this deployment, whose setting certificateAuthorities has 2026.",
+    ),
+    ({"adopt": {"externalCertificateAuthority": "a" * 64}}, "but the setting externalCertificateAuthority is null"),
     ({"logRetentionDays": 8}, "zymkey-fleet.logRetentionDays is 8, but must be one of 1, 3, 5, 7, 14,"),
 ]
 
