@@ -7,6 +7,7 @@ import boto3
 from ..addresses import Addresses
 from ..certificates import ServerCertificates
 from .publishing import Publisher
+from .registration import SWITCH, JustInTimeRegistration
 from .registry import Registry
 from .server import DataEndpoint, tls_context
 
@@ -15,10 +16,12 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 
 addresses = Addresses.from_environment()
 certificates = ServerCertificates.in_directory(addresses.directory)
-registry = Registry(boto3.client("iot"))
+iot, broker = boto3.client("iot"), boto3.client("iot-data")
+registry = Registry(iot)
 DataEndpoint(
     port=addresses.https_port,
     context=tls_context(str(certificates.chain), str(certificates.key)),
     registry=registry,
-    publisher=Publisher(registry, boto3.client("iot-data")),
+    publisher=Publisher(registry, broker),
+    registration=JustInTimeRegistration(iot, boto3.client("iam"), broker, switch=addresses.directory / SWITCH),
 ).serve_forever()

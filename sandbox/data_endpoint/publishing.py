@@ -73,7 +73,7 @@ class Publisher:
         qos = parse_qs(address.query).get("qos", ["0"])[0]
         if not topic or qos not in ("0", "1"):
             return error(400, "InvalidRequestException", "The topic is empty or qos is not 0 or 1.")
-        if not self._may_publish(session, topic):
+        if not session.registered.is_active or not self._may_publish(session, topic):
             log.info("refused %s on %s", session.registered.certificate_id, topic)
             return error(403, "ForbiddenException", None)
         try:

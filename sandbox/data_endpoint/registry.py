@@ -1,5 +1,6 @@
 """What AWS IoT knows of a client certificate: its status and the policies attached to it."""
 
+import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,13 +8,26 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 
+PENDING = "PENDING_ACTIVATION"
+"""The status between just-in-time registration and the fleet's decision."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegisteredCertificate:
-    """``arn`` of a certificate whose id is the SHA-256 of its DER, in hex."""
+    """``arn`` of a certificate whose id is the SHA-256 of its DER, in hex.
+
+    ``ca_certificate_id`` is the registered CA's that signed it, if there is one.
+    """
 
     certificate_id: str
     arn: str
-    is_active: bool
+    status: str
+    created_at: datetime.datetime
+    ca_certificate_id: str | None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "ACTIVE"
 
 
 class Registry:
@@ -28,7 +42,11 @@ class Registry:
         except self._iot.exceptions.ResourceNotFoundException:
             return None
         return RegisteredCertificate(
-            certificate_id=certificate_id, arn=found["certificateArn"], is_active=found["status"] == "ACTIVE"
+            certificate_id=certificate_id,
+            arn=found["certificateArn"],
+            status=found["status"],
+            created_at=found["creationDate"],
+            ca_certificate_id=found.get("caCertificateId"),
         )
 
     def policies(self, certificate: RegisteredCertificate) -> list[str]:

@@ -17,6 +17,7 @@ from OpenSSL import SSL
 
 from .conversation import converse
 from .publishing import Publisher, Session
+from .registration import JustInTimeRegistration
 from .registry import Registry
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,21 @@ def tls_context(chain_file: str, key_file: str) -> SSL.Context:
 class DataEndpoint:
     """Serves HTTPS on 127.0.0.1, one thread a connection."""
 
-    def __init__(self, *, port: int, context: SSL.Context, registry: Registry, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        *,
+        port: int,
+        context: SSL.Context,
+        registry: Registry,
+        publisher: Publisher,
+        registration: JustInTimeRegistration | None = None,
+    ) -> None:
+        """Without ``registration`` a certificate that is not registered stays so."""
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self._context = context
         self._registry = registry
         self._publisher = publisher
+        self._registration = registration
 
     @property
     def port(self) -> int:
@@ -86,23 +97,35 @@ class DataEndpoint:
     def _authenticate(self, connection: SSL.Connection) -> Session | None:
         """The session of an acceptable client, or None: as with AWS IoT the connection is then just closed.
 
-        Under TLS 1.3 the client's handshake is finished by now; the client learns of the refusal when it reads.
+        Under TLS 1.3 the client's handshake is finished by now; the client learns of the refusal when it reads. A
+        client whose certificate has just been registered gets no reply either, and while it is PENDING_ACTIVATION, 403.
         """
         certificate = connection.get_peer_certificate(as_cryptography=True)
         if certificate is None:
             return None
         certificate_id = certificate.fingerprint(hashes.SHA256()).hex()
+        if not _is_valid_now(certificate):
+            log.info("disconnected %s: not valid at this time", certificate_id)
+            return None
+        if connection.get_servername() is None:
+            log.info("disconnected %s: no server name (SNI) was sent", certificate_id)
+            return None
+        source = connection.getpeername()[0]
         registered = self._registry.find(certificate_id)
         if registered is None:
-            log.info("disconnected %s: not registered", certificate_id)
-        elif not registered.is_active:
-            log.info("disconnected %s: not ACTIVE", certificate_id)
-        elif not _is_valid_now(certificate):
-            log.info("disconnected %s: not valid at this time", certificate_id)
-        elif connection.get_servername() is None:
-            log.info("disconnected %s: no server name (SNI) was sent", certificate_id)
-        else:
+            # A handshake alone registers nothing; the first bytes of a request do.
+            asks = bool(_TlsStream(connection).receive())
+            just_in_time = self._registration if asks else None
+            made = just_in_time is not None and just_in_time.register(
+                certificate, certificate_id=certificate_id, source=source
+            )
+            log.info("disconnected %s: %s", certificate_id, "registered just now" if made else "not registered")
+        elif registered.is_active or (
+            self._registration is not None and self._registration.repeat(registered, source=source)
+        ):
             return Session(certificate=certificate, registered=registered)
+        else:
+            log.info("disconnected %s: not ACTIVE", certificate_id)
         return None
 
 

@@ -17,6 +17,7 @@ from tests.support.cloud.commands import Command, RaspberryPi, interrupt, operat
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.external_authority import Authority
 from tests.support.cloud.running_sandbox import RunningSandbox
+from tests.support.cloud.switches import https_registers_nothing
 from tests.support.device.factory import hasty_first_connection
 
 pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
@@ -86,12 +87,13 @@ def test_a_known_key_is_dropped_once_and_then_in(pi: FactoryPi, fleet: Command, 
 
     answer = pi.zymkey_iot(*pi.first_bootstrap)
 
-    assert "over MQTT; AWS IoT dropped the connection, as expected" in answer.out
     assert "AWS IoT always drops the first connection" in answer.out
+    assert "MQTT" not in answer.out
     assert "upload" not in answer.out
     assert_in(pi, cloud)
-    # Refused, dropped, taken; and one for each look that came too early.
-    signatures = 3 + answer.out.count("Again in")
+    # Dropped, taken; and one for each look that came too early.
+    looks = answer.out.count("not yet") + answer.out.count("Again in") - 1
+    signatures = 2 + looks
     assert pi.zymkey.signatures() == signatures
     assert f"The key signed {signatures} times." in answer.out
     pi.zymkey_iot("publish", "--mqtt", "devices/{device}/t", "1")
@@ -100,6 +102,21 @@ def test_a_known_key_is_dropped_once_and_then_in(pi: FactoryPi, fleet: Command, 
     files = pi.files()
     assert "The key signed once." in pi.zymkey_iot("bootstrap").out
     assert (pi.zymkey.signatures(), pi.files()) == (1, files)
+
+
+def test_where_only_mqtt_registers_it_is_dropped_there_and_then_in(
+    pi: FactoryPi, fleet: Command, cloud: Cloud, sandbox: RunningSandbox
+) -> None:
+    fleet("allow", pi.name, "--key", pi.fingerprint)
+
+    with https_registers_nothing(sandbox):
+        answer = replace(pi.zymkey_iot, change=hasty_first_connection(1, 20))(*pi.first_bootstrap)
+
+    assert "over MQTT; AWS IoT dropped the connection, as expected" in answer.out
+    assert "upload" not in answer.out
+    assert_in(pi, cloud)
+    # Refused twice, dropped, taken; and one for each look that came too early.
+    assert pi.zymkey.signatures() == 4 + answer.out.count("Again in")
 
 
 def test_an_unknown_key_is_left_inactive_and_in_as_soon_as_it_is_known(
@@ -170,7 +187,7 @@ def test_a_first_connection_that_leads_nowhere_is_made_good_by_an_upload_also_af
     process = pi.zymkey_iot.start(*pi.first_bootstrap)
     assert process.stdout is not None
     for line in process.stdout:
-        if "over MQTT; AWS IoT dropped" in line:
+        if "AWS IoT always drops the first connection" in line:
             break
     assert "the same command again" in interrupt(process).err
     assert status(cloud, pi.certificate) == left

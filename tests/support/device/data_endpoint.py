@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -26,7 +27,8 @@ class DataEndpoint(TlsServer):
 
     It ends other connections as AWS IoT does with an unknown or inactive certificate, after a handshake that seemed
     to succeed. `refuse` makes it do so with the next ones, by `end` or `reset`. `allowed` is the prefix that topics
-    must have.
+    must have. With `on_first_connection` it registers what it does not know: that hears of the certificate, its
+    connection ends, and later ones are answered with 403 until `known` has it.
     """
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
@@ -48,10 +50,19 @@ class DataEndpoint(TlsServer):
         self.statuses: list[int] = []
         self.refuse: list[str] = []
         self.known: set[bytes] | None = None
+        self.on_first_connection: Callable[[bytes], None] | None = None
+        self.pending: set[bytes] = set()
 
     def take(self, connection: socket.socket) -> ssl.SSLSocket:
         secured = super().take(connection)
-        unknown = self.known is not None and secured.getpeercert(binary_form=True) not in self.known
+        shown = secured.getpeercert(binary_form=True)
+        assert shown is not None
+        unknown = self.known is not None and shown not in self.known
+        if unknown and shown not in self.pending and self.on_first_connection is not None:
+            self.pending.add(shown)
+            self.on_first_connection(shown)
+        elif shown in self.pending:
+            unknown = False
         if self.refuse or unknown:
             if self.refuse and self.refuse.pop(0) == "reset":
                 linger_not = struct.pack("ii", 1, 0)
@@ -64,10 +75,12 @@ class DataEndpoint(TlsServer):
         parts = urlsplit(handler.path)
         topic = unquote(parts.path.removeprefix("/topics/"))
         payload = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        status = self.statuses.pop(0) if self.statuses else (200 if topic.startswith(self.allowed) else 403)
+        shown = handler.connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+        is_active = self.known is None or shown in self.known
+        allowed = is_active and topic.startswith(self.allowed)
+        status = self.statuses.pop(0) if self.statuses else (200 if allowed else 403)
         if status == 200:
             assert parts.query == "qos=1"
-            shown = handler.connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
             self.published.append(Published(topic, payload, shown))
         body = json.dumps({"message": "OK" if status == 200 else "no", "traceId": "trace-1"}).encode()
         handler.send_response(status)

@@ -16,11 +16,84 @@ from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.authority import DAY, now
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import Answer, EstServer
-from tests.support.device.factory import Factory, hasty, kept
+from tests.support.device.factory import Factory, hasty, hasty_first_connection, kept
 from tests.support.device.pi import Pi
 
+# It looks often enough to see 403 more than once.
+PATIENT = hasty_first_connection(0.1, 20) + "import sys; from device.cli import main; sys.exit(main())"
 
-def test_the_first_connection_is_dropped_and_said_and_costs_the_hsm_three_signatures(
+
+def test_where_https_registers_the_first_publish_is_dropped_and_the_second_is_taken(
+    zymkey_pi: Pi, zymkey: SimulatedZymkey, factory: Factory, est: EstServer, endpoint: DataEndpoint
+) -> None:
+    certificate = factory.certify(zymkey_pi)
+    endpoint.on_first_connection = est.registered.add
+
+    result = hasty(zymkey_pi, "bootstrap")
+
+    assert result.returncode == 0, result.stderr
+    assert "AWS IoT always drops the first connection" in result.stdout
+    assert "MQTT" not in result.stdout
+    assert "The key signed 2 times." in result.stdout
+    assert zymkey.signatures() == 2
+    assert factory.broker.client_ids == []
+    assert (est.enrollments, est.uploads) == ([], [])
+    assert kept(zymkey_pi) == certificate
+    assert [message.topic for message in endpoint.published] == ["devices/pi-7/bootstrap"]
+
+
+def test_while_the_fleet_has_not_decided_the_answer_is_403_and_mqtt_is_not_tried(
+    zymkey_pi: Pi, zymkey: SimulatedZymkey, factory: Factory, est: EstServer, endpoint: DataEndpoint
+) -> None:
+    certificate = factory.certify(zymkey_pi)
+    endpoint.on_first_connection = nobody_hears
+    looks: list[bytes] = []
+    serve = endpoint.serve
+
+    def decided_at_the_third_look(handler: BaseHTTPRequestHandler) -> None:
+        looks.append(certificate.public_bytes(Encoding.DER))
+        if len(looks) == 3:
+            est.registered.add(looks[0])
+        serve(handler)
+
+    endpoint.serve = decided_at_the_third_look  # type: ignore[method-assign]
+
+    result = zymkey_pi.forked("-c", PATIENT, "bootstrap")
+
+    assert result.returncode == 0, result.stderr
+    assert "(403)" in result.stdout
+    assert (factory.broker.client_ids, est.uploads) == ([], [])
+    assert zymkey.signatures() == 1 + len(looks)
+
+
+def test_a_registration_over_https_that_nobody_decides_on_is_made_good_by_an_upload(
+    pi: Pi, factory: Factory, est: EstServer, endpoint: DataEndpoint
+) -> None:
+    certificate = factory.certify(pi)
+    endpoint.on_first_connection = nobody_hears
+
+    result = hasty(pi, "bootstrap")
+
+    assert result.returncode == 0, result.stderr
+    assert factory.broker.client_ids == []
+    (upload,) = est.uploads
+    assert x509.load_pem_x509_certificate(upload.body) == certificate
+
+
+def test_a_device_that_has_curl_alone_is_let_in_over_https(
+    zymkey_pi: Pi, factory: Factory, est: EstServer, endpoint: DataEndpoint
+) -> None:
+    certificate = factory.certify(zymkey_pi)
+    endpoint.on_first_connection = est.registered.add
+
+    result = hasty(zymkey_pi, "bootstrap", ZYMKEY_IOT_TLS="curl")
+
+    assert result.returncode == 0, result.stderr
+    assert (factory.broker.client_ids, est.uploads) == ([], [])
+    assert kept(zymkey_pi) == certificate
+
+
+def test_where_only_mqtt_registers_the_device_connects_there_and_that_costs_the_hsm_four_signatures(
     zymkey_pi: Pi, zymkey: SimulatedZymkey, factory: Factory, est: EstServer, endpoint: DataEndpoint
 ) -> None:
     certificate = factory.certify(zymkey_pi)
@@ -29,8 +102,9 @@ def test_the_first_connection_is_dropped_and_said_and_costs_the_hsm_three_signat
 
     assert result.returncode == 0, result.stderr
     assert "AWS IoT always drops the first connection" in result.stdout
-    assert "The key signed 3 times." in result.stdout
-    assert zymkey.signatures() == 3
+    assert "over MQTT; AWS IoT dropped the connection, as expected" in result.stdout
+    assert "The key signed 4 times." in result.stdout
+    assert zymkey.signatures() == 4
     assert factory.broker.client_ids == ["pi-7"]
     assert (est.enrollments, est.uploads) == ([], [])
     assert kept(zymkey_pi) == certificate
@@ -141,7 +215,7 @@ def test_without_mqtt_the_upload_alone_will_do(zymkey_pi: Pi, factory: Factory, 
     else:
         zymkey_pi.environment["ZYMKEY_IOT_TLS"] = "curl"
 
-    result = zymkey_pi.run("bootstrap")
+    result = hasty(zymkey_pi, "bootstrap")
 
     assert result.returncode == 0, result.stderr
     assert "MQTT cannot be used" in result.stdout
