@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from . import https
+from .addresses import enrollment_url
 from .cures import LATER
 from .errors import Busy, UnexpectedReply
 from .host_name import is_host
@@ -17,6 +18,7 @@ EXTERNAL_ISSUER = "external"
 """The ``issuer`` of a fleet whose CA's key lives outside AWS."""
 _LONGEST = 256
 """AWS IoT's quota for a topic, in bytes; a fleet's name is shorter."""
+_LONGEST_URL = 512
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class Configuration:
     mqtt_port: int
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    enrollment_url: str | None = None
+    """The URL to use from now on; None when the cloud announces none, or one that is not allowed."""
+
+    announcement_refused: str | None = None
+    """What is wrong with the URL that the cloud announces. The rest of the document counts all the same: a device
+    needs its topics, and has a URL that works."""
 
     @classmethod
     def from_json(cls, document: bytes) -> "Configuration":
@@ -43,14 +51,18 @@ class Configuration:
         except (ValueError, RecursionError):
             raise ValueError("something that is not JSON") from None
         try:
+            fleet = _text(data, "fleet")
+            url, refused = _announced(data)
             return cls(
-                fleet=_text(data, "fleet"),
+                fleet=fleet,
                 issuer=_text(data, "issuer"),
                 data_endpoint=_host(data, "dataEndpoint"),
                 https_port=_port(data, "httpsPort"),
                 mqtt_port=_port(data, "mqttPort"),
                 publish=_topics(data["topics"], "publish"),
                 subscribe=_topics(data["topics"], "subscribe"),
+                enrollment_url=url,
+                announcement_refused=refused,
             )
         except KeyError as missing:
             raise ValueError(f"something that is no configuration: {missing} is missing") from None
@@ -96,6 +108,19 @@ def fetch(url: str, *, network: Network) -> tuple[Configuration, bytes]:
         return Configuration.from_json(reply.body), reply.body
     except ValueError as error:
         raise UnexpectedReply(f"{url}{PATH} sent {error}.", cure=cure) from None
+
+
+def _announced(members: Mapping[str, object]) -> tuple[str | None, str | None]:
+    """The optional ``enrollmentUrl``, spelled in one way; or what is wrong with it."""
+    value = members.get("enrollmentUrl")
+    if value is None:
+        return None, None
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_URL or not value.isprintable():
+        return None, f"a URL is a text of 1 to {_LONGEST_URL} characters that can be printed"
+    try:
+        return enrollment_url(value), None
+    except ValueError as wrong:
+        return None, str(wrong)
 
 
 def _text(members: Mapping[str, object], name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class Outputs:
     iot_policy: str
     issuer: str
     fleet: str
+    api_url: str = ""
+    """The API's own address, beside a domain's; empty for a deployment of an earlier release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,12 @@ class Deployment:
     def iot(self) -> IoTClient:
         client: IoTClient = self.session.client("iot")
         return client
+
+    @property
+    def announced_url(self) -> str | None:
+        """The URL that devices are told to use from now on: the domain's, if this deployment has one."""
+        has_domain = self.outputs.api_url not in ("", self.outputs.enrollment_url)
+        return self.outputs.enrollment_url if has_domain else None
 
     @cached_property
     def api(self) -> EnrollmentApi:
@@ -105,13 +113,14 @@ def _outputs(session: AwsSession, fleet: str) -> Outputs:
     stack = _stack(session, f"{fleet}-Enrollment")
     found = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     wanted = {field.name: _output_name(field.name) for field in fields(Outputs)}
-    missing = [output for output in wanted.values() if output not in found]
+    needed = [wanted[field.name] for field in fields(Outputs) if field.default is MISSING]
+    missing = [output for output in needed if output not in found]
     if missing:
         raise NoDeployment(
             f"The stack {stack['StackName']} is {stack['StackStatus']} and lacks the output {missing[0]}.",
             cure="cdk deploy --all",
         )
-    return Outputs(**{field: found[output] for field, output in wanted.items()})
+    return Outputs(**{field: found[output] for field, output in wanted.items() if output in found})
 
 
 def _stack(session: AwsSession, name: str) -> dict[str, Any]:

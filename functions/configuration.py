@@ -10,7 +10,10 @@ MQTT_PORT = 8883
 
 
 def configuration(deployment: Deployment) -> dict[str, Any]:
-    """The endpoint for data, its ports, the topics (templates with ``{device}``) and who issues."""
+    """The endpoint for data, its ports, the topics (templates with ``{device}``) and who issues.
+
+    ``enrollmentUrl`` is there only when it is lasting: it tells devices to use that URL from now on.
+    """
     choices = deployment.choices
     return {
         "fleet": choices.fleet,
@@ -19,4 +22,5 @@ def configuration(deployment: Deployment) -> dict[str, Any]:
         "httpsPort": HTTPS_PORT,
         "mqttPort": MQTT_PORT,
         "topics": dict(choices.topics),
+        **({} if choices.enrollment_url is None else {"enrollmentUrl": choices.enrollment_url}),
     }

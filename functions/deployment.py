@@ -41,6 +41,7 @@ class Choices:
     validity_days: int
     topics: Mapping[str, Any]
     uninvited: str  # "refuse" or "approve"
+    enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Choices:
@@ -61,6 +62,7 @@ class Choices:
             validity_days=int(environment["CERTIFICATE_VALIDITY_DAYS"]),
             topics=json.loads(environment["TOPICS"]),
             uninvited=environment["UNINVITED"],
+            enrollment_url=environment.get("ENROLLMENT_URL"),
         )
 
     def ca_certificate(self, issued_by: str) -> x509.Certificate | None:

@@ -39,6 +39,7 @@ _ACCESS_LOG = {
     "userAgent": "$context.identity.userAgent",
     "route": "$context.routeKey",
     "status": "$context.status",
+    "host": "$context.domainName",  # tells devices that still use the API's own name
     "responseLength": "$context.responseLength",
     "latency": "$context.responseLatency",
     "error": "$context.error.message",
@@ -47,7 +48,7 @@ _ACCESS_LOG = {
 
 
 class EnrollmentApi(Construct):
-    """Routes to one function; ``url`` is the address for devices."""
+    """Routes to one function; ``url`` is the API's own address, with its id."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class EnrollmentApi(Construct):
         )
         self.url = self.api.api_endpoint
         access_log = LogGroup(self, "AccessLog", retention_days=log_retention_days).group
-        apigateway.CfnStage(
+        self.stage = apigateway.CfnStage(
             self,
             "Stage",
             api_id=self.api.api_id,

@@ -1,13 +1,16 @@
 """The stack that can be replaced: what devices enroll through. An enrolled device needs it only to renew."""
 
 import json
+import os
 from dataclasses import replace
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, Stack, Token
 from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionDefaults
+from infra.domain import check_region
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
+from infra.enrollment_domain import EnrollmentDomain
 from infra.first_connection import FirstConnection
 from infra.monitoring import Monitoring
 from infra.registration_access import grant_activation, grant_creation, grant_switching
@@ -30,6 +33,8 @@ class EnrollmentStack(Stack):
             termination_protection=settings.termination_protection,
         )
         self.add_stack_dependency(trust)
+        if settings.domain is not None:
+            check_region(settings.domain, _known_region(self))
 
         defaults = replace(defaults, environment=_environment(settings, trust))
         enroll = BundledFunction(
@@ -48,6 +53,9 @@ class EnrollmentStack(Stack):
             routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == EXTERNAL else [])),
             log_retention_days=defaults.log_retention_days,
         )
+        domain = None
+        if settings.domain is not None:
+            domain = EnrollmentDomain(self, "Domain", domain=settings.domain, api_id=api.api.api_id, stage=api.stage)
         superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
         functions = {"Enroll": enroll.function, "Superseded": superseded.sweep.function}
 
@@ -76,7 +84,9 @@ class EnrollmentStack(Stack):
         Monitoring(self, "Monitoring", api=api.api, functions=functions)
 
         for name, value in {
-            "EnrollmentUrl": api.url,
+            "EnrollmentUrl": api.url if settings.domain is None else settings.domain.url,
+            "ApiUrl": api.url,
+            **({} if domain is None else {"DomainTarget": domain.target}),
             "LedgerTable": trust.ledger.table.table_name,
             "IotPolicy": trust.device_policy.policy_name,
             "OperatorPolicyArn": trust.operator_policy.policy_arn,
@@ -84,6 +94,11 @@ class EnrollmentStack(Stack):
             "Fleet": settings.fleet,
         }.items():
             CfnOutput(self, name, value=value)
+
+
+def _known_region(stack: Stack) -> str | None:
+    """Where the stack will be: as it was told or, by the CDK's command line, as that is configured."""
+    return os.environ.get("CDK_DEFAULT_REGION") if Token.is_unresolved(stack.region) else stack.region
 
 
 def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
@@ -99,5 +114,6 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
         "UNINVITED": settings.uninvited,
+        **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.adoption import Adoption, check_adoption, read_adoption
+from infra.domain import Domain, a_domain
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.setting_readers import (
     Reader,
@@ -83,6 +84,7 @@ class Settings:
     log_retention_days: int = 90
     termination_protection: bool = True
     adopt: Adoption = field(default_factory=Adoption)
+    domain: Domain | None = None
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -147,6 +149,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "logRetentionDays": ("log_retention_days", a_choice(*LOG_RETENTION_DAYS)),
                 "terminationProtection": ("termination_protection", a_truth),
                 "adopt": ("adopt", read_adoption),
+                "domain": ("domain", a_domain),
             },
         )
     )

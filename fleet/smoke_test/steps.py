@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.deployment import Deployment
-from fleet.enrollment_api import read_certificates
+from fleet.enrollment_api import EnrollmentApi, read_certificates
 from fleet.errors import FleetError
 from fleet.failures import explained
 from fleet.https import Reply
@@ -87,7 +87,19 @@ class SmokeTest:
 
     def _read_configuration(self) -> tuple[dict[str, Any], str]:
         configuration = self._deployment.api.configuration()
+        told, expected = configuration.get("enrollmentUrl"), self._deployment.announced_url
+        if told != expected:
+            raise StepFailed(f"devices are told the enrollment URL {told}, and the stack's outputs say {expected}")
+        if expected is not None:
+            self._report.observe("apiUrlAnswersToo", self._api_url_answers(configuration))
         return configuration, f"issuer {configuration['issuer']}, data endpoint {configuration['dataEndpoint']}"
+
+    def _api_url_answers(self, configuration: dict[str, Any]) -> bool | str:
+        """Whether the API's own address, which devices of before the domain know, answers as the domain does."""
+        try:
+            return EnrollmentApi(self._deployment.outputs.api_url).configuration() == configuration
+        except FleetError as error:
+            return error.in_one_line
 
     def _is_refused_without_invitation(self) -> tuple[bool, str]:
         """With an invented token: without one, ``uninvited: approve`` would hold the key for approval."""

@@ -66,7 +66,13 @@ def test_the_access_log_has_no_header_but_the_user_agent_and_no_body() -> None:
     settings = enrollment().only("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
     assert set(json.loads(settings["Format"]).values()) == {
         *("$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.identity.userAgent"),
-        *("$context.routeKey", "$context.status", "$context.responseLength", "$context.responseLatency"),
+        *(
+            "$context.routeKey",
+            "$context.status",
+            "$context.domainName",
+            "$context.responseLength",
+            "$context.responseLatency",
+        ),
         *("$context.error.message", "$context.integrationErrorMessage"),
     }
 
@@ -232,7 +238,9 @@ def test_functions_run_on_the_architecture_of_the_settings(architecture: str) ->
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issuer: str) -> None:
     outputs = enrollment(issuer=issuer).body["Outputs"]
-    assert set(outputs) == {"EnrollmentUrl", "LedgerTable", "IotPolicy", "OperatorPolicyArn", "Issuer", "Fleet"}
+    assert set(outputs) == {
+        *("EnrollmentUrl", "ApiUrl", "LedgerTable", "IotPolicy", "OperatorPolicyArn", "Issuer", "Fleet"),
+    }
     assert outputs["Issuer"] == {"Value": issuer}
     assert outputs["Fleet"] == {"Value": "zymkey"}
 

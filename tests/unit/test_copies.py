@@ -165,14 +165,16 @@ def test_a_stranger_s_words_are_made_safe_by_both_commands_alike(words: str) -> 
 # What the cloud answers
 
 
-def test_the_configuration_of_the_cloud_is_read_whole() -> None:
+@pytest.mark.parametrize("url", [None, "https://enroll.example.com"])
+def test_the_configuration_of_the_cloud_is_read_whole(url: str | None) -> None:
     topics = {"publish": list(Topics().publish), "subscribe": list(Topics().subscribe)}
-    choices = SimpleNamespace(fleet="greenhouses", issuer="external", topics=topics)
+    choices = SimpleNamespace(fleet="greenhouses", issuer="external", topics=topics, enrollment_url=url)
     deployment = SimpleNamespace(choices=choices, data_endpoint="a1b2c3-ats.iot.eu-central-1.amazonaws.com")
     document = configuration.configuration(deployment)  # type: ignore[arg-type]
     read = device_configuration.Configuration.from_json(json.dumps(document).encode())
 
     assert (read.fleet, read.issuer, read.data_endpoint) == ("greenhouses", "external", deployment.data_endpoint)
+    assert (read.enrollment_url, read.announcement_refused) == (url, None)
     assert (read.https_port, read.mqtt_port) == (configuration.HTTPS_PORT, configuration.MQTT_PORT)
     assert (read.publish, read.subscribe) == (Topics().publish, Topics().subscribe)
     assert read.test_topic("pi-7") == "devices/pi-7/bootstrap"

@@ -29,12 +29,16 @@ class Cloud:
 NO_PERMISSIONS = '{"Version": "2012-10-17", "Statement": []}'
 
 
-def deploy(aws, monkeypatch, issuer, *, policy=NO_PERMISSIONS):
-    """A deployment with this issuer, which from now on is the command's; `policy` is the document of its devices'."""
+def deploy(aws, monkeypatch, issuer, *, policy=NO_PERMISSIONS, **further_outputs):
+    """A deployment with this issuer, which from now on is the command's; `policy` is the document of its devices'.
+
+    Further outputs replace those of the release before domains.
+    """
     fleet = f"test-{uuid.uuid4().hex[:12]}"
     table = create_table(aws("dynamodb"))
     aws("iot").create_policy(policyName=fleet, policyDocument=policy)
     outputs = {"EnrollmentUrl": URL, "LedgerTable": table, "IotPolicy": fleet, "Issuer": issuer, "Fleet": fleet}
+    outputs |= further_outputs
     aws("cloudformation").create_stack(
         StackName=f"{fleet}-Enrollment",
         TemplateBody=json.dumps(

@@ -31,6 +31,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
         *("terminationProtection", "adopt"),
+        "domain",
     }
 
 
