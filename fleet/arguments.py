@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from fleet.fingerprints import normal_fingerprint
 from pki.certificates import SUBJECT_ATTRIBUTES
-from pki.names import DEVICE_NAME_RULE, is_device_name
+from pki.names import DEVICE_NAME_RULE, fits_a_common_name, is_device_name
 
 DEFAULT_FLEET = "zymkey"
 
@@ -157,11 +157,12 @@ def _subject_value(name: str, oid: ObjectIdentifier, value: str) -> str:
             warnings.simplefilter("error")
             x509.NameAttribute(oid, value)
         fits = value.isprintable() and len(value) <= _MAX_SUBJECT_VALUE.get(name, 64)
+        fits = fits and (oid != NameOID.COMMON_NAME or fits_a_common_name(value))
     except (ValueError, UserWarning, DeprecationWarning):
         fits = False
     if not fits:
         raise argparse.ArgumentTypeError(
             f"{value!r} does not fit into a certificate as {name}: at most 64 characters that can be seen, 128 for L "
-            "and ST; two letters for C"
+            "and ST; 64 bytes of UTF-8 for CN; two letters for C"
         )
     return value

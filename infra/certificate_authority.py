@@ -103,7 +103,8 @@ class CertificateAuthority(Construct):
             ca_certificate_pem=self.certificate_pem,
             verification_certificate_pem=certificate.get_att_string("VerificationCertificatePem"),
             certificate_mode="DEFAULT",
-            status="ACTIVE",
+            # CloudFormation sends the status with each update: what is not said here would not last.
+            status="INACTIVE" if settings.retired else "ACTIVE",
             auto_registration_status="DISABLE",  # the enroll function registers what it has signed
             tags=[fleet_tag(fleet)],
         )

@@ -31,10 +31,14 @@ _MAX_CHARACTERS = 2700
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorityFiles:
-    """A CA that AWS IoT takes, as PEM without any text around it."""
+    """A CA that AWS IoT takes, as PEM without any text around it.
+
+    With an expired verification certificate, AWS IoT takes it only if it has it already.
+    """
 
     certificate_pem: str
     verification_pem: str | None
+    is_verification_expired: bool = False
 
 
 def read_authority_files(settings: ExternalCertificateAuthority, *, adopted: str | None = None) -> AuthorityFiles:
@@ -66,10 +70,16 @@ def read_authority_files(settings: ExternalCertificateAuthority, *, adopted: str
             return AuthorityFiles(certificate_pem=certificate_pem, verification_pem=None)
         setting, path = f"{_WHERE}.verificationCertificate", settings.verification_certificate
         verification = read_verification_certificate(_content(setting, path))
-        check_verification_certificate(verification, ca=ca, now=now)
+        # AWS IoT reads it once, at the registration, and another one would replace the registration: the settings go
+        # on naming it when it has expired, which may be a day later.
+        check_verification_certificate(verification, ca=ca, now=None)
     except CertificateError as error:
         raise SettingsError(f'{setting} is "{path}", which cannot be used: {error}') from None
-    return AuthorityFiles(certificate_pem=certificate_pem, verification_pem=_pem(verification))
+    return AuthorityFiles(
+        certificate_pem=certificate_pem,
+        verification_pem=_pem(verification),
+        is_verification_expired=verification.not_valid_after_utc <= now,
+    )
 
 
 def _content(setting: str, path: Path) -> bytes:

@@ -1,6 +1,6 @@
 """The registration of the external CA with AWS IoT; the CA's key stays where it is."""
 
-from aws_cdk import CfnWaitConditionHandle, RemovalPolicy
+from aws_cdk import Annotations, CfnWaitConditionHandle, RemovalPolicy
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
@@ -22,6 +22,7 @@ class ExternalCertificateAuthority(Construct):
         *,
         files: AuthorityFiles,
         fleet: str,
+        retired: bool,
         registers_at_first_connection: bool,
         adopted: str | None = None,
     ) -> None:
@@ -33,13 +34,20 @@ class ExternalCertificateAuthority(Construct):
             CfnWaitConditionHandle(self, "Registration")  # see infra.adoption
             self.certificate_id = adopted
             return
+        if files.is_verification_expired:
+            Annotations.of(self).add_warning_v2(
+                "zymkey-fleet:expiredVerificationCertificate",
+                "The verification certificate of externalCertificateAuthority has expired. If AWS IoT has registered "
+                "the CA with it, leave it as it is. For a first registration, have the CA sign another one "
+                "(zymkey-fleet ca verification-csr).",
+            )
         registration = iot.CfnCACertificate(
             self,
             "Registration",
             ca_certificate_pem=files.certificate_pem,
             verification_certificate_pem=files.verification_pem,
             certificate_mode="DEFAULT" if files.verification_pem else "SNI_ONLY",
-            status="ACTIVE",
+            status="INACTIVE" if retired else "ACTIVE",  # sent with each update: what is not said here does not last
             auto_registration_status="ENABLE" if registers_at_first_connection else "DISABLE",
             tags=[fleet_tag(fleet)],
         )

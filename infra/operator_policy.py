@@ -36,7 +36,7 @@ class OperatorPolicy(Construct):
             ),
             (["iot:ListPrincipalThings"], [f"{iot}:cert/*"]),
             (["iot:ListTargetsForPolicy"], [f"{iot}:policy/{device_policy}"]),
-            (["iot:UpdateCACertificate"], [f"{iot}:cacert/*"]),
+            (["iot:DescribeCACertificate", "iot:UpdateCACertificate"], [f"{iot}:cacert/*"]),
             (["iot:DetachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:{_VERIFY_THINGS}"]),
             (["iot:DeleteThing"], [f"{iot}:{_VERIFY_THINGS}"]),
             # These actions have no resource type: only * is possible.

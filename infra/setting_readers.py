@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pki.names import fits_a_common_name
+
 
 class SettingsError(Exception):
     """A setting cannot be used. The message is one sentence with its name, its value and what is allowed."""
@@ -52,8 +54,17 @@ def a_text(pattern: str, allowed: str) -> Reader:
     return read
 
 
-# X.520 ub-common-name, ub-organization-name and others: at most 64 characters (RFC 5280 appendix A).
+# X.520 ub-organization-name and others: at most 64 characters (RFC 5280 appendix A).
 a_name = a_text(r"[^\x00-\x1f\x7f]{1,64}", "a string of 1 to 64 characters")
+
+
+def a_common_name(where: str, value: Any) -> str:
+    """X.520 ub-common-name is 64 characters; the ``cryptography`` package, which makes the name, counts bytes."""
+    allowed = "a string of 1 to 64 bytes of UTF-8"
+    name: str = a_text(r"[^\x00-\x1f\x7f]+", allowed)(where, value)
+    if not fits_a_common_name(name):
+        raise wrong(where, value, allowed)
+    return name
 
 
 def a_whole_number(lowest: int, highest: int) -> Reader:

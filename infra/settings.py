@@ -18,6 +18,7 @@ from infra.setting_readers import (
     Reader,
     SettingsError,
     a_choice,
+    a_common_name,
     a_name,
     a_text,
     a_truth,
@@ -42,12 +43,16 @@ LOG_RETENTION_DAYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateAuthority:
-    """A CA whose key is in KMS. ``name`` distinguishes it from its successors; devices never see it."""
+    """A CA whose key is in KMS. ``name`` distinguishes it from its successors; devices never see it.
+
+    A ``retired`` one is declared INACTIVE, and issues no more.
+    """
 
     name: str
     common_name: str
     organization: str
     validity_years: int
+    retired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class ExternalCertificateAuthority:
 
     certificate: Path
     verification_certificate: Path | None
+    retired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +170,22 @@ def _read(values: dict[str, Any]) -> Settings:
         authorities=[authority.name for authority in settings.certificate_authorities],
         has_external=settings.external_certificate_authority is not None,
     )
+    _refuse_retired_issuer(settings)
     return settings
+
+
+def _refuse_retired_issuer(settings: Settings) -> None:
+    if settings.issuer == KMS and all(authority.retired for authority in settings.certificate_authorities):
+        raise SettingsError(
+            f"{CONTEXT_KEY}.certificateAuthorities has no CA that is not retired, but {CONTEXT_KEY}.issuer is {KMS}: "
+            "add another CA after the others, under a new name."
+        )
+    external = settings.external_certificate_authority
+    if settings.issuer == EXTERNAL and external is not None and external.retired:
+        raise SettingsError(
+            f"{CONTEXT_KEY}.externalCertificateAuthority.retired is true, but {CONTEXT_KEY}.issuer is {EXTERNAL}: "
+            "name the files of another CA and leave out retired, or choose another issuer."
+        )
 
 
 def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthority, ...]:
@@ -172,13 +193,15 @@ def _certificate_authorities(where: str, value: Any) -> tuple[CertificateAuthori
         raise wrong(where, value, "a list of one to three CAs, oldest first")
     readers: dict[str, tuple[str, Reader]] = {
         "name": ("name", a_text(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")),
-        "commonName": ("common_name", a_name),
+        "commonName": ("common_name", a_common_name),
         "organization": ("organization", a_text(r"[^\x00-\x1f\x7f]{0,64}", "a string of at most 64 characters")),
         "validityYears": ("validity_years", a_whole_number(1, 50)),
+        "retired": ("retired", a_truth),
     }
+    optional: dict[str, Any] = {"organization": "", "retired": False}
     authorities = []
     for position, member in enumerate(value):
-        fields = {"organization": ""} | an_object(f"{where}[{position}]", member, readers)
+        fields = optional | an_object(f"{where}[{position}]", member, readers)
         for name, (python_name, _) in readers.items():
             if python_name not in fields:
                 raise SettingsError(f"{where}[{position}].{name} is missing, but every CA must have it.")
@@ -202,6 +225,7 @@ def _external_certificate_authority(where: str, value: Any) -> ExternalCertifica
                 "verification_certificate",
                 lambda where, value: None if value is None else path(where, value),
             ),
+            "retired": ("retired", a_truth),
         },
     )
     if "certificate" not in fields:
@@ -210,6 +234,7 @@ def _external_certificate_authority(where: str, value: Any) -> ExternalCertifica
     return ExternalCertificateAuthority(
         certificate=Path(fields["certificate"]),
         verification_certificate=None if verification is None else Path(verification),
+        retired=fields.get("retired", False),
     )
 
 

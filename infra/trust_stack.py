@@ -19,7 +19,7 @@ class TrustStack(Stack):
     """Ledger, policies, and the fleet's own CAs; with Amazon's issuer there are none.
 
     Attributes:
-        ca_certificates: PEM of each CA, oldest first; the last one issues.
+        ca_certificates: PEM of each CA that is not retired, oldest first; the last one issues.
         signing_key: the key of the CA that issues, if it is in KMS.
         external_ca_id: the AWS IoT id of the external CA, if it issues.
     """
@@ -68,18 +68,21 @@ class TrustStack(Stack):
                     maker=maker,
                     adopted_key=adopt.certificate_authorities.get(authority.name),
                 )
-                self.ca_certificates.append(ca.certificate_pem)
-                self.signing_key = ca.key
+                if not authority.retired:
+                    self.ca_certificates.append(ca.certificate_pem)
+                    self.signing_key = ca.key
 
         # Registered while the settings name it, also with another issuer: AWS IoT registers a CA only once, so
         # CloudFormation could not register it again later.
-        if external_authority is not None:
+        external = settings.external_certificate_authority
+        if external is not None and external_authority is not None:
             issues = settings.issuer == EXTERNAL
             external_ca = ExternalCertificateAuthority(
                 self,
                 "ExternalCertificateAuthority",
                 files=external_authority,
                 fleet=settings.fleet,
+                retired=external.retired,
                 registers_at_first_connection=issues and settings.first_connection != "off",
                 adopted=adopt.external_certificate_authority,
             )

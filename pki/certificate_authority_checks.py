@@ -51,12 +51,12 @@ def check_certificate_authority(certificate: x509.Certificate, *, now: datetime)
 
 
 def check_verification_certificate(
-    certificate: x509.Certificate, *, ca: x509.Certificate, now: datetime, registration_code: str | None = None
+    certificate: x509.Certificate, *, ca: x509.Certificate, now: datetime | None, registration_code: str | None = None
 ) -> None:
     """Check the proof of possession of the CA's key: a certificate that it signed, named by the account's code.
 
     Args:
-        now: an aware datetime.
+        now: an aware datetime; None when the CA may be registered already, so that its proof may be over.
         registration_code: ``GetRegistrationCode``'s value, where it is known.
 
     Raises:
@@ -69,7 +69,8 @@ def check_verification_certificate(
             f"{_VERIFICATION} names the issuer {certificate.issuer.rfc4514_string()!r} "
             f"and is not signed by the CA {ca.subject.rfc4514_string()!r}."
         ) from None
-    _check_validity(certificate, now, _VERIFICATION)
+    if now is not None:
+        _check_validity(certificate, now, _VERIFICATION)
     names = common_names(certificate.subject)
     if not names:
         raise CertificateError(f"{_VERIFICATION} has no common name; it must be the account's registration code.")

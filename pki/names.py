@@ -15,6 +15,7 @@ from pki import der
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DEVICE_NAME_RULE = "1 to 64 letters, digits, hyphens and underscores"
 
+MAX_COMMON_NAME = 64
 _COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3, as DER has it
 # The string types of X.680 section 8.6, and how each is read. OpenSSL reads a TeletexString as Latin-1, too.
 _STRINGS = {
@@ -47,6 +48,14 @@ class CommonName:
 def is_device_name(text: str) -> bool:
     """Whether the text can be a device's name (``DEVICE_NAME_RULE``)."""
     return DEVICE_NAME.fullmatch(text) is not None
+
+
+def fits_a_common_name(text: str) -> bool:
+    """Whether the text can be a common name: 1 to 64 bytes of UTF-8, as ``cryptography`` counts them."""
+    try:
+        return 1 <= len(text.encode("utf-8")) <= MAX_COMMON_NAME
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON and a command line can hold
+        return False
 
 
 def read_common_names(name: der.Element) -> tuple[CommonName, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ACTIONS = (
     "iot:AttachPolicy",
+    "iot:DescribeCACertificate",
     "iot:DetachPolicy",
     "iot:DetachThingPrincipal",
     "iot:ListPrincipalThings",

@@ -1,11 +1,17 @@
 """``zymkey-fleet ca retire``: stop AWS IoT from registering certificates of a CA.
 
-AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query on the index ``listing``, iot:UpdateCACertificate.
+The command makes the CA INACTIVE at once, and prints the setting that keeps it so: CloudFormation sends the status that
+the template declares whenever something about the registration changes.
+
+AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query on the index ``listing``, iot:DescribeCACertificate,
+iot:UpdateCACertificate.
 """
 
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 
@@ -33,44 +39,93 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_deployment(parser)
     parser.epilog = """\
 After a rotation: the command refuses to retire the newest CA, which issues, and a CA while devices hold unexpired
-certificates of it. Devices renew by themselves at two thirds of their certificate's life. Afterwards remove the CA from
-cdk.json and deploy; its key in KMS is retained, and costs money until you schedule its deletion.
+certificates of it. Devices renew by themselves at two thirds of their certificate's life.
+
+Write the setting that the command prints into cdk.json, and deploy: without it, a later deployment can make the CA
+active again. A retired CA may also be removed from cdk.json; its registration and its key in KMS are retained, and the
+key costs money until you schedule its deletion.
 
 After a theft (--force): AWS IoT registers no further certificate of the CA. Certificates that are registered already
-go on working: look at `audit` and `list` next, and `block` each device that is not yours.
-JSON: name, certificateIds, retired."""
+go on working: look at `audit` and `list` next, and `block` each device that is not yours. New certificates need another
+CA: add one to cdk.json in the same deployment.
+JSON: name, certificateIds, retired, setting (what cdk.json has to say)."""
     add_examples(parser, "zymkey-fleet ca retire 2026", "zymkey-fleet ca retire 'Acme device CA' --force")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Authority:
+    name: str
+    certificate: x509.Certificate
+    in_kms: bool
+
+    @property
+    def place(self) -> str:
+        """Where in cdk.json it is."""
+        return f'the CA "{self.name}" of certificateAuthorities' if self.in_kms else "externalCertificateAuthority"
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What cdk.json has to say so that a deployment keeps the CA retired."""
+        if self.in_kms:
+            return {"certificateAuthorities": [{"name": self.name, "retired": True}]}
+        return {"externalCertificateAuthority": {"retired": True}}
 
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
     authorities = _authorities(deployment)
-    of_this_name = [certificate for name, certificate in authorities if name == arguments.name]
+    of_this_name = [each for each in authorities if each.name == arguments.name]
     if not of_this_name:
-        names = ", ".join(sorted({name for name, _ in authorities})) or "none"
+        names = ", ".join(sorted({each.name for each in authorities})) or "none"
         raise Refused(f"There is no CA {arguments.name!r}; there are: {names}.", cure="give one of these names")
     if not arguments.force:
-        newest = max((certificate for _, certificate in authorities), key=lambda each: each.not_valid_before_utc)
-        of_this_name = [each for each in of_this_name if each != newest]
-        _refuse_to_retire_the_needed(arguments.name, of_this_name, deployment.ledger)
-    retired = [certificate_id(each) for each in of_this_name]
+        issues = _issues(authorities, deployment)
+        of_this_name = [each for each in of_this_name if each is not issues]
+        _refuse_to_retire_the_needed(arguments.name, [each.certificate for each in of_this_name], deployment.ledger)
+    retired = [certificate_id(each.certificate) for each in of_this_name]
     for identifier in retired:
         _deactivate(identifier, deployment)
+    setting: dict[str, Any] = {}
+    for each in of_this_name:
+        setting |= each.setting
     if arguments.json:
-        print_json({"name": arguments.name, "certificateIds": retired, "retired": True})
+        print_json({"name": arguments.name, "certificateIds": retired, "retired": True, "setting": setting})
     else:
         print_line(f"The CA {arguments.name!r} is retired: AWS IoT registers no more of its certificates.")
+        for place in sorted({each.place for each in of_this_name}):
+            print_line(
+                f'If cdk.json names it, add "retired": true to {place} there, and deploy; '
+                "without this, a later deployment can make it active again."
+            )
     return 0
 
 
-def _authorities(deployment: Deployment) -> list[tuple[str, x509.Certificate]]:
+def _authorities(deployment: Deployment) -> list[_Authority]:
     """All CAs by name. Several CAs have one name when the issuer was switched away from KMS and back."""
     in_kms = [
-        (each.name, x509.load_pem_x509_certificate(each.certificate_pem.encode()))
+        _Authority(
+            name=each.name, certificate=x509.load_pem_x509_certificate(each.certificate_pem.encode()), in_kms=True
+        )
         for each in deployment.ledger.certificate_authorities()
     ]
     external = deployment.api.ca_certificates() if deployment.outputs.issuer == EXTERNAL else []
-    return in_kms + [(_common_name(each), each) for each in external]
+    return in_kms + [_Authority(name=_common_name(each), certificate=each, in_kms=False) for each in external]
+
+
+def _issues(authorities: list[_Authority], deployment: Deployment) -> _Authority | None:
+    """The newest that is not retired yet. If the newest was retired after a theft, an older one issues again."""
+    for each in sorted(authorities, key=lambda each: each.certificate.not_valid_before_utc, reverse=True):
+        if _is_active(certificate_id(each.certificate), deployment):
+            return each
+    return None
+
+
+def _is_active(identifier: str, deployment: Deployment) -> bool:
+    try:
+        found = deployment.iot.describe_ca_certificate(certificateId=identifier)
+    except deployment.iot.exceptions.ResourceNotFoundException:
+        return False
+    return found["certificateDescription"]["status"] == "ACTIVE"
 
 
 def _common_name(certificate: x509.Certificate) -> str:

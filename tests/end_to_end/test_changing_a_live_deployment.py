@@ -137,7 +137,7 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     another_ca_under_the_same_name_is_refused_and_taken_back(fleet, veteran)
     newcomer = a_second_ca_issues_from_now_on(fleet, veteran)
     the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
-    devices = [veteran, newcomer, it_is_taken_out_of_the_settings(fleet, veteran)]
+    devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
     assert_all_work(devices)
     devices.append(another_issuer_changes_nothing_for_devices_that_are_in(fleet, devices))
     destroying_takes_nothing_away(fleet, devices)
@@ -197,17 +197,18 @@ def the_first_one_is_retired_once_no_device_stands_on_it(
 
     # Retired: AWS IoT takes nothing of it any more, and the fleet works on.
     retired = fleet.zymkey_fleet("ca", "retire", "2026", "--json").json
-    assert retired == {"name": "2026", "certificateIds": [old_ca], "retired": True}
+    setting = {"certificateAuthorities": [{"name": "2026", "retired": True}]}
+    assert retired == {"name": "2026", "certificateIds": [old_ca], "retired": True, "setting": setting}
     assert fleet.registered()[old_ca] == "INACTIVE"
     assert_all_work([veteran, newcomer, fleet.new_device()])
     assert fleet.zymkey_fleet("audit", "--json").json == []
 
 
-def it_is_taken_out_of_the_settings(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
-    """Returns a device that is new afterwards."""
+def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
+    """This deployment updates the registration, whose handler sends the status. Returns a device that is new then."""
     before = fleet.registered()
 
-    fleet.deploy(NEW)
+    fleet.deploy(OLD | {"retired": True}, NEW)
 
     assert set(fleet.authorities()) == {"the new CA"}
     assert fleet.registered() == before

@@ -182,7 +182,7 @@ def test_operators_may_do_what_their_command_does() -> None:
         *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies", "ListCertificates")),
         *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy")),
         *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DetachThingPrincipal", "ListPrincipalThings")),
-        ("iot:UpdateCACertificate", f"{IOT}:cacert/*"),
+        *((f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "UpdateCACertificate")),
         *((f"iot:{action}", f"{IOT}:{verification}") for action in ("DeleteThing", "DetachThingPrincipal")),
         ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
         ("iot:DescribeCertificate", f"{IOT}:cert/*"),

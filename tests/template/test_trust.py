@@ -4,7 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from aws_cdk import Stack
+from aws_cdk.assertions import Annotations, Match
 
+from infra.external_authority_files import AuthorityFiles
+from infra.external_certificate_authority import ExternalCertificateAuthority
 from ledger import LISTED_ATTRIBUTES
 from pki.issuers import ISSUERS
 from tests.template.synthesis import EXTERNAL_CA, Template, synthesize
@@ -119,6 +123,39 @@ def test_a_second_ca_leaves_the_first_as_it_is() -> None:
         assert len(two.resources(kind)) == 2
 
 
+@pytest.mark.parametrize("retired", ["2026", "2036"])
+def test_a_retired_ca_is_declared_inactive_stays_what_it_is_and_neither_issues_nor_is_shown(retired: str) -> None:
+    """CloudFormation's handler sends the status with every update: a status that only AWS IoT knows would be undone."""
+    before = synthesize(certificateAuthorities=TWO_CAS)
+    after = synthesize(certificateAuthorities=[ca | {"retired": ca["name"] == retired} for ca in TWO_CAS])
+
+    for name, resource in before.trust.resources().items():
+        if resource["Type"] in ("AWS::KMS::Key", "Custom::CertificateAuthority"):
+            assert after.trust.resources()[name] == resource
+        if resource["Type"] == "AWS::IoT::CACertificate":
+            status = "INACTIVE" if retired in name else "ACTIVE"
+            assert after.trust.resources()[name]["Properties"] == resource["Properties"] | {"Status": status}
+    _, function = after.enrollment.function("functions.handlers.http_api.handler")
+    variables = function["Environment"]["Variables"]
+    (issues,) = {"2026", "2036"} - {retired}
+    assert f"CertificateAuthority{issues}Key" in json.dumps(variables["CA_KEY_ARN"])
+    assert f"CertificateAuthority{issues}Certificate" in json.dumps(variables["CA_CERTIFICATES"])
+    assert f"CertificateAuthority{retired}" not in json.dumps(variables)
+    (signs,) = (
+        statement
+        for statement in after.enrollment.statements_of_role(function["Role"]["Fn::GetAtt"][0])
+        if statement["Action"] == "kms:Sign"
+    )
+    assert f"CertificateAuthority{issues}Key" in json.dumps(signs["Resource"])
+
+
+def test_a_retired_external_ca_stays_registered_and_inactive_beside_another_issuer() -> None:
+    registration = trust(issuer="aws", externalCertificateAuthority=EXTERNAL_CA | {"retired": True}).only(
+        "AWS::IoT::CACertificate"
+    )
+    assert (registration["Status"], registration["AutoRegistrationStatus"]) == ("INACTIVE", "DISABLE")
+
+
 def test_with_amazons_issuer_there_is_no_ca_no_key_and_nothing_that_makes_one() -> None:
     types = {resource["Type"] for resource in trust(issuer="aws").resources().values()}
     assert types == {"AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IoT::Policy"}
@@ -136,6 +173,17 @@ def test_a_ca_elsewhere_is_registered_with_its_proof_and_meets_devices_at_their_
     }
     assert not template.resources("AWS::KMS::Key")
     assert not template.resources("AWS::Lambda::Function")
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_a_proof_that_has_expired_is_warned_of_since_a_first_registration_would_fail(expired: bool) -> None:
+    stack = Stack(None, "Stack")
+    files = AuthorityFiles(certificate_pem="ca", verification_pem="proof", is_verification_expired=expired)
+    ExternalCertificateAuthority(
+        stack, "CA", files=files, fleet="zymkey", retired=False, registers_at_first_connection=False
+    )
+    warnings = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("has expired"))
+    assert len(warnings) == expired
 
 
 def test_a_ca_elsewhere_without_proof_is_registered_for_sni_only() -> None:

@@ -358,6 +358,8 @@ def test_an_endpoint_that_does_not_answer_is_named(run, cloud, ca_files, monkeyp
 
 def test_an_external_ca_is_retired_by_its_common_name_and_only_by_force_since_it_issues(run, cloud):
     assert "is the newest, which issues" in run("ca", "retire", "fleet CA").err
-    assert run("ca", "retire", "fleet CA", "--force").code == 0
+    answer = run("ca", "retire", "fleet CA", "--force", "--json")
+    assert answer.json["setting"] == {"externalCertificateAuthority": {"retired": True}}
+    assert 'add "retired": true to externalCertificateAuthority there' in run("ca", "retire", "fleet CA").out
     (ca,) = cloud.iot.list_ca_certificates()["certificates"]
     assert ca["status"] == "INACTIVE"

@@ -1,11 +1,14 @@
 """What the ledger tells about one device, and the retirement of a CA."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from infra.settings import Settings
 from ledger import CertificateAuthority
 from pki.certificates import ca_certificate, verification_certificate
 from pki.fingerprint import certificate_id
@@ -88,9 +91,29 @@ def ca_status(cloud):
 
 def test_an_older_ca_is_retired_when_no_device_holds_its_certificates(run, rotated):
     answer = run("ca", "retire", "2026", "--json")
-    assert answer.json == {"name": "2026", "certificateIds": [certificate_id(CA)], "retired": True}
+    assert answer.json == {"name": "2026", "certificateIds": [certificate_id(CA)], "retired": True} | {
+        "setting": {"certificateAuthorities": [{"name": "2026", "retired": True}]}
+    }
     assert ca_status(rotated) == "INACTIVE"
-    assert run("ca", "retire", "2026").code == 0
+    again = run("ca", "retire", "2026")
+    assert again.code == 0
+    assert 'add "retired": true to the CA "2026" of certificateAuthorities there, and deploy' in again.out
+
+
+def test_what_the_command_prints_is_a_setting_that_the_deployment_takes(run, rotated):
+    (entry,) = run("ca", "retire", "2026", "--json").json["setting"]["certificateAuthorities"]
+    declared = json.loads((Path(__file__).parents[3] / "cdk.json").read_text())["context"]["zymkey-fleet"]
+    old = declared["certificateAuthorities"][0]
+    authorities = [old | entry, old | {"name": "2027"}]
+    settings = Settings.from_context({"zymkey-fleet": {"certificateAuthorities": authorities}})
+    assert [each.retired for each in settings.certificate_authorities] == [True, False]
+
+
+def test_when_the_newest_was_retired_the_older_one_issues_again_and_is_not_retired(run, rotated):
+    assert run("ca", "retire", "2027", "--force").code == 0
+    assert "The CA '2026' is the newest, which issues." in run("ca", "retire", "2026").err
+    assert ca_status(rotated) == "ACTIVE"
+    assert run("ca", "retire", "2027").code == 0
 
 
 def test_a_ca_is_not_retired_while_a_device_holds_its_certificate(run, rotated):

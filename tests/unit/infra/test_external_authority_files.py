@@ -1,6 +1,6 @@
 """An external CA that AWS IoT would refuse ends synth with the setting, the file and the reason."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,13 @@ def test_a_verification_certificate_of_another_ca_is_refused_under_its_own_setti
             signer=ec.generate_private_key(ec.SECP256R1()), ca=CA, registration_code="code", now=NOW
         )
         read(tmp_path, certificate=pem(CA), verification=pem(other))
+
+
+def test_the_proof_of_a_ca_that_was_registered_long_ago_may_be_over(tmp_path: Path) -> None:
+    """Or no deployment after the day of the registration would be possible."""
+    old = verification_certificate(signer=KEY, ca=CA, registration_code="code", now=NOW - timedelta(days=2))
+    files = read(tmp_path, certificate=pem(CA), verification=pem(old))
+    assert files == AuthorityFiles(certificate_pem=pem(CA), verification_pem=pem(old), is_verification_expired=True)
 
 
 def test_a_ca_that_does_not_fit_into_a_functions_environment_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from infra.adoption import Adoption
 from infra.setting_readers import SettingsError
 from infra.settings import CertificateAuthority, ExternalCertificateAuthority, Settings
 
 CDK_JSON = Path(__file__).parents[3] / "cdk.json"
+CA = {"name": "a", "commonName": "CA", "organization": "", "validityYears": 20}
 
 
 def read(values: Any = None, **overrides: Any) -> Settings:
@@ -64,6 +67,26 @@ def test_the_command_line_makes_an_object_where_there_is_none() -> None:
     )
 
 
+def test_a_common_name_may_have_64_bytes_and_its_certificate_can_be_made() -> None:
+    name = "\u00fc" * 32
+    (authority,) = read({"certificateAuthorities": [CA | {"commonName": name}]}).certificate_authorities
+    assert x509.NameAttribute(NameOID.COMMON_NAME, authority.common_name).value == name
+    with pytest.raises(ValueError, match="64"):
+        x509.NameAttribute(NameOID.COMMON_NAME, name + "x")
+
+
+def test_retired_cas_are_no_mistake_while_another_ca_issues() -> None:
+    old, new = CA | {"retired": True}, CA | {"name": "b"}
+    for authorities in ([old, new], [new, old]):
+        settings = read({"certificateAuthorities": authorities})
+        assert [each.retired for each in settings.certificate_authorities] == [each is old for each in authorities]
+    assert read({"issuer": "aws", "certificateAuthorities": [old]}).certificate_authorities[0].retired
+    external = {"certificate": "ca.pem", "retired": True}
+    assert read({"externalCertificateAuthority": external}).external_certificate_authority == (
+        ExternalCertificateAuthority(certificate=Path("ca.pem"), verification_certificate=None, retired=True)
+    )
+
+
 def test_several_cas_keep_their_order() -> None:
     settings = read(
         {
@@ -88,7 +111,6 @@ def test_what_is_adopted_is_read_member_by_member() -> None:
     assert read({"adopt": None}).adopt == read({"adopt": {}}).adopt == Adoption()
 
 
-CA = {"name": "a", "commonName": "CA", "organization": "", "validityYears": 20}
 KEY_ARN = "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-1234"
 
 WRONG = [
@@ -118,6 +140,19 @@ WRONG = [
     ({"certificateAuthorities": [CA | {"name": "a b"}]}, 'certificateAuthorities[0].name is "a b", but'),
     ({"certificateAuthorities": [CA | {"key": "x"}]}, "certificateAuthorities[0].key is not a setting;"),
     ({"certificateAuthorities": ["2026"]}, 'certificateAuthorities[0] is "2026", but must be an object with name,'),
+    ({"certificateAuthorities": [CA | {"retired": "yes"}]}, 'retired is "yes", but must be true or false.'),
+    (
+        {"certificateAuthorities": [CA | {"retired": True}]},
+        "zymkey-fleet.certificateAuthorities has no CA that is not retired, but zymkey-fleet.issuer is kms: "
+        "add another CA after the others, under a new name.",
+    ),
+    (
+        {"issuer": "external", "externalCertificateAuthority": {"certificate": "ca.pem", "retired": True}},
+        "zymkey-fleet.externalCertificateAuthority.retired is true, but zymkey-fleet.issuer is external: ",
+    ),
+    # 33 characters, 66 bytes.
+    ({"certificateAuthorities": [CA | {"commonName": "\u00fc" * 33}]}, "commonName is"),
+    ({"certificateAuthorities": [CA | {"commonName": ""}]}, "but must be a string of 1 to 64 bytes of UTF-8."),
     ({"externalCertificateAuthority": {}}, "externalCertificateAuthority.certificate is missing,"),
     ({"externalCertificateAuthority": {"certificate": 1}}, "is 1, but must be the path of a PEM file."),
     ({"issuer": "external"}, "zymkey-fleet.externalCertificateAuthority is null, but must name"),
