@@ -76,8 +76,9 @@ def _run(argv: Sequence[str] | None) -> int:
         arguments = _parser().parse_args(argv)
         # Not at the top: --help is to be instant, and failures knows the AWS SDK.
         from fleet.failures import explained
+        from fleet.roles import running
 
-        with explained():
+        with running(arguments.run.__module__.rpartition(".")[2]), explained():
             return int(arguments.run(arguments))
     except FleetError as error:
         failure = error

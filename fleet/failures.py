@@ -17,6 +17,7 @@ from fleet.errors import (
     Unreachable,
     WrongClock,
 )
+from fleet.roles import policy_to_ask_for
 from fleet.sdk_errors import LOG_IN, explain_credential_provider, explain_sdk_error, is_about_credentials
 from ledger import Busy, LedgerError
 from ledger.throttling import THROTTLING_CODES
@@ -113,6 +114,5 @@ def _explain_denial(call: str, message: str) -> NotPermitted:
     where = f" on {resource[1].rstrip('.')}" if resource else ""
     return NotPermitted(
         f"AWS does not permit {what}{where}.",
-        cure="ask an administrator for the deployment's managed policy (stack output OperatorPolicyArn), which "
-        "permits all that this command does",
+        cure=f"ask an administrator for {policy_to_ask_for(call)}",
     )

@@ -89,7 +89,7 @@ class EnrollmentStack(Stack):
             **({} if domain is None else {"DomainTarget": domain.target}),
             "LedgerTable": trust.ledger.table.table_name,
             "IotPolicy": trust.device_policy.policy_name,
-            "OperatorPolicyArn": trust.operator_policy.policy_arn,
+            **trust.people.policy_arns,
             "Issuer": settings.issuer,
             "Fleet": settings.fleet,
         }.items():

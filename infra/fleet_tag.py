@@ -8,3 +8,8 @@ FLEET_TAG = "zymkey-fleet"
 
 def fleet_tag(fleet: str) -> CfnTag:
     return CfnTag(key=FLEET_TAG, value=fleet)
+
+
+def only_of_fleet(fleet: str) -> dict[str, dict[str, str]]:
+    """The condition of a policy statement that is only about what has the fleet's tag."""
+    return {"StringEquals": {f"aws:ResourceTag/{FLEET_TAG}": fleet}}

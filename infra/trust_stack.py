@@ -10,7 +10,7 @@ from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
 from infra.ledger_table import LedgerTable
-from infra.operator_policy import OperatorPolicy
+from infra.people import People
 from infra.settings import Settings
 from pki.issuers import EXTERNAL, KMS
 
@@ -46,9 +46,10 @@ class TrustStack(Stack):
         self.device_policy = DevicePolicy(
             self, "DevicePolicy", topics=settings.topics, defaults=defaults, adopted=adopt.iot_policy
         )
-        self.operator_policy = OperatorPolicy(
+        self.people = People(
             self,
-            "OperatorPolicy",
+            "People",
+            fleet=settings.fleet,
             ledger=self.ledger,
             device_policy=self.device_policy.policy_name,
             enrollment_stack=enrollment_stack,

@@ -44,6 +44,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -632,6 +633,12 @@ class Ledger:
                 raise Busy(1) from None
             return kept
         return authority
+
+    def write_no_certificate_authority(self, key_arn: str) -> None:
+        """Ask for a write to a CA's item under a condition that cannot hold: AWS says whether the caller may."""
+        impossible = "attribute_exists(#pk) AND attribute_not_exists(#pk)"
+        with suppress(ConditionFailed):
+            self._table.write(self._table.delete(*_authority_key(key_arn), condition=impossible))
 
     # What a refusal means
 

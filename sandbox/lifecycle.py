@@ -33,7 +33,7 @@ from .environment import (
     write_environment_file,
 )
 from .example_authority import ExampleAuthority, ensure_example_authority, is_proved_to
-from .operator import ensure_operator
+from .operator import ensure_person
 from .permissions import adapt_roles
 from .zymkey.build import OUTPUT as ZYMKEY_ENGINES
 from .zymkey.build import CannotBuild, build
@@ -168,7 +168,7 @@ def _ensure_deployment(
     deployment = Deployment(
         digest=deployment_digest(settings, app),
         outputs=outputs,
-        operator=ensure_operator(iam, outputs["OperatorPolicyArn"]),
+        operator=ensure_person(iam, outputs["OperatorPolicyArn"]),
     )
     adapt_roles(iam, boto3.client("cloudformation", **connection), deployment.enrollment_stack)
     record_deployment(addresses.directory, deployment)

@@ -3,6 +3,9 @@
 AWS IoT checks some actions on the certificate, the policy or the CA that they name, and the template grants them on
 those. The emulator does not find the resource in these calls and checks them on ``*``. The template stays right; each
 role or user with such a permission gets the emulator's form of it here.
+
+What people may write is limited to some partition keys (``dynamodb:LeadingKeys``), which the emulator does not find in
+a request: they get these actions without the condition. tests/template/test_people.py tries the condition itself.
 """
 
 import json
@@ -21,6 +24,7 @@ ACTIONS = (
     "iot:ListTargetsForPolicy",
     "iot:UpdateCACertificate",
 )
+LIMITED_BY_KEYS = ("dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 POLICY_NAME = "emulator-form"
 
 
@@ -42,7 +46,9 @@ def adapt_user(iam: "IAMClient", user: str, policy_arn: str) -> None:
     """Give a user the emulator's form of what a managed policy allows."""
     version = iam.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
-    iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_named_in(document)))
+    iam.put_user_policy(
+        UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_named_in(document, ACTIONS + LIMITED_BY_KEYS))
+    )
 
 
 def _held_by_role(iam: "IAMClient", role: str) -> list[str]:
@@ -50,12 +56,12 @@ def _held_by_role(iam: "IAMClient", role: str) -> list[str]:
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names if name != POLICY_NAME
     ]
-    return _named_in(documents)
+    return _named_in(documents, ACTIONS)
 
 
-def _named_in(documents: object) -> list[str]:
+def _named_in(documents: object, actions: tuple[str, ...]) -> list[str]:
     text = json.dumps(documents)
-    return [action for action in ACTIONS if f'"{action}"' in text.replace('\\"', '"')]
+    return [action for action in actions if f'"{action}"' in text.replace('\\"', '"')]
 
 
 def _document(actions: list[str]) -> str:

@@ -24,6 +24,7 @@ from fleet.smoke_test.connections import (
     round_trip_over_mqtt,
 )
 from fleet.smoke_test.device import PREFIX, ThrowAwayDevice
+from fleet.smoke_test.reach import ca_items
 from fleet.smoke_test.report import Report, StepFailed
 from ledger.token import token_hash
 from pki.fingerprint import certificate_id
@@ -56,6 +57,7 @@ class SmokeTest:
         configuration = self._try("configuration", self._read_configuration)
         if configuration is None:
             return
+        self._report.observe("writeOfACaInTheLedger", ca_items(self._deployment))
         self._try("refused-without-invitation", self._is_refused_without_invitation)
         certificate = self._try("enroll", self._enroll)
         if certificate is None:

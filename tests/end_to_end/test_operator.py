@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox.environment import as_operator
+from sandbox.operator import ensure_person
 from tests.support.cloud.commands import Command, operator
 from tests.support.cloud.enrollment import Candidate, Cloud, assert_enrolled, issued, new_name
 
@@ -104,6 +105,21 @@ def test_an_audit_finds_what_somebody_changed_behind_the_ledger_s_back(fleet: Co
     assert cloud.certificates_of(candidate.name) == {certificate: "ACTIVE"}
 
 
+def test_a_reader_sees_everything_and_changes_nothing(fleet: Command, cloud: Cloud, sandbox: Any) -> None:
+    reader = ensure_person(sandbox.boto("iam"), sandbox.outputs["ReaderPolicyArn"], user="reader")
+    device = cloud.invite(Candidate(name=new_name()))
+    issued(cloud.enroll(device))
+    assert device.name in fleet("list", **reader).out
+    assert fleet("show", device.name, "--json", **reader).json["state"] == "enrolled"
+    for command in (["history", device.name], ["pending"], ["audit"]):
+        fleet(*command, code=None if command == ["audit"] else 0, **reader)
+    before = cloud.everything(), ledger_items(sandbox)
+    for command in (["invite", new_name()], ["block", device.name]):
+        answer = fleet(*command, code=5, **reader)
+        assert "the stack output OperatorPolicyArn" in answer.err
+    assert (cloud.everything(), ledger_items(sandbox)) == before
+
+
 def test_somebody_without_the_operator_s_policy_is_told_which_permission_is_missing(
     fleet: Command, sandbox: Any
 ) -> None:
@@ -113,7 +129,8 @@ def test_somebody_without_the_operator_s_policy_is_told_which_permission_is_miss
     credentials = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     answer = fleet("list", code=5, **credentials)
     assert answer.err.startswith("zymkey-fleet: AWS does not permit cloudformation:DescribeStacks")
-    assert "OperatorPolicyArn" in answer.err
+    assert "the stack output ReaderPolicyArn" in answer.err
+    assert "the stack output VerifierPolicyArn" in fleet("verify", code=5, **credentials).err
 
 
 STEPS = [
@@ -123,13 +140,14 @@ STEPS = [
 
 
 @pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
-def test_verify_proves_the_deployment_and_leaves_no_trace(
+def test_verify_proves_the_deployment_to_a_verifier_and_leaves_no_trace(
     fleet: Command, cloud: Cloud, sandbox: Any, issuer: str, example_ca: Sequence[object]
 ) -> None:
     before = cloud.everything(), ledger_items(sandbox)
     # The emulator registers nothing at a connection over HTTPS, however long one waits for it.
     hasty = replace(fleet, change="from fleet.smoke_test import first_connection as f; f._REGISTRATION_SECONDS = 4")
-    report = hasty("verify", "--json", *(example_ca if issuer == "external" else [])).json
+    verifier = ensure_person(sandbox.boto("iam"), sandbox.outputs["VerifierPolicyArn"], user="verifier")
+    report = hasty("verify", "--json", *(example_ca if issuer == "external" else []), **verifier).json
     assert report["ok"] is True
     first_connection = ["first-connection"] if issuer == "external" else []
     assert [each["step"] for each in report["steps"]] == [*STEPS, *first_connection, "clean-up"]

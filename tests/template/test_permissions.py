@@ -1,6 +1,5 @@
 """What each role may do, action by action. The emulator enforces IAM, so no permission can be missing either."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from pki.issuers import ISSUERS
 from tests.template.service_authorization import fits, resource_types
+from tests.template.shown import shown
 from tests.template.synthesis import ADOPT, Template, synthesize
 
 IOT = "arn:<Partition>:iot:<Region>:<AccountId>"
@@ -28,30 +28,16 @@ ENROLL = {
 }
 
 
-def shown(value: Any) -> str:
-    """A resource as one string: an ARN with <…> for what CloudFormation fills in."""
-    match value:
-        case str():
-            return value
-        case {"Ref": name} if name.startswith("DevicePolicy"):
-            return "<iot policy>"
-        case {"Ref": name}:
-            return f"<{name.removeprefix('AWS::')}>"
-        case {"Fn::Join": ["", parts]}:
-            return "".join(shown(part) for part in parts)
-        case {"Fn::GetAtt": [name, "Arn"]} | {"Fn::GetStackOutput": {"OutputName": name}}:
-            kinds = {"LedgerTable": "<table>", "Key": "<key>", "Logs": "<logs>", "Handler": "<handler>"}
-            return next(kind for part, kind in kinds.items() if part in name)
-        case _:
-            raise AssertionError(f"no resource that is known here: {json.dumps(value)}")
+# What limits people: tests/template/test_people.py tries them.
+CONDITIONS = ("ForAllValues:StringLike", "Null", "StringEquals")
 
 
-def allowed(statements: Iterator[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Pairs of action and resource."""
+def allowed(statements: Iterator[dict[str, Any]], *, conditions: tuple[str, ...] = ()) -> set[tuple[str, str]]:
+    """Pairs of action and resource; ``conditions`` are operators that may limit them further."""
     pairs = set()
     for statement in statements:
         assert statement["Effect"] == "Allow"
-        assert "Condition" not in statement
+        assert set(statement.get("Condition", {})) <= set(conditions)
         actions, resources = (
             value if isinstance(value, list) else [value] for value in (statement["Action"], statement["Resource"])
         )
@@ -150,7 +136,7 @@ def every_statement(issuer: str) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_everything_is_allowed_only_where_aws_allows_nothing_narrower(issuer: str) -> None:
-    for action, resource in allowed(every_statement(issuer)):
+    for action, resource in allowed(every_statement(issuer), conditions=CONDITIONS):
         assert "*" not in action
         if resource == "*":
             assert resource_types(action) == set(), f"{action} can be limited to resources"
@@ -159,7 +145,11 @@ def test_everything_is_allowed_only_where_aws_allows_nothing_narrower(issuer: st
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_an_iot_permission_names_a_kind_of_resource_that_its_action_knows(issuer: str) -> None:
     """A permission on the wrong kind of resource is one that the function does not have."""
-    pairs = {pair for pair in allowed(every_statement(issuer)) if pair[0].startswith("iot:") and pair[1] != "*"}
+    pairs = {
+        pair
+        for pair in allowed(every_statement(issuer), conditions=CONDITIONS)
+        if pair[0].startswith("iot:") and pair[1] != "*"
+    }
     by_action: dict[str, list[str]] = {}
     for action, resource in pairs:
         by_action.setdefault(action, []).append(resource)
@@ -168,23 +158,52 @@ def test_an_iot_permission_names_a_kind_of_resource_that_its_action_knows(issuer
         assert any(fits(action, resource) for resource in resources), action
 
 
-def test_operators_may_do_what_their_command_does() -> None:
-    verification = "thing/zymkey-fleet-verify-*"
-    policy = synthesize().trust.only("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
-    assert allowed(iter(policy)) == {
-        *((f"dynamodb:{action}", "<table>") for action in ("ConditionCheckItem", "DeleteItem", "GetItem")),
-        *((f"dynamodb:{action}", "<table>") for action in ("PutItem", "Query", "UpdateItem")),
-        ("dynamodb:Query", "<table>/index/listing"),
+READ_LEDGER = {("dynamodb:GetItem", "<table>"), ("dynamodb:Query", "<table>")} | {
+    ("dynamodb:Query", "<table>/index/listing"),
+    (
+        "cloudformation:DescribeStacks",
+        "arn:<Partition>:cloudformation:<Region>:<AccountId>:stack/zymkey-Enrollment/*",
+    ),
+}
+VERIFICATION = "thing/zymkey-fleet-verify-*"
+READ = READ_LEDGER | {
+    *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies", "ListCertificates")),
+    *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DescribeCertificate", "ListPrincipalThings")),
+    ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
+}
+REMOVE = {
+    *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy", "DetachThingPrincipal")),
+    *((f"iot:{action}", f"{IOT}:{VERIFICATION}") for action in ("DeleteThing", "DetachThingPrincipal")),
+    ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+}
+WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem", "UpdateItem")}
+
+
+@pytest.mark.parametrize(
+    ("policy", "may"),
+    [
+        ("PeopleReader", READ),
         (
-            "cloudformation:DescribeStacks",
-            "arn:<Partition>:cloudformation:<Region>:<AccountId>:stack/zymkey-Enrollment/*",
+            "OperatorPolicy",
+            READ
+            | REMOVE
+            | WRITE
+            | {("dynamodb:ConditionCheckItem", "<table>")}
+            | {(f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "UpdateCACertificate")},
         ),
-        *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies", "ListCertificates")),
-        *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy")),
-        *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DetachThingPrincipal", "ListPrincipalThings")),
-        *((f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "UpdateCACertificate")),
-        *((f"iot:{action}", f"{IOT}:{verification}") for action in ("DeleteThing", "DetachThingPrincipal")),
-        ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
-        ("iot:DescribeCertificate", f"{IOT}:cert/*"),
-        ("iot:UpdateCertificate", f"{IOT}:cert/*"),
-    }
+        (
+            "PeopleVerifier",
+            READ_LEDGER
+            | REMOVE
+            | WRITE
+            | {("iot:DescribeCertificate", f"{IOT}:cert/*"), ("iot:ListAttachedPolicies", "*")},
+        ),
+    ],
+)
+def test_people_may_do_what_the_commands_of_their_role_do(policy: str, may: set[tuple[str, str]]) -> None:
+    (properties,) = (
+        resource["Properties"]
+        for name, resource in synthesize().trust.resources("AWS::IAM::ManagedPolicy").items()
+        if name.startswith(policy)
+    )
+    assert allowed(iter(properties["PolicyDocument"]["Statement"]), conditions=CONDITIONS) == may

@@ -1,6 +1,7 @@
 """What AWS and the ledger refuse: a cause, and a cure that says what to try next."""
 
 import json
+import re
 
 import pytest
 from botocore.exceptions import ClientError, InvalidRegionError, SSOTokenLoadError, UnauthorizedSSOTokenError
@@ -16,6 +17,7 @@ from fleet.errors import (
     WrongClock,
 )
 from fleet.failures import explained
+from fleet.roles import running
 from ledger import Busy, WrongState
 
 
@@ -88,7 +90,23 @@ def test_a_denial_names_the_action_and_the_resource():
         explanation.cause == "AWS does not permit iot:UpdateCertificate on arn:aws:iot:us-east-1:123456789012:cert/abc."
     )
     assert explanation.cure.startswith("ask an administrator")
-    assert "OperatorPolicyArn" in explanation.cure
+    assert "the stack output OperatorPolicyArn, which permits" in explanation.cure
+
+
+@pytest.mark.parametrize(
+    ("command", "operation", "policies"),
+    [
+        ("list", "Query", ["ReaderPolicyArn", "OperatorPolicyArn"]),
+        ("audit", "ListCertificates", ["ReaderPolicyArn", "OperatorPolicyArn"]),
+        ("audit", "UpdateCertificate", ["OperatorPolicyArn"]),
+        ("invite", "TransactWriteItems", ["OperatorPolicyArn"]),
+        ("verify", "TransactWriteItems", ["VerifierPolicyArn", "OperatorPolicyArn"]),
+    ],
+)
+def test_a_denial_names_the_smallest_managed_policy_that_permits_the_command(command, operation, policies):
+    with running(command):
+        cure = explain(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, operation)).cure
+    assert re.findall(r"\w+PolicyArn", cure) == policies
 
 
 def test_a_denial_that_says_nothing_names_the_call():

@@ -1,10 +1,13 @@
 """What keeps the smoke test harmless and its report true; that it works is shown against the whole cloud."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fleet.smoke_test.device import PREFIX, ThrowAwayDevice
+from fleet.smoke_test.reach import ca_items
 from fleet.smoke_test.report import Report, StepFailed
 from fleet.smoke_test.traces import left_behind, remove_traces
+from ledger import CertificateAuthority
 from pki.csr import read_csr
 from pki.names import is_device_name
 from tests.support.fleet.authority import fingerprint
@@ -31,6 +34,26 @@ def test_a_throw_away_device_makes_a_csr_that_any_deployment_takes(tmp_path):
     assert (csr.common_name, csr.fingerprint) == (device.name, device.fingerprint)
     assert device.fingerprint == fingerprint(device.key)
     assert "key=" not in repr(device)
+
+
+def test_the_attempt_to_write_a_ca_says_whether_it_is_permitted_and_changes_nothing(cloud, monkeypatch):
+    authority = CertificateAuthority(
+        name="1", key_arn="zymkey-fleet-verify", subject="", certificate_pem="", verification_pem="", validity_years=1
+    )
+    cloud.ledger.keep_certificate_authority(authority)  # even if there were one
+    assert ca_items(cloud) == "permitted"
+    assert cloud.ledger.certificate_authority("zymkey-fleet-verify") == authority
+
+    sent = []
+
+    def refuse(**request):
+        sent.append(request["TransactItems"])
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "TransactWriteItems")
+
+    monkeypatch.setattr(cloud.ledger._table._client, "transact_write_items", refuse)
+    assert ca_items(cloud) == "refused"
+    ((write,),) = sent
+    assert write["Delete"]["Key"]["pk"]["S"].startswith("certificate-authority#")
 
 
 def test_a_report_is_only_ok_when_every_step_is(capsys):

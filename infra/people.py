@@ -1,0 +1,188 @@
+"""The permissions of ``zymkey-fleet`` for people who are not administrators: readers, operators, verifiers.
+
+``fleet/roles.py`` says which command is whose. A managed policy can be attached beside the others; the operator's holds
+what the other two hold, so nobody needs two of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.acknowledge import acknowledge
+from infra.fleet_tag import only_of_fleet
+from infra.ledger_table import LedgerTable
+from infra.registration_access import SHOWN_ARN, iot_arn
+
+# The names of the throw-away devices of ``zymkey-fleet verify``.
+VERIFY_NAMES = "zymkey-fleet-verify-*"
+_VERIFY_THINGS = f"thing/{VERIFY_NAMES}"
+
+# What is written under, by partition key (``ledger.ledger`` has every item's). Not CAs: only what makes them writes
+# them, and ``ca retire`` believes them.
+DEVICES, KEYS, REQUESTS = "device#*", "key#*", "requests"
+VERIFY_DEVICES = f"device#{VERIFY_NAMES}"
+
+_REASONS = {
+    "cert/*": "Certificates get their ids when they are created.",
+    "cacert/*": "The settings do not name a retired CA; the fleet's tag limits it.",
+    _VERIFY_THINGS: "Each smoke test names its own thing.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What one managed policy allows. Resources of AWS IoT are written without the beginning of their ARN.
+
+    Attributes:
+        writes: actions on items of the ledger, each with the partition keys that it is limited to.
+        iot: actions of AWS IoT, each with its resources.
+        unlimited: actions that have no resource type, and can only be allowed on ``*``.
+        iot_of_fleet: actions on resources that have the fleet's tag.
+    """
+
+    writes: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
+    iot: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
+    unlimited: Sequence[str] = ()
+    iot_of_fleet: Sequence[tuple[Sequence[str], Sequence[str]]] = field(default=())
+
+
+def _reader(device_policy: str) -> Rights:
+    return Rights(
+        iot=[
+            (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
+            (["ListTargetsForPolicy"], [f"policy/{device_policy}"]),
+        ],
+        unlimited=["GetRegistrationCode", "ListAttachedPolicies", "ListCertificates"],
+    )
+
+
+def _operator(device_policy: str) -> Rights:
+    reader = _reader(device_policy)
+    return Rights(
+        writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS])],
+        iot=[
+            *reader.iot,
+            (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
+            (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
+            (["DescribeCACertificate"], ["cacert/*"]),
+        ],
+        iot_of_fleet=[(["UpdateCACertificate"], ["cacert/*"])],
+        unlimited=reader.unlimited,
+    )
+
+
+def _verifier() -> Rights:
+    """A throw-away device has a random key, so ``key#*`` cannot be narrower; nor can the ids of certificates."""
+    return Rights(
+        writes=[
+            (["DeleteItem", "PutItem"], [VERIFY_DEVICES, KEYS]),
+            (["UpdateItem"], [VERIFY_DEVICES]),
+        ],
+        iot=[
+            (
+                ["DeleteCertificate", "DescribeCertificate", "DetachPolicy", "UpdateCertificate"],
+                ["cert/*"],
+            ),
+            (["DetachThingPrincipal"], ["cert/*", _VERIFY_THINGS]),
+            (["DeleteThing"], [_VERIFY_THINGS]),
+        ],
+        unlimited=["ListAttachedPolicies"],
+    )
+
+
+class People(Construct):
+    """Three managed policies to attach to people's roles. Retained: IAM does not delete a policy that is attached.
+
+    The operator's is a construct of the stack itself, as the first release made it: another place would be another
+    policy.
+
+    Attributes:
+        policy_arns: by the output of the Enrollment stack that says it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        fleet: str,
+        ledger: LedgerTable,
+        device_policy: str,
+        enrollment_stack: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        def managed_policy(place: Construct, rights: Rights) -> str:
+            policy = iam.ManagedPolicy(place, "Policy")
+            ledger.grant(policy, "GetItem", "Query")
+            ledger.grant_listing(policy)
+            for actions, keys in rights.writes:
+                policy.add_statements(_write(ledger, actions, keys))
+            policy.add_statements(
+                iam.PolicyStatement(
+                    actions=["cloudformation:DescribeStacks"],
+                    resources=[
+                        Stack.of(self).format_arn(
+                            service="cloudformation", resource="stack", resource_name=f"{enrollment_stack}/*"
+                        )
+                    ],
+                ),
+                *_iot_statements(place, rights, fleet),
+            )
+            policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+            acknowledge(policy, _answers(rights, enrollment_stack))
+            return policy.managed_policy_arn
+
+        self.policy_arns = {
+            "ReaderPolicyArn": managed_policy(Construct(self, "Reader"), _reader(device_policy)),
+            "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), _operator(device_policy)),
+            "VerifierPolicyArn": managed_policy(Construct(self, "Verifier"), _verifier()),
+        }
+
+
+def _write(ledger: LedgerTable, actions: Iterable[str], keys: Sequence[str]) -> iam.PolicyStatement:
+    """Allow to write items under these partition keys alone, in a transaction or outside of one.
+
+    Each write of a transaction is authorized as the action that it is (DynamoDB Developer Guide, "Using IAM with
+    transactions"). That its own key is looked at then is written nowhere: ``verify`` observes it. ForAllValues holds
+    for a request without any key, too: hence ``Null`` (IAM User Guide, set operators).
+    """
+    return iam.PolicyStatement(
+        actions=[f"dynamodb:{action}" for action in actions],
+        resources=[ledger.table.table_arn],
+        conditions={
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
+    )
+
+
+def _iot_statements(scope: Construct, rights: Rights, fleet: str) -> Iterable[iam.PolicyStatement]:
+    iot = iot_arn(scope)
+    for given, conditions in ((rights.iot, None), (rights.iot_of_fleet, only_of_fleet(fleet))):
+        for actions, resources in given:
+            yield iam.PolicyStatement(
+                actions=[f"iot:{action}" for action in actions],
+                resources=[f"{iot}:{resource}" for resource in resources],
+                conditions=conditions,
+            )
+    # These actions have no resource type: only * is possible.
+    yield iam.PolicyStatement(actions=[f"iot:{action}" for action in rights.unlimited], resources=["*"])
+
+
+def _answers(rights: Rights, enrollment_stack: str) -> dict[str, str]:
+    """Why each wildcard is there, by cdk-nag's finding."""
+    stacks = SHOWN_ARN.replace(":iot:", ":cloudformation:") + f":stack/{enrollment_stack}/*"
+    named = {resource for _, resources in (*rights.iot, *rights.iot_of_fleet) for resource in resources}
+    return {
+        f"AwsSolutions-IAM5[Resource::{stacks}]": "A stack that is created again has another id.",
+        "AwsSolutions-IAM5[Resource::*]": f"{' and '.join(rights.unlimited)} have no resource type.",
+        **{
+            f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{resource}]": reason
+            for resource, reason in _REASONS.items()
+            if resource in named
+        },
+    }
