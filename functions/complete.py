@@ -4,6 +4,7 @@ from functions import registration
 from functions.deployment import Deployment
 from functions.issuers import issuer_of
 from functions.log import log
+from functions.metrics import Metric, counted
 from ledger import Blocked, Certificate
 
 
@@ -27,9 +28,13 @@ def complete(
         arn = issuer_of(deployment).register(certificate)
     registration.permit(arn, device=certificate.device, policy=deployment.choices.iot_policy, iot=iot)
     try:
-        deployment.ledger.make_current(certificate, lease=lease, now=now)
+        renewed = deployment.ledger.make_current(certificate, lease=lease, now=now)
     except Blocked:
         # The operator blocked the device meanwhile: switch off what was just switched on.
         iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
         raise
-    log.info("registered, attached and permitted", certificate_id=certificate.certificate_id)
+    log.info(
+        "registered, attached and permitted",
+        certificate_id=certificate.certificate_id,
+        **counted(Metric.RENEWED if renewed else Metric.ENROLLED),
+    )

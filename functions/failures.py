@@ -1,11 +1,23 @@
 """Failures become refusals in one place: who can act, and whether to try again."""
 
 import traceback
+from typing import Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.log import bounded, log
-from functions.refusals import BadRequest, Conflict, Forbidden, NotYet, Refusal, TooMany, Unauthorized, Unavailable
+from functions.metrics import Metric, counted, refused
+from functions.refusals import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotYet,
+    Refusal,
+    Throttled,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
 from ledger import (
     Blocked,
     Busy,
@@ -50,11 +62,29 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
             return _unavailable(error, request_id)
 
 
+def is_throttling(error: Exception) -> TypeGuard[ClientError]:
+    """Whether an AWS service had too many calls."""
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in THROTTLING_CODES
+
+
+def count_of(error: Exception, refusal: Refusal) -> dict[str, Any]:
+    """Members of a log line that count a failure that was answered with ``refusal``."""
+    match refusal:
+        case NotYet():
+            return counted(Metric.PENDING)
+        case Throttled():
+            return counted(Metric.THROTTLED)
+        case Unavailable():
+            return counted(Metric.FAILED)
+        case _:
+            return refused(error)
+
+
 def _unavailable(error: Exception, request_id: str) -> Refusal:
     """AWS throttles (logged as a warning), an AWS call failed, or our own code did (both logged as an error)."""
-    if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in THROTTLING_CODES:
+    if is_throttling(error):
         log.warning("throttled by AWS", operation=error.operation_name)
-        return Unavailable(
+        return Throttled(
             "AWS is throttling this service. Nothing is lost: send the same request again later.",
             retry_after=_RETRY_THROTTLED_SECONDS,
         )

@@ -10,10 +10,14 @@ awsAccountId.
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from functions.adopt import adopt
 from functions.authorize import KnownKey
 from functions.deployment import Deployment
-from functions.log import about
+from functions.failures import is_throttling
+from functions.log import about, bounded, log
+from functions.metrics import Metric, counted, refused
 from functions.refusals import Conflict, Forbidden, Refusal
 from ledger import Busy, Device, LeaseLost, LedgerError
 from pki.fingerprint import is_certificate_id
@@ -51,9 +55,15 @@ def admit(event: dict[str, Any], *, admission: str, now: int, deployment: Deploy
     except Conflict:
         return "known already"
     except (Busy, LeaseLost):
+        log.info("another request is at work for this key", **counted(Metric.PENDING))
         raise
     except (Refusal, LedgerError, CertificateError) as error:
+        log.info("not let in", reason=bounded(str(error)), **refused(error))
         return str(error)
+    except ClientError as error:
+        if is_throttling(error):
+            log.warning("throttled by AWS", operation=error.operation_name, **counted(Metric.THROTTLED))
+        raise
     return "admitted"
 
 

@@ -78,6 +78,10 @@ class TooMany(_Later):
 
 
 class Unavailable(_Later):
-    """AWS throttles, or an AWS call failed; what was done so far is kept."""
+    """An AWS call failed, or our own code did; what was done so far is kept."""
 
     status = 503
+
+
+class Throttled(Unavailable):
+    """AWS throttles; what was done so far is kept."""

@@ -8,7 +8,10 @@ cut off. It gets the new certificate by asking, for which it needs no certificat
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deployment import Deployment
+from functions.expiring import report_expiring
+from functions.failures import is_throttling
 from functions.log import about, bounded, log
+from functions.metrics import Metric, counted
 from ledger import Device, LedgerError
 
 DAY = 86_400
@@ -24,9 +27,14 @@ def sweep(*, grace_days: int, now: int, deployment: Deployment) -> list[str]:
     Raises:
         SweepIncomplete: at least one failed; it kept none of the others.
     """
+    devices = list(deployment.ledger.devices())
+    try:
+        report_expiring(devices, now=now, deployment=deployment)
+    except (ClientError, BotoCoreError) as error:  # what is to be switched off does not wait for a report
+        log.error("could not count the certificates that run out", reason=bounded(str(error)))
     over = [
         device
-        for device in deployment.ledger.devices()
+        for device in devices
         if device.superseded and device.superseded_at and device.superseded_at <= now - grace_days * DAY
     ]
     done, failed = [], 0
@@ -36,7 +44,8 @@ def sweep(*, grace_days: int, now: int, deployment: Deployment) -> list[str]:
             done.append(_switch_off(device, now, deployment))
         except (ClientError, BotoCoreError, LedgerError) as error:
             failed += 1
-            log.error("could not switch off a superseded certificate", reason=bounded(str(error)))
+            throttled = counted(Metric.THROTTLED) if is_throttling(error) else {}
+            log.error("could not switch off a superseded certificate", reason=bounded(str(error)), **throttled)
     if failed:
         raise SweepIncomplete(f"{failed} of {len(over)} superseded certificates could not be switched off")
     return done

@@ -14,7 +14,7 @@ def add_stacks(scope: Construct, *, settings: Settings, bundle: Bundle) -> tuple
     """Add ``<fleet>-Trust`` and ``<fleet>-Enrollment``, with ``bundle`` as the code of all functions.
 
     Raises:
-        SettingsError: the files of an external CA cannot be used.
+        SettingsError: the files of an external CA cannot be used, or the topic of the alarms is in another Region.
     """
     external = settings.external_certificate_authority
     adopted = settings.adopt.external_certificate_authority

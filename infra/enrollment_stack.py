@@ -1,10 +1,9 @@
 """The stack that can be replaced: what devices enroll through. An enrolled device needs it only to renew."""
 
 import json
-import os
 from dataclasses import replace
 
-from aws_cdk import CfnOutput, Duration, Stack, Token
+from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionDefaults
@@ -12,7 +11,9 @@ from infra.domain import check_region
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
 from infra.enrollment_domain import EnrollmentDomain
 from infra.first_connection import FirstConnection
+from infra.iot_logging import IotLogging
 from infra.monitoring import Monitoring
+from infra.region import known_region
 from infra.registration_access import grant_activation, grant_creation, grant_switching
 from infra.settings import Settings
 from infra.superseded_sweep import SupersededSweep
@@ -34,7 +35,7 @@ class EnrollmentStack(Stack):
         )
         self.add_stack_dependency(trust)
         if settings.domain is not None:
-            check_region(settings.domain, _known_region(self))
+            check_region(settings.domain, known_region(self))
 
         defaults = replace(defaults, environment=_environment(settings, trust))
         enroll = BundledFunction(
@@ -81,7 +82,17 @@ class EnrollmentStack(Stack):
             trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "UpdateItem")
             grant_activation(first.activate.role)
 
-        Monitoring(self, "Monitoring", api=api.api, functions=functions)
+        Monitoring(
+            self,
+            "Monitoring",
+            fleet=settings.fleet,
+            alarms=trust.alarms,
+            thresholds=settings.alarm_thresholds,
+            api=api.api,
+            functions=functions,
+        )
+        if settings.iot_logging != "off":
+            IotLogging(self, "IotLogging", level=settings.iot_logging)
 
         for name, value in {
             "EnrollmentUrl": api.url if settings.domain is None else settings.domain.url,
@@ -94,11 +105,6 @@ class EnrollmentStack(Stack):
             "Fleet": settings.fleet,
         }.items():
             CfnOutput(self, name, value=value)
-
-
-def _known_region(stack: Stack) -> str | None:
-    """Where the stack will be: as it was told or, by the CDK's command line, as that is configured."""
-    return os.environ.get("CDK_DEFAULT_REGION") if Token.is_unresolved(stack.region) else stack.region
 
 
 def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Alarms and a dashboard: whether devices can enroll, and how long it takes."""
+"""Alarms and a dashboard: whether devices can enroll, how long it takes, and whose certificates run out."""
 
 from collections.abc import Mapping
 
@@ -8,64 +8,173 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-_PERIOD = Duration.minutes(5)
+from infra.alarm_settings import AlarmThresholds
+from infra.alarms import PERIOD, Alarms
+from infra.own_metrics import own_metric, refused_by_reason
+
 # A device waits for its reply. Normal is about one second; this is half of the function's timeout.
 _SLOW = Duration.seconds(10)
+_DAY = Duration.days(1)
+# More devices than there will ever be.
+_UNREACHABLE = 1_000_000_000
+_MISSING = cloudwatch.TreatMissingData
 
 
 class Monitoring(Construct):
-    """The alarms have no actions: the account decides who is notified."""
+    """Each alarm is a paragraph of docs/runbook.md, under its construct's id.
+
+    What makes a CA (the functions in Trust) has none: it runs during a deployment alone, which fails with its sentence.
+    The schedule of the sweep has none of its own either: ``SweepNotRun`` sees that, and whatever else stops the sweep.
+    Nor has the rule of first connections: a device whose event is lost uploads its certificate.
+    """
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
+        fleet: str,
+        alarms: Alarms,
+        thresholds: AlarmThresholds,
         api: apigateway.HttpApi,
         functions: Mapping[str, lambda_.Function],
     ) -> None:
         super().__init__(scope, construct_id)
 
         # No labels: a label turns an alarm into metric math. The dashboard shows the metrics' own names.
-        server_errors = api.metric_server_error(period=_PERIOD, statistic="sum")
-        client_errors = api.metric_client_error(period=_PERIOD, statistic="sum")
-        requests = api.metric_count(period=_PERIOD, statistic="sum")
-        latency = api.metric_latency(period=_PERIOD, statistic="p95")
-        errors = {name: function.metric_errors(period=_PERIOD) for name, function in functions.items()}
-        throttles = {name: function.metric_throttles(period=_PERIOD) for name, function in functions.items()}
+        server_errors = api.metric_server_error(period=PERIOD, statistic="sum")
+        client_errors = api.metric_client_error(period=PERIOD, statistic="sum")
+        requests = api.metric_count(period=PERIOD, statistic="sum")
+        latency = api.metric_latency(period=PERIOD, statistic="p95")
+        enrolled, renewed, pending, throttled, failed = (
+            own_metric(name, fleet=fleet, period=PERIOD)
+            for name in ("Enrolled", "Renewed", "Pending", "Throttled", "Failed")
+        )
+        expiring, expired = (
+            own_metric(name, fleet=fleet, period=_DAY, statistic="Maximum")
+            for name in ("ExpiringWithin30Days", "Expired")
+        )
 
-        alarms = [
-            _alarm(self, "ServerErrors", server_errors, 1, "Devices got a 5xx reply: see the function's log."),
-            _alarm(self, "Slow", latency, _SLOW.to_milliseconds(), "One enrollment in twenty takes too long."),
+        raised = [
+            # Not at the first one: a batch of devices makes AWS throttle for a minute or two, which is 503 as well, and
+            # each device tries again. ``Failed`` is raised by one real failure, below.
+            alarms.add(
+                self,
+                "ServerErrors",
+                server_errors,
+                threshold=1,
+                periods=3,
+                of_periods=12,
+                description="Devices got 5xx replies in three of the last twelve five-minute periods.",
+            ),
+            alarms.add(
+                self,
+                "Slow",
+                latency,
+                threshold=_SLOW.to_milliseconds(),
+                description="One enrollment in twenty takes 10 seconds or longer.",
+            ),
+            alarms.add(
+                self,
+                "Failed",
+                failed,
+                threshold=1,
+                description="An AWS call of an enrollment failed, or the enroll function has a defect.",
+            ),
+            alarms.add(
+                self,
+                "Throttled",
+                throttled,
+                threshold=1,
+                periods=12,
+                description="AWS has throttled enrollments for an hour.",
+            ),
+            alarms.add(
+                self,
+                "ClientErrors",
+                client_errors,
+                threshold=thresholds.client_errors,
+                periods=3,
+                description="Unusually many requests were refused for fifteen minutes.",
+            ),
+            alarms.add(
+                self,
+                "Requests",
+                requests,
+                threshold=thresholds.requests,
+                periods=3,
+                description="Unusually many requests came for fifteen minutes.",
+            ),
+            # Reported once a day, in one data point: between two of them the alarm stays as it is.
+            alarms.add(
+                self,
+                "CertificatesExpiring",
+                expiring,
+                threshold=1,
+                missing=_MISSING.IGNORE,
+                description="A device has not renewed its certificate, which expires within 30 days.",
+            ),
+            # The sweep reports also when it finds nothing, so its silence is what is told: no data for two days. (The
+            # longest that an alarm looks back is a week.) The threshold is out of reach: it never is ALARM.
+            alarms.add(
+                self,
+                "SweepNotRun",
+                own_metric("ExpiringWithin30Days", fleet=fleet, period=_DAY, statistic="Minimum"),
+                threshold=_UNREACHABLE,
+                periods=2,
+                missing=_MISSING.MISSING,
+                description="INSUFFICIENT_DATA means: the daily sweep has not reported for two days.",
+            ),
         ]
+        errors = {name: function.metric_errors(period=PERIOD) for name, function in functions.items()}
+        throttles = {name: function.metric_throttles(period=PERIOD) for name, function in functions.items()}
         for name in functions:
-            alarms += [
-                _alarm(self, f"{name}Errors", errors[name], 1, f"{name} failed unexpectedly: see its log."),
-                _alarm(self, f"{name}Throttles", throttles[name], 1, f"{name} hit the account's concurrency limit."),
+            # Of two events about one certificate, one has to wait: it fails, and Lambda tries it again.
+            periods, of_periods = (3, 12) if name == "FirstConnection" else (1, None)
+            raised += [
+                alarms.add(
+                    self,
+                    f"{name}Errors",
+                    errors[name],
+                    threshold=1,
+                    description=f"The function {name} crashed, ran out of time or memory, or gave up.",
+                    periods=periods,
+                    of_periods=of_periods,
+                ),
+                alarms.add(
+                    self,
+                    f"{name}Throttles",
+                    throttles[name],
+                    threshold=1,
+                    description=f"The function {name} was not started: the account's concurrency was used up.",
+                ),
             ]
+        if "FirstConnection" in functions:
+            # The sweep's need none: its errors are told at the first, and ``SweepNotRun`` sees the rest.
+            dropped = functions["FirstConnection"].metric("AsyncEventsDropped", period=PERIOD, statistic="sum")
+            raised.append(
+                alarms.add(
+                    self,
+                    "FirstConnectionDropped",
+                    dropped,
+                    threshold=1,
+                    description="Lambda has given up events of first connections after its retries.",
+                )
+            )
 
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.days(1))
-        dashboard.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=24))
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=_DAY)
+        dashboard.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=raised, width=24))
         dashboard.add_widgets(
             cloudwatch.GraphWidget(title="Requests", left=[requests, client_errors, server_errors], width=8),
             cloudwatch.GraphWidget(
                 title="Latency",
-                left=[api.metric_latency(period=_PERIOD, statistic="p50"), latency],
+                left=[api.metric_latency(period=PERIOD, statistic="p50"), latency],
                 width=8,
             ),
             cloudwatch.GraphWidget(title="Functions", left=[*errors.values(), *throttles.values()], width=8),
         )
-
-
-def _alarm(
-    scope: Construct, construct_id: str, metric: cloudwatch.Metric, threshold: float, description: str
-) -> cloudwatch.Alarm:
-    return metric.create_alarm(
-        scope,
-        construct_id,
-        alarm_description=description,
-        threshold=threshold,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        evaluation_periods=1,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-    )
+        dashboard.add_widgets(
+            cloudwatch.GraphWidget(title="Enrollments", left=[enrolled, renewed, pending, throttled, failed], width=8),
+            cloudwatch.GraphWidget(title="Refused", left=[refused_by_reason(fleet=fleet, period=PERIOD)], width=8),
+            cloudwatch.GraphWidget(title="Certificates", left=[expiring, expired], width=8),
+        )

@@ -12,6 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.adoption import Adoption, check_adoption, read_adoption
+from infra.alarm_settings import (
+    AlarmThresholds,
+    a_runbook_url,
+    alarm_thresholds,
+    an_alarm_email,
+    an_alarm_topic,
+    refuse_two_receivers,
+)
 from infra.domain import Domain, a_domain
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.setting_readers import (
@@ -39,6 +47,9 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+
+# What AWS IoT logs, from least to most (AWS::IoT::Logging, DefaultLogLevel).
+IOT_LOG_LEVELS = ("off", "ERROR", "WARN", "INFO", "DEBUG")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +102,11 @@ class Settings:
     termination_protection: bool = True
     adopt: Adoption = field(default_factory=Adoption)
     domain: Domain | None = None
+    alarm_topic_arn: str | None = None
+    alarm_email: str | None = None
+    alarm_thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
+    runbook_url: str = "docs/runbook.md"
+    iot_logging: str = "off"
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -156,6 +172,11 @@ def _read(values: dict[str, Any]) -> Settings:
                 "terminationProtection": ("termination_protection", a_truth),
                 "adopt": ("adopt", read_adoption),
                 "domain": ("domain", a_domain),
+                "alarmTopicArn": ("alarm_topic_arn", an_alarm_topic),
+                "alarmEmail": ("alarm_email", an_alarm_email),
+                "alarmThresholds": ("alarm_thresholds", alarm_thresholds),
+                "runbookUrl": ("runbook_url", a_runbook_url),
+                "iotLogging": ("iot_logging", a_choice(*IOT_LOG_LEVELS)),
             },
         )
     )
@@ -171,6 +192,7 @@ def _read(values: dict[str, Any]) -> Settings:
         has_external=settings.external_certificate_authority is not None,
     )
     _refuse_retired_issuer(settings)
+    refuse_two_receivers(CONTEXT_KEY, topic_arn=settings.alarm_topic_arn, email=settings.alarm_email)
     return settings
 
 

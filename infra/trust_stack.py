@@ -4,6 +4,8 @@ from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra.alarm_settings import refuse_topic_of_another_region
+from infra.alarms import Alarms, AlarmTopic
 from infra.bundled_function import FunctionDefaults
 from infra.certificate_authority import CertificateAuthority, CertificateAuthorityMaker
 from infra.device_policy import DevicePolicy
@@ -11,7 +13,8 @@ from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
 from infra.ledger_table import LedgerTable
 from infra.people import People
-from infra.settings import Settings
+from infra.region import known_region
+from infra.settings import CONTEXT_KEY, Settings
 from pki.issuers import EXTERNAL, KMS
 
 
@@ -19,6 +22,7 @@ class TrustStack(Stack):
     """Ledger, policies, and the fleet's own CAs; with Amazon's issuer there are none.
 
     Attributes:
+        alarms: what this stack's and the other's alarms tell and link to.
         ca_certificates: PEM of each CA that is not retired, oldest first; the last one issues.
         signing_key: the key of the CA that issues, if it is in KMS.
         external_ca_id: the AWS IoT id of the external CA, if it issues.
@@ -41,6 +45,13 @@ class TrustStack(Stack):
             termination_protection=settings.termination_protection,
         )
 
+        # Here, because this stack has alarms of its own, and the other one is made after it.
+        topic_arn = settings.alarm_topic_arn
+        refuse_topic_of_another_region(CONTEXT_KEY, topic_arn=topic_arn, region=known_region(self))
+        if settings.alarm_email is not None:
+            topic = AlarmTopic(self, "AlarmTopic", fleet=settings.fleet, email=settings.alarm_email).topic
+            topic_arn = topic.topic_arn
+        self.alarms = Alarms(topic_arn=topic_arn, runbook_url=settings.runbook_url)
         adopt = settings.adopt
         self.ledger = LedgerTable(self, "Ledger", adopted=adopt.ledger_table)
         self.device_policy = DevicePolicy(

@@ -452,8 +452,10 @@ class Ledger:
         except ConditionFailed:
             raise self._lease_lost(name) from None
 
-    def make_current(self, certificate: Certificate, *, lease: str, now: int) -> None:
+    def make_current(self, certificate: Certificate, *, lease: str, now: int) -> bool:
         """The certificate is registered and permitted: it is the device's own now, and the one before is superseded.
+
+        Returns whether there was one before: whether this was a renewal.
 
         Raises:
             LeaseLost: another request has taken over.
@@ -489,6 +491,7 @@ class Ledger:
             self._table.write(*writes)
         except ConditionFailed:
             raise self._lease_lost(name) from None
+        return old is not None
 
     def abandon(self, certificate: Certificate, *, lease: str, now: int) -> None:
         """Give up an unfinished certificate, so that another can be signed.

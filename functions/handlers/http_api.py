@@ -9,7 +9,7 @@ from functions import reply
 from functions.configuration import configuration
 from functions.deployment import Deployment
 from functions.enroll import enroll
-from functions.failures import refusal_for
+from functions.failures import count_of, refusal_for
 from functions.log import bounded, log
 from functions.refusals import NotFound
 from functions.request import HttpRequest, decode, request_id_of, route_of
@@ -70,7 +70,13 @@ def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001  the one place where failures become replies
         refusal = refusal_for(error, request_id=request_id_of(event))
         answered = reply.refusal(refusal)
-        log.info("refused", status=refusal.status, reason=bounded(refusal.reason), route=bounded(route_of(event)))
+        log.info(
+            "refused",
+            status=refusal.status,
+            reason=bounded(refusal.reason),
+            route=bounded(route_of(event)),
+            **count_of(error, refusal),
+        )
     return answered.encode()
 
 

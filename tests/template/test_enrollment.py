@@ -246,22 +246,6 @@ def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issu
     assert outputs["Fleet"] == {"Value": "zymkey"}
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
-def test_each_function_and_the_api_raise_alarms(issuer: str) -> None:
-    template = enrollment(issuer=issuer)
-    watched = {
-        (alarm["Properties"]["MetricName"], json.dumps(alarm["Properties"]["Dimensions"]))
-        for alarm in template.resources("AWS::CloudWatch::Alarm").values()
-    }
-    ((api, _),) = template.resources("AWS::ApiGatewayV2::Api").items()
-    of_api = json.dumps([{"Name": "ApiId", "Value": {"Ref": api}}])
-    expected = {("5xx", of_api), ("Latency", of_api)}
-    for function in template.resources("AWS::Lambda::Function"):
-        of_function = json.dumps([{"Name": "FunctionName", "Value": {"Ref": function}}])
-        expected |= {("Errors", of_function), ("Throttles", of_function)}
-    assert watched == expected
-
-
 def test_two_fleets_in_one_account_share_no_name() -> None:
     one, two = synthesize(fleet="one"), synthesize(fleet="two")
     assert (one.trust.stack, one.enrollment.stack) == ("one-Trust", "one-Enrollment")

@@ -25,6 +25,8 @@ OPTIONAL: dict[str, Any] = {
         "hostedZoneId": "Z3EXAMPLE",
         "hostedZoneName": "example.com",
     },
+    "alarmEmail": "ops@example.com",
+    "iotLogging": "ERROR",
 }
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ from infra.settings import CertificateAuthority, ExternalCertificateAuthority, S
 
 CDK_JSON = Path(__file__).parents[3] / "cdk.json"
 CA = {"name": "a", "commonName": "CA", "organization": "", "validityYears": 20}
+ALARM_TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
 def read(values: Any = None, **overrides: Any) -> Settings:
@@ -35,7 +36,15 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         "logRetentionDays",
         *("terminationProtection", "adopt"),
         "domain",
+        *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
     }
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_alarms_tell_a_topic_of_any_partition_or_an_address(partition: str) -> None:
+    topic = ALARM_TOPIC.replace("arn:aws:", f"arn:{partition}:")
+    assert read({"alarmTopicArn": topic, "alarmEmail": None}).alarm_topic_arn == topic
+    assert read({"alarmEmail": "ops+pi@example.com"}).alarm_email == "ops+pi@example.com"
 
 
 def test_a_setting_of_the_command_line_wins() -> None:
@@ -182,6 +191,23 @@ WRONG = [
         "adopt.certificateAuthorities.2025 is no CA of this deployment, whose setting certificateAuthorities has 2026.",
     ),
     ({"adopt": {"externalCertificateAuthority": "a" * 64}}, "but the setting externalCertificateAuthority is null"),
+    (
+        {"alarmTopicArn": "alarms"},
+        'alarmTopicArn is "alarms", but must be the ARN of a standard SNS topic,',
+    ),
+    ({"alarmTopicArn": f"{ALARM_TOPIC}.fifo"}, "but must be the ARN of a standard SNS topic, as arn:aws:sns:REGION:"),
+    ({"alarmTopicArn": ["a", "b"]}, "but must be the ARN of a standard SNS topic,"),
+    ({"alarmEmail": "ops"}, 'zymkey-fleet.alarmEmail is "ops", but must be an e-mail address or null.'),
+    ({"alarmEmail": "a@b@c"}, "but must be an e-mail address or null."),
+    ({"alarmEmail": "ops@example.com,boss@example.com"}, "but must be an e-mail address or null."),
+    ({"alarmEmail": "the ops@example.com"}, "but must be one e-mail address without spaces, or null."),
+    ({"alarmEmail": "a@b.org", "alarmTopicArn": ALARM_TOPIC}, "are both set, but only one of them may be:"),
+    ({"alarmThresholds": {"requests": 0}}, "alarmThresholds.requests is 0, but must be a whole number from 1 to"),
+    ({"alarmThresholds": {"errors": 1}}, "zymkey-fleet.alarmThresholds.errors is not a setting;"),
+    ({"alarmThresholds": 5}, "alarmThresholds is 5, but must be an object with clientErrors, requests."),
+    ({"runbookUrl": "https://x/y#z"}, "but must be the address of docs/runbook.md, without # and without spaces."),
+    ({"runbookUrl": ""}, 'zymkey-fleet.runbookUrl is "", but must be the address of docs/runbook.md,'),
+    ({"iotLogging": "TRACE"}, "but must be one of off, ERROR, WARN, INFO, DEBUG."),
     ({"logRetentionDays": 8}, "zymkey-fleet.logRetentionDays is 8, but must be one of 1, 3, 5, 7, 14,"),
 ]
 
