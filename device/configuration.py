@@ -19,6 +19,15 @@ EXTERNAL_ISSUER = "external"
 _LONGEST = 256
 """AWS IoT's quota for a topic, in bytes; a fleet's name is shorter."""
 _LONGEST_URL = 512
+_ROLE_ALIAS = re.compile(r"[A-Za-z0-9_=,@-]{1,128}")  # CreateRoleAlias: roleAlias
+
+
+@dataclass(frozen=True)
+class CredentialSource:
+    """Who gives the device AWS credentials: AWS IoT's credential provider, and the role alias to ask it for."""
+
+    endpoint: str
+    role_alias: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,9 @@ class Configuration:
     announcement_refused: str | None = None
     """What is wrong with the URL that the cloud announces. The rest of the document counts all the same: a device
     needs its topics, and has a URL that works."""
+
+    credentials: CredentialSource | None = None
+    """None when the fleet gives its devices no AWS credentials, and in the documents of the first release."""
 
     @classmethod
     def from_json(cls, document: bytes) -> "Configuration":
@@ -63,6 +75,7 @@ class Configuration:
                 subscribe=_topics(data["topics"], "subscribe"),
                 enrollment_url=url,
                 announcement_refused=refused,
+                credentials=_credentials(data),
             )
         except KeyError as missing:
             raise ValueError(f"something that is no configuration: {missing} is missing") from None
@@ -121,6 +134,18 @@ def _announced(members: Mapping[str, object]) -> tuple[str | None, str | None]:
         return enrollment_url(value), None
     except ValueError as wrong:
         return None, str(wrong)
+
+
+def _credentials(members: Mapping[str, object]) -> CredentialSource | None:
+    source = members.get("credentials")
+    if source is None:
+        return None
+    if not isinstance(source, dict):
+        raise _wrong("credentials", "an object")
+    alias = source["roleAlias"]
+    if not isinstance(alias, str) or not _ROLE_ALIAS.fullmatch(alias):
+        raise _wrong("credentials.roleAlias", "the name of a role alias")
+    return CredentialSource(endpoint=_host(source, "endpoint"), role_alias=alias)
 
 
 def _text(members: Mapping[str, object], name: str) -> str:

@@ -13,6 +13,7 @@ def configuration(deployment: Deployment) -> dict[str, Any]:
     """The endpoint for data, its ports, the topics (templates with ``{device}``) and who issues.
 
     ``enrollmentUrl`` is there only when it is lasting: it tells devices to use that URL from now on.
+    ``credentials`` is there only where devices get AWS credentials: from which host, for which role alias.
     """
     choices = deployment.choices
     return {
@@ -23,4 +24,12 @@ def configuration(deployment: Deployment) -> dict[str, Any]:
         "mqttPort": MQTT_PORT,
         "topics": dict(choices.topics),
         **({} if choices.enrollment_url is None else {"enrollmentUrl": choices.enrollment_url}),
+        **_credentials(deployment),
     }
+
+
+def _credentials(deployment: Deployment) -> dict[str, Any]:
+    alias = deployment.choices.role_alias
+    if alias is None:
+        return {}
+    return {"credentials": {"endpoint": deployment.credential_endpoint, "roleAlias": alias}}

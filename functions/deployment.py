@@ -42,6 +42,7 @@ class Choices:
     topics: Mapping[str, Any]
     uninvited: str  # "refuse" or "approve"
     enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
+    role_alias: str | None = None  # of AWS IoT, by which devices get AWS credentials
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Choices:
@@ -63,6 +64,7 @@ class Choices:
             topics=json.loads(environment["TOPICS"]),
             uninvited=environment["UNINVITED"],
             enrollment_url=environment.get("ENROLLMENT_URL"),
+            role_alias=environment.get("ROLE_ALIAS"),
         )
 
     def ca_certificate(self, issued_by: str) -> x509.Certificate | None:
@@ -100,3 +102,8 @@ class Deployment:
         The ATS endpoint's certificate chains to Amazon's own roots (AWS IoT Developer Guide, server authentication).
         """
         return self.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+
+    @cached_property
+    def credential_endpoint(self) -> str:
+        """The host name that gives this account's devices AWS credentials; asked once, as the other is."""
+        return self.iot.describe_endpoint(endpointType="iot:CredentialProvider")["endpointAddress"]

@@ -21,12 +21,17 @@ class DevicePolicy(Construct):
         topics: Topics,
         defaults: FunctionDefaults,
         adopted: str | None = None,
+        role_alias: str | None = None,
     ) -> None:
-        """``adopted`` is the name of a policy that an earlier deployment left; ``defaults`` run what writes it."""
+        """``adopted`` is the name of a policy that an earlier deployment left; ``defaults`` run what writes it.
+
+        ``role_alias`` is as for ``policy_document``.
+        """
         super().__init__(scope, construct_id)
 
         stack = Stack.of(self)
-        document = policy_document(topics, prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}")
+        prefix = f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"
+        document = policy_document(topics, prefix=prefix, role_alias=role_alias)
         if adopted is not None:
             CfnWaitConditionHandle(self, "Policy")  # see infra.adoption
             AdoptedPolicy(self, "Adopted", name=adopted, document=document, defaults=defaults)

@@ -103,6 +103,7 @@ class EnrollmentStack(Stack):
             **trust.people.policy_arns,
             "Issuer": settings.issuer,
             "Fleet": settings.fleet,
+            **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
         }.items():
             CfnOutput(self, name, value=value)
 
@@ -121,5 +122,6 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
         "UNINVITED": settings.uninvited,
         **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),
+        **({} if trust.credentials is None else {"ROLE_ALIAS": trust.credentials.role_alias}),
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }

@@ -22,8 +22,13 @@ CERTIFICATE_ID = "${iot:CertificateId}"
 _LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
 
 
-def policy_document(topics: Topics, *, prefix: str) -> dict[str, Any]:
-    """The document for ``topics``; ``prefix`` is ``arn:<partition>:iot:<region>:<account>``."""
+def policy_document(topics: Topics, *, prefix: str, role_alias: str | None = None) -> dict[str, Any]:
+    """The document for ``topics``.
+
+    Args:
+        prefix: ``arn:<partition>:iot:<region>:<account>``.
+        role_alias: the name of the role alias whose credentials devices may have.
+    """
 
     def resources(kind: str, names: Iterable[str]) -> list[str]:
         return [f"{prefix}:{kind}/{name}" for name in dict.fromkeys(names)]
@@ -66,9 +71,19 @@ def policy_document(topics: Topics, *, prefix: str) -> dict[str, Any]:
                 "Condition": attached,
             }
         )
+    if role_alias is not None:
+        statements.append(
+            {
+                "Sid": "Credentials",
+                "Effect": "Allow",
+                "Action": ["iot:AssumeRoleWithCertificate"],
+                "Resource": resources("rolealias", [role_alias]),
+            }
+        )
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def longest_length(topics: Topics) -> int:
+def longest_length(topics: Topics, *, role_alias: str | None = None) -> int:
     """Characters of the document, without white space, in the Region with the longest name."""
-    return len(json.dumps(policy_document(topics, prefix=_LONGEST_PREFIX), separators=(",", ":")))
+    document = policy_document(topics, prefix=_LONGEST_PREFIX, role_alias=role_alias)
+    return len(json.dumps(document, separators=(",", ":")))

@@ -20,6 +20,7 @@ from infra.alarm_settings import (
     an_alarm_topic,
     refuse_two_receivers,
 )
+from infra.credential_settings import CredentialSettings, read_credentials, role_alias
 from infra.domain import Domain, a_domain
 from infra.policy_document import MAX_LENGTH, longest_length
 from infra.setting_readers import (
@@ -107,6 +108,7 @@ class Settings:
     alarm_thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
     runbook_url: str = "docs/runbook.md"
     iot_logging: str = "off"
+    credentials: CredentialSettings | None = None
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -177,6 +179,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "alarmThresholds": ("alarm_thresholds", alarm_thresholds),
                 "runbookUrl": ("runbook_url", a_runbook_url),
                 "iotLogging": ("iot_logging", a_choice(*IOT_LOG_LEVELS)),
+                "credentials": ("credentials", read_credentials),
             },
         )
     )
@@ -185,6 +188,8 @@ def _read(values: dict[str, Any]) -> Settings:
             f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
             f"when {CONTEXT_KEY}.issuer is {EXTERNAL}."
         )
+    if settings.credentials is not None:
+        _check_length(f"{CONTEXT_KEY}.topics with {CONTEXT_KEY}.credentials", settings.topics, settings.fleet)
     check_adoption(
         f"{CONTEXT_KEY}.adopt",
         settings.adopt,
@@ -269,12 +274,18 @@ def _topics(where: str, value: Any) -> Topics:
     topics = Topics(**an_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
     if not topics.publish:
         raise SettingsError(f"{where}.publish is [], but must have at least one topic: a bootstrap publishes.")
-    if (length := longest_length(topics)) > MAX_LENGTH:
+    _check_length(where, topics)
+    return topics
+
+
+def _check_length(where: str, topics: Topics, fleet: str | None = None) -> None:
+    """``fleet`` is given when its devices get AWS credentials, which take a statement of the policy."""
+    alias = None if fleet is None else role_alias(fleet)
+    if (length := longest_length(topics, role_alias=alias)) > MAX_LENGTH:
         raise SettingsError(
             f"{where} makes an IoT policy of up to {length} characters, but it must be at most {MAX_LENGTH}: "
             "use fewer or shorter topics, or a common prefix with *."
         )
-    return topics
 
 
 def _topic_templates(where: str, value: Any) -> tuple[str, ...]:

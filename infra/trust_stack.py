@@ -8,6 +8,7 @@ from infra.alarm_settings import refuse_topic_of_another_region
 from infra.alarms import Alarms, AlarmTopic
 from infra.bundled_function import FunctionDefaults
 from infra.certificate_authority import CertificateAuthority, CertificateAuthorityMaker
+from infra.device_credentials import DeviceCredentials
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
@@ -24,6 +25,7 @@ class TrustStack(Stack):
     Attributes:
         alarms: what this stack's and the other's alarms tell and link to.
         ca_certificates: PEM of each CA that is not retired, oldest first; the last one issues.
+        credentials: what gives devices AWS credentials, if the settings want it.
         signing_key: the key of the CA that issues, if it is in KMS.
         external_ca_id: the AWS IoT id of the external CA, if it issues.
     """
@@ -54,8 +56,18 @@ class TrustStack(Stack):
         self.alarms = Alarms(topic_arn=topic_arn, runbook_url=settings.runbook_url)
         adopt = settings.adopt
         self.ledger = LedgerTable(self, "Ledger", adopted=adopt.ledger_table)
+        self.credentials: DeviceCredentials | None = None
+        if settings.credentials is not None:
+            self.credentials = DeviceCredentials(
+                self, "DeviceCredentials", fleet=settings.fleet, settings=settings.credentials
+            )
         self.device_policy = DevicePolicy(
-            self, "DevicePolicy", topics=settings.topics, defaults=defaults, adopted=adopt.iot_policy
+            self,
+            "DevicePolicy",
+            topics=settings.topics,
+            defaults=defaults,
+            adopted=adopt.iot_policy,
+            role_alias=None if self.credentials is None else self.credentials.role_alias,
         )
         self.people = People(
             self,

@@ -35,6 +35,15 @@ ADOPT: dict[str, dict[str, Any]] = {
     },
 }
 
+# AWS credentials for devices: a folder for each in one bucket, and a policy of the account's own.
+CREDENTIALS: dict[str, Any] = {
+    "statements": [
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::pictures/${credentials-iot:ThingName}"}
+    ],
+    "managedPolicyArns": ["arn:aws:iam::123456789012:policy/readings"],
+    "durationSeconds": 7200,
+}
+
 Resource = dict[str, Any]
 
 

@@ -15,7 +15,7 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from pki.issuers import ISSUERS, KMS
-from tests.template.synthesis import ADOPT, add_app_stacks, context
+from tests.template.synthesis import ADOPT, CREDENTIALS, add_app_stacks, context
 
 # What no deployment has unless it is asked for, so that the checkers see it too.
 OPTIONAL: dict[str, Any] = {
@@ -32,6 +32,7 @@ OPTIONAL: dict[str, Any] = {
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     **{issuer: {"issuer": issuer, **OPTIONAL} for issuer in ISSUERS},
     "adopted": {"issuer": KMS, "adopt": ADOPT[KMS]},
+    "credentials": {"issuer": KMS, "credentials": CREDENTIALS},
 }
 
 

@@ -41,6 +41,7 @@ from fleet.pkcs11_uri import Pkcs11Uri
 from functions import configuration, refusals, reply
 from functions.handlers import http_api
 from functions.request import decode
+from infra.credential_settings import role_alias
 from infra.topics import Topics
 from ledger.records import Certificate, CertificateState
 from ledger.token import new_token
@@ -166,10 +167,17 @@ def test_a_stranger_s_words_are_made_safe_by_both_commands_alike(words: str) -> 
 
 
 @pytest.mark.parametrize("url", [None, "https://enroll.example.com"])
-def test_the_configuration_of_the_cloud_is_read_whole(url: str | None) -> None:
+@pytest.mark.parametrize("alias", [None, role_alias("x" * 31)])
+def test_the_configuration_of_the_cloud_is_read_whole(url: str | None, alias: str | None) -> None:
     topics = {"publish": list(Topics().publish), "subscribe": list(Topics().subscribe)}
-    choices = SimpleNamespace(fleet="greenhouses", issuer="external", topics=topics, enrollment_url=url)
-    deployment = SimpleNamespace(choices=choices, data_endpoint="a1b2c3-ats.iot.eu-central-1.amazonaws.com")
+    choices = SimpleNamespace(
+        fleet="greenhouses", issuer="external", topics=topics, enrollment_url=url, role_alias=alias
+    )
+    deployment = SimpleNamespace(
+        choices=choices,
+        data_endpoint="a1b2c3-ats.iot.eu-central-1.amazonaws.com",
+        credential_endpoint="a1b2c3.credentials.iot.eu-central-1.amazonaws.com",
+    )
     document = configuration.configuration(deployment)  # type: ignore[arg-type]
     read = device_configuration.Configuration.from_json(json.dumps(document).encode())
 
@@ -178,6 +186,8 @@ def test_the_configuration_of_the_cloud_is_read_whole(url: str | None) -> None:
     assert (read.https_port, read.mqtt_port) == (configuration.HTTPS_PORT, configuration.MQTT_PORT)
     assert (read.publish, read.subscribe) == (Topics().publish, Topics().subscribe)
     assert read.test_topic("pi-7") == "devices/pi-7/bootstrap"
+    given = device_configuration.CredentialSource(endpoint=deployment.credential_endpoint, role_alias=alias or "")
+    assert read.credentials == (None if alias is None else given)
 
 
 @pytest.fixture

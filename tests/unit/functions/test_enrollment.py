@@ -125,6 +125,15 @@ def test_the_configuration_tells_a_device_where_to_go(fleet):
     }
 
 
+@each_issuer
+def test_the_configuration_tells_who_gives_aws_credentials_where_a_fleet_has_them(fleet, deploy):
+    reply = deploy(fleet.issuer, role_alias="zymkey-device").get("/configuration")
+    endpoint = fleet.iot.describe_endpoint(endpointType="iot:CredentialProvider")["endpointAddress"]
+    assert reply.json == fleet.get("/configuration").json | {
+        "credentials": {"endpoint": endpoint, "roleAlias": "zymkey-device"}
+    }
+
+
 # Refusals
 
 

@@ -37,6 +37,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("terminationProtection", "adopt"),
         "domain",
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
+        "credentials",
     }
 
 
