@@ -20,6 +20,7 @@ from .retry import Deadline
 from .settings import Settings
 from .spent_token import remove_spent_token
 from .steps import (
+    SECOND_OPINION_TIME,
     SETTLING_TIME,
     Run,
     configure,
@@ -96,7 +97,7 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
         else:
             prove_over_https(device, run, within=SETTLING_TIME if enrolled or untried else 0)
         if mqtt:
-            prove_over_mqtt(device, run)
+            prove_over_mqtt(device, run, within=SETTLING_TIME if enrolled or untried else SECOND_OPINION_TIME)
     keep(run, device.certificate, document)
     return Outcome(settings.name, run.key, device.certificate, configuration, enrolled)
 

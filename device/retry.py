@@ -45,8 +45,9 @@ def retry(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+    only: tuple[type[DeviceError], ...] = (DeviceError,),
 ) -> Result:
-    """Return what ``operation`` returns; try again while its error is transient.
+    """Return what ``operation`` returns; try again while its error is transient, and one of ``only``.
 
     Args:
         give_up_after: in seconds from now. When the next wait would end later, the last error is raised at once.
@@ -62,7 +63,7 @@ def retry(
         try:
             return operation()
         except DeviceError as error:
-            if not error.transient:
+            if not (error.transient and isinstance(error, only)):
                 raise
             asked = _bounded(error.retry_after)
             if asked is None:

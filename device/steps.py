@@ -20,6 +20,7 @@ from .csr import make_csr
 from .device import Device
 from .errors import AlreadyRunning, Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
 from .keys import DeviceKey, open_key
+from .mqtt_publish import MqttRoundTrip
 from .network import Network
 from .report import Report, Step
 from .settings import Settings
@@ -29,6 +30,8 @@ from .store import StateFolder
 # A policy that was attached a moment ago, or a certificate that was registered a moment ago, takes effect within
 # seconds, sometimes after a minute or more.
 SETTLING_TIME = 120.0
+# For a new connection over MQTT to be judged anew, where nothing is known to have changed.
+SECOND_OPINION_TIME = 10.0
 # Errors of a trial that came from the right servers: the settings that led there are not to blame.
 _REACHED = (Busy, CertificateRefused, EnrollmentRefused, Pending, TopicDenied)
 
@@ -223,8 +226,12 @@ def publish_test_message(device: Device, step: Step, run: Run, *, within: float)
     step.facts = {"topic": topic, "how": publisher.how}
 
 
-def prove_over_mqtt(device: Device, run: Run) -> None:
+def prove_over_mqtt(device: Device, run: Run, *, within: float) -> None:
     """Publish over MQTT and receive the message.
+
+    AWS IoT answers a refusal by closing the connection, and may judge by what it knew some moments ago: thing and
+    policy have their own time to become known, beside HTTPS's. So a refusal is final only when a new connection is
+    refused as well, ``within`` seconds later.
 
     Raises:
         DeviceError: as ``MqttRoundTrip.run`` raises it.
@@ -232,9 +239,19 @@ def prove_over_mqtt(device: Device, run: Run) -> None:
     topic = device.configuration.test_topic(device.settings.name)
     if topic is None:
         return
-    with run.report.step("mqtt") as step:
+
+    def connect_anew() -> MqttRoundTrip:
         round_trip = device.mqtt(tell=run.report.note)
         round_trip.run(topic, test_message(device.settings.name))
+        return round_trip
+
+    with run.report.step("mqtt") as step:
+        round_trip = retry.retry(
+            connect_anew,
+            give_up_after=run.deadline.left(within),
+            on_wait=tell_wait(run.report),
+            only=(CertificateRefused, TopicDenied),
+        )
         run.found_open(mqtt_port=round_trip.port)
         step.done = f"{topic}, published and received"
         step.facts = {"topic": topic}

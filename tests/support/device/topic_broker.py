@@ -17,7 +17,8 @@ class TopicBroker(TlsServer):
     """Sends each message of QoS 1 back to the client that published it, once it has subscribed to anything.
 
     `denial` says what it does instead: ``refuse connect`` (a reason code), ``drop connect``, ``refuse subscribe`` (a
-    reason code), ``drop subscribe``, ``drop publish``, ``keep`` (it takes the message, and nothing comes back).
+    reason code), ``drop subscribe``, ``drop publish``, ``keep`` (it takes the message, and nothing comes back); and
+    `denials` with how many connections it still does so, where that ends by itself.
     """
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
@@ -36,11 +37,17 @@ class TopicBroker(TlsServer):
 
         super().__init__(context, Handler)
         self.denial = ""
+        self.denials: int | None = None
+        self.connections = 0
         self.messages: list[tuple[str, bytes]] = []
 
     def reply(self, kind: int, content: bytes) -> bytes | None:
         """The packets that answer one; None ends the connection."""
         step = {_CONNECT: "connect", _SUBSCRIBE: "subscribe", _PUBLISH: "publish"}.get(kind)
+        if step == "connect":
+            self.connections += 1
+            if self.denials is not None and self.connections > self.denials:
+                self.denial = ""
         if step is None or self.denial == f"drop {step}":
             return None
         refused = self.denial == f"refuse {step}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from device import bootstrap, mqtt_publish, retry
 from device.errors import HsmNotAnswering
 from device.keys.file import FileKey
 from sandbox.zymkey.device import SimulatedZymkey
@@ -52,6 +53,62 @@ def test_a_bootstrap_may_prove_it_too_and_costs_the_hsm_one_signature_more(
     assert done.returncode == 0, done.stderr
     assert [topic for topic, _ in broker.messages] == ["devices/pi-7/bootstrap"]
     assert zymkey.signatures() == 3
+
+
+@pytest.fixture
+def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_LIMIT", 0.02)
+
+
+REFUSALS = ["drop connect", "refuse connect", "drop subscribe", "refuse subscribe", "drop publish"]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_not_final_before_a_new_connection_is_refused_too(
+    zymkey_pi: Pi, zymkey: SimulatedZymkey, broker: TopicBroker, zymkey_iot: Command, refusal: str, quick_waits: None
+) -> None:
+    broker.denial, broker.denials = refusal, 2
+
+    done = zymkey_iot("bootstrap", "--mqtt")
+
+    assert done.returncode == 0, done.stderr
+    assert broker.connections == 3
+    assert done.stdout.count("not in effect yet: MQTT: ") == 2
+    # CSR, publish, and one for each connection.
+    assert zymkey.signatures() == 5
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_of_a_device_that_was_let_in_long_ago_is_final_within_seconds(
+    broker: TopicBroker, zymkey_iot: Command, refusal: str, quick_waits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert zymkey_iot("bootstrap").returncode == 0
+    monkeypatch.setattr(bootstrap, "SECOND_OPINION_TIME", 0.5)
+    broker.denial = refusal
+
+    done = zymkey_iot("bootstrap", "--mqtt")
+
+    assert done.returncode == (9 if refusal == "drop connect" else 10), done.stderr
+    assert broker.connections > 1
+
+    broker.denials = broker.connections + 1
+    assert zymkey_iot("bootstrap", "--mqtt").returncode == 0
+
+
+@pytest.mark.parametrize("obstacle", ["closed", "keep"])
+def test_what_is_no_refusal_is_said_at_once(
+    broker: TopicBroker, est: EstServer, zymkey_iot: Command, obstacle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_publish, "TIMEOUT", 0.3)
+    if obstacle == "closed":
+        est.configuration["mqttPort"] = 1
+    broker.denial = obstacle
+
+    done = zymkey_iot("bootstrap", "--mqtt")
+
+    assert done.returncode == 4, done.stderr
+    assert "Again in" not in done.stdout
+    assert broker.connections == (0 if obstacle == "closed" else 1)
 
 
 def test_a_fleet_whose_devices_may_publish_nothing_has_nothing_to_prove(
