@@ -31,6 +31,8 @@ class Outputs:
     fleet: str
     api_url: str = ""
     """The API's own address, beside a domain's; empty for a deployment of an earlier release."""
+    mqtt_without_thing: str = "allow"
+    """The setting ``mqttWithoutThing``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ class DevicePolicy(Construct):
         construct_id: str,
         *,
         topics: Topics,
+        mqtt_without_thing: str,
         defaults: FunctionDefaults,
         adopted: str | None = None,
         role_alias: str | None = None,
@@ -30,8 +31,12 @@ class DevicePolicy(Construct):
         super().__init__(scope, construct_id)
 
         stack = Stack.of(self)
-        prefix = f"arn:{stack.partition}:iot:{stack.region}:{stack.account}"
-        document = policy_document(topics, prefix=prefix, role_alias=role_alias)
+        document = policy_document(
+            topics,
+            prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}",
+            role_alias=role_alias,
+            mqtt_without_thing=mqtt_without_thing,
+        )
         if adopted is not None:
             CfnWaitConditionHandle(self, "Policy")  # see infra.adoption
             AdoptedPolicy(self, "Adopted", name=adopted, document=document, defaults=defaults)

@@ -104,6 +104,7 @@ class EnrollmentStack(Stack):
             "Issuer": settings.issuer,
             "Fleet": settings.fleet,
             **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
+            "MqttWithoutThing": settings.mqtt_without_thing,
         }.items():
             CfnOutput(self, name, value=value)
 

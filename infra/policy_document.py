@@ -4,6 +4,12 @@ MQTT connections have thing variables: their statements use the thing's name, an
 attached to the thing (Device Defender calls ``client/${iot:ClientId}`` alone a wildcard). HTTPS requests have none:
 their statement uses the certificate's common name, and the certificate's id for a certificate without a common name
 (AWS IoT developer guide, "Certificate policy variables", "Thing policy variables").
+
+That statement also lets an MQTT client in whose certificate is attached to no thing. A Deny on ``IsAttached: false``
+shuts it out, and is harmless over HTTPS only if that variable does not exist there. The guide says so of the thing's
+name, type and attributes, and leaves ``IsAttached`` open; if it were false there, the Deny would end every publish over
+HTTPS. So it is a choice, ``mqtt_without_thing``: ``allow``; ``try``, a Deny for the devices of one test by
+``zymkey-fleet verify``, which shows what AWS IoT does; ``deny``, for all.
 """
 
 import json
@@ -11,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from infra.topics import DEVICE, Topics
+from pki.names import THINGLESS_PREFIX
 
 MAX_LENGTH = 2048  # characters without white space; AWS IoT quota "policy document size"
 
@@ -18,11 +25,15 @@ THING = "${iot:Connection.Thing.ThingName}"
 COMMON_NAME = "${iot:Certificate.Subject.CommonName}"
 CERTIFICATE_ID = "${iot:CertificateId}"
 
+ALLOW, TRY, DENY = MQTT_WITHOUT_THING = ("allow", "try", "deny")
+
 # The longest prefix of an ARN: its partition and Region have the longest names.
 _LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
 
 
-def policy_document(topics: Topics, *, prefix: str, role_alias: str | None = None) -> dict[str, Any]:
+def policy_document(
+    topics: Topics, *, prefix: str, role_alias: str | None = None, mqtt_without_thing: str = ALLOW
+) -> dict[str, Any]:
     """The document for ``topics``.
 
     Args:
@@ -80,10 +91,24 @@ def policy_document(topics: Topics, *, prefix: str, role_alias: str | None = Non
                 "Resource": resources("rolealias", [role_alias]),
             }
         )
+    if mqtt_without_thing != ALLOW:
+        # A throw-away device's name begins so, and may be any level of a topic.
+        client, topic = (f"{THINGLESS_PREFIX}*", f"*{THINGLESS_PREFIX}*") if mqtt_without_thing == TRY else ("*", "*")
+        statements.append(
+            {
+                "Sid": "MqttWithoutThing",
+                "Effect": "Deny",
+                "Action": ["iot:Connect", "iot:Publish"],
+                "Resource": [*resources("client", [client]), *resources("topic", [topic])],
+                "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "false"}},
+            }
+        )
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def longest_length(topics: Topics, *, role_alias: str | None = None) -> int:
+def longest_length(topics: Topics, *, role_alias: str | None = None, mqtt_without_thing: str = ALLOW) -> int:
     """Characters of the document, without white space, in the Region with the longest name."""
-    document = policy_document(topics, prefix=_LONGEST_PREFIX, role_alias=role_alias)
+    document = policy_document(
+        topics, prefix=_LONGEST_PREFIX, role_alias=role_alias, mqtt_without_thing=mqtt_without_thing
+    )
     return len(json.dumps(document, separators=(",", ":")))

@@ -22,7 +22,7 @@ from infra.alarm_settings import (
 )
 from infra.credential_settings import CredentialSettings, read_credentials, role_alias
 from infra.domain import Domain, a_domain
-from infra.policy_document import MAX_LENGTH, longest_length
+from infra.policy_document import ALLOW, MAX_LENGTH, MQTT_WITHOUT_THING, longest_length
 from infra.setting_readers import (
     Reader,
     SettingsError,
@@ -109,6 +109,7 @@ class Settings:
     runbook_url: str = "docs/runbook.md"
     iot_logging: str = "off"
     credentials: CredentialSettings | None = None
+    mqtt_without_thing: str = ALLOW
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -180,6 +181,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "runbookUrl": ("runbook_url", a_runbook_url),
                 "iotLogging": ("iot_logging", a_choice(*IOT_LOG_LEVELS)),
                 "credentials": ("credentials", read_credentials),
+                "mqttWithoutThing": ("mqtt_without_thing", a_choice(*MQTT_WITHOUT_THING)),
             },
         )
     )
@@ -188,8 +190,12 @@ def _read(values: dict[str, Any]) -> Settings:
             f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
             f"when {CONTEXT_KEY}.issuer is {EXTERNAL}."
         )
-    if settings.credentials is not None:
-        _check_length(f"{CONTEXT_KEY}.topics with {CONTEXT_KEY}.credentials", settings.topics, settings.fleet)
+    fleet = None if settings.credentials is None else settings.fleet
+    if fleet is not None:
+        _check_length(f"{CONTEXT_KEY}.topics with {CONTEXT_KEY}.credentials", settings.topics, fleet)
+    if (choice := settings.mqtt_without_thing) != ALLOW:
+        where = f"{CONTEXT_KEY}.topics with {CONTEXT_KEY}.mqttWithoutThing {shown(choice)}"
+        _check_length(where, settings.topics, fleet, mqtt_without_thing=choice)
     check_adoption(
         f"{CONTEXT_KEY}.adopt",
         settings.adopt,
@@ -278,10 +284,10 @@ def _topics(where: str, value: Any) -> Topics:
     return topics
 
 
-def _check_length(where: str, topics: Topics, fleet: str | None = None) -> None:
+def _check_length(where: str, topics: Topics, fleet: str | None = None, *, mqtt_without_thing: str = ALLOW) -> None:
     """``fleet`` is given when its devices get AWS credentials, which take a statement of the policy."""
     alias = None if fleet is None else role_alias(fleet)
-    if (length := longest_length(topics, role_alias=alias)) > MAX_LENGTH:
+    if (length := longest_length(topics, role_alias=alias, mqtt_without_thing=mqtt_without_thing)) > MAX_LENGTH:
         raise SettingsError(
             f"{where} makes an IoT policy of up to {length} characters, but it must be at most {MAX_LENGTH}: "
             "use fewer or shorter topics, or a common prefix with *."

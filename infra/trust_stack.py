@@ -65,6 +65,7 @@ class TrustStack(Stack):
             self,
             "DevicePolicy",
             topics=settings.topics,
+            mqtt_without_thing=settings.mqtt_without_thing,
             defaults=defaults,
             adopted=adopt.iot_policy,
             role_alias=None if self.credentials is None else self.credentials.role_alias,

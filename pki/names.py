@@ -15,6 +15,11 @@ from pki import der
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DEVICE_NAME_RULE = "1 to 64 letters, digits, hyphens and underscores"
 
+VERIFY_PREFIX = "zymkey-fleet-verify-"
+"""How the names of the throw-away devices of ``zymkey-fleet verify`` begin; no fleet's own device has such a name."""
+THINGLESS_PREFIX = f"{VERIFY_PREFIX}thingless-"
+"""Of those that lose their thing, while the IoT policy tries to shut such devices out."""
+
 MAX_COMMON_NAME = 64
 _COMMON_NAME = bytes.fromhex("550403")  # 2.5.4.3, as DER has it
 # The string types of X.680 section 8.6, and how each is read. OpenSSL reads a TeletexString as Latin-1, too.

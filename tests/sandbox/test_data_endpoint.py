@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from infra.policy_document import policy_document
+from infra.topics import Topics
 from tests.support.cloud.mqtt import MqttConnection
 from tests.support.cloud.running_sandbox import RunningSandbox
 
@@ -185,6 +187,42 @@ def test_an_explicit_deny_in_another_policy_wins(sandbox: RunningSandbox, device
 def test_a_thing_variable_is_unknown_without_a_thing(sandbox: RunningSandbox, device: Device) -> None:
     attach(sandbox, device, CONNECT, statement("iot:Publish", "topic/devices/${iot:Connection.Thing.ThingName}/*"))
     assert not both(sandbox, device, device.topic)
+
+
+@pytest.mark.parametrize(
+    ("name", "denied"),
+    [("iot:Certificate.Subject.CommonName", True), ("iot:Connection.Thing.ThingName", False)],
+)
+def test_a_deny_counts_where_its_condition_holds_and_not_where_its_variable_does_not_exist(
+    sandbox: RunningSandbox, device: Device, name: str, denied: bool
+) -> None:
+    condition = {"Condition": {"StringLike": {name: "judged-*"}}}
+    attach(sandbox, device, CONNECT, OWN_TOPICS)
+    attach(sandbox, device, statement("iot:Publish", "topic/devices/*", effect="Deny") | condition)
+    assert both(sandbox, device, device.topic) is not denied
+
+
+def test_the_fleets_policy_shuts_out_mqtt_without_a_thing_and_leaves_https_alone(
+    sandbox: RunningSandbox, device: Device
+) -> None:
+    """On purpose they differ here: HTTPS has no variable that says whether a thing is attached."""
+    iot = sandbox.boto("iot")
+    verdicts = {}
+    for choice in ("allow", "deny"):
+        document = policy_document(Topics(), prefix=RESOURCE, mqtt_without_thing=choice)
+        policy = attach(sandbox, device, *document["Statement"])
+        without = (
+            may_publish_over_https(sandbox, device, device.topic),
+            may_publish_over_mqtt(sandbox, device, device.topic),
+        )
+        iot.create_thing(thingName=device.name)
+        iot.attach_thing_principal(thingName=device.name, principal=device.arn)
+        assert both(sandbox, device, device.topic)
+        iot.detach_thing_principal(thingName=device.name, principal=device.arn)
+        iot.delete_thing(thingName=device.name)
+        iot.detach_policy(policyName=policy, target=device.arn)
+        verdicts[choice] = without
+    assert verdicts == {"allow": (True, True), "deny": (True, False)}
 
 
 def test_a_detached_policy_no_longer_counts(sandbox: RunningSandbox, device: Device) -> None:

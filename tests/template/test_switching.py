@@ -63,6 +63,7 @@ def test_nothing_is_exported_that_could_hold_an_update_up(issuer: str) -> None:
     [
         ("kms", {"topics": {"publish": ["other/{device}/*"], "subscribe": []}}),
         ("external", {"firstConnection": "off"}),
+        ("kms", {"mqttWithoutThing": "deny"}),
         ("kms", {"logRetentionDays": 7}),
         ("kms", {"architecture": "x86_64"}),
         ("external", {"certificateValidityDays": 30, "certificateSubject": {"O": "Acme"}, "uninvited": "approve"}),

@@ -205,3 +205,22 @@ def test_the_iot_policy_is_the_documents_of_the_settings_topics() -> None:
     assert ":topic/plant/${iot:Certificate.Subject.CommonName}/up" in document
     assert ":topicfilter/plant/${iot:Connection.Thing.ThingName}/down/*" in document
     assert "devices/" not in document
+
+
+@pytest.mark.parametrize(
+    ("choice", "clients"), [("allow", None), ("try", "zymkey-fleet-verify-thingless-*"), ("deny", "*")]
+)
+def test_the_iot_policy_shuts_out_mqtt_without_a_thing_where_the_setting_says_so(
+    choice: str, clients: str | None
+) -> None:
+    statements = trust(mqttWithoutThing=choice).only("AWS::IoT::Policy")["PolicyDocument"]["Statement"]
+    denied = [each for each in statements if each["Effect"] == "Deny"]
+    if clients is None:
+        assert denied == []
+        return
+    (statement,) = denied
+    assert statement["Action"] == ["iot:Connect", "iot:Publish"]
+    assert statement["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "false"}}
+    client, topic = statement["Resource"]
+    assert client["Fn::Join"][1][-1].endswith(f":client/{clients}")
+    assert topic["Fn::Join"][1][-1].endswith(f":topic/{'*' if choice == 'deny' else '*' + clients}")

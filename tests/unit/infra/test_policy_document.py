@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.policy_document import MAX_LENGTH, longest_length, policy_document
+from infra.policy_document import MAX_LENGTH, MQTT_WITHOUT_THING, longest_length, policy_document
 from infra.setting_readers import SettingsError
 from infra.settings import Settings
 from infra.topics import Topics
+from pki.names import THINGLESS_PREFIX, VERIFY_PREFIX
 from sandbox.data_endpoint.policy_evaluation import Request, evaluate
 
 PREFIX = "arn:aws:iot:eu-central-1:123456789012"
@@ -99,6 +100,44 @@ def test_a_certificate_of_another_thing_does_not_act_as_the_thing_that_its_clien
     assert not allowed("Publish", "topic/devices/pi-1/temperature", stranger)
 
 
+UNATTACHED = CERTIFICATE | {"iot:Connection.Thing.IsAttached": "false"}
+REQUESTS = [("Connect", "client/{}"), ("Publish", "topic/devices/{}/temperature")]
+
+
+def verdict(choice: str, action: str, resource: str, name: str, variables: dict[str, str]) -> bool:
+    document = json.dumps(policy_document(TOPICS, prefix=PREFIX, mqtt_without_thing=choice))
+    variables = {key: name if value == "pi-1" else value for key, value in variables.items()}
+    request = Request(action=f"iot:{action}", resource=f"{PREFIX}:{resource.format(name)}", variables=variables)
+    return bool(evaluate(request, [document]))
+
+
+@pytest.mark.parametrize(("action", "resource"), REQUESTS)
+@pytest.mark.parametrize(
+    ("choice", "name", "allowed"),
+    [
+        ("allow", "pi-1", True),
+        ("try", "pi-1", True),
+        ("try", f"{VERIFY_PREFIX}ab12", True),
+        ("try", f"{THINGLESS_PREFIX}ab12", False),
+        ("deny", "pi-1", False),
+    ],
+)
+def test_a_certificate_without_a_thing_is_shut_out_where_the_setting_says_so(
+    choice: str, name: str, allowed: bool, action: str, resource: str
+) -> None:
+    assert verdict(choice, action, resource, name, UNATTACHED) is allowed
+    assert verdict(choice, action, resource, name, MQTT), "with its thing it is never shut out"
+    assert verdict(choice, action, resource, name, HTTPS), "nor over HTTPS, where the variable does not exist"
+
+
+@pytest.mark.parametrize(("action", "resource"), REQUESTS)
+def test_if_the_variable_existed_over_https_only_the_throw_away_device_would_be_shut_out_while_that_is_tried(
+    action: str, resource: str
+) -> None:
+    assert verdict("try", action, resource, "pi-1", UNATTACHED)
+    assert not verdict("try", action, resource, f"{THINGLESS_PREFIX}ab12", UNATTACHED)
+
+
 def test_without_topics_to_subscribe_to_nothing_can_be_received() -> None:
     document = policy_document(Topics(subscribe=()), prefix=PREFIX)
     actions = {action for statement in document["Statement"] for action in statement["Action"]}
@@ -109,16 +148,26 @@ LEVELS = st.sampled_from(["{device}", "*", "devices", "a", "x" * 40, "+", "#", "
 TEMPLATES = st.lists(LEVELS, min_size=1, max_size=5).map("/".join)
 
 
-@given(publish=st.lists(TEMPLATES, max_size=6), subscribe=st.lists(TEMPLATES, max_size=6))
-def test_whatever_the_settings_take_makes_a_policy_that_aws_iot_takes(publish: list[str], subscribe: list[str]) -> None:
-    context = {"zymkey-fleet": {"topics": {"publish": publish, "subscribe": subscribe}}}
+@given(
+    publish=st.lists(TEMPLATES, max_size=6),
+    subscribe=st.lists(TEMPLATES, max_size=6),
+    choice=st.sampled_from(MQTT_WITHOUT_THING),
+)
+def test_whatever_the_settings_take_makes_a_policy_that_aws_iot_takes(
+    publish: list[str], subscribe: list[str], choice: str
+) -> None:
+    context = {"zymkey-fleet": {"topics": {"publish": publish, "subscribe": subscribe}, "mqttWithoutThing": choice}}
     try:
         topics = Settings.from_context(context).topics
     except SettingsError:
         return
-    document = policy_document(topics, prefix="arn:aws-us-gov:iot:ap-southeast-7:123456789012")
-    assert len(json.dumps(document, separators=(",", ":"))) <= longest_length(topics) <= MAX_LENGTH
+    prefix = "arn:aws-us-gov:iot:ap-southeast-7:123456789012"
+    document = policy_document(topics, prefix=prefix, mqtt_without_thing=choice)
+    longest = longest_length(topics, mqtt_without_thing=choice)
+    assert len(json.dumps(document, separators=(",", ":"))) <= longest <= MAX_LENGTH
     for statement in document["Statement"]:
+        if statement["Effect"] == "Deny":
+            continue
         for resource in statement["Resource"]:
             levels = resource.split(":", 5)[5].split("/")[1:]
             assert "*" not in "".join(levels[:-1])

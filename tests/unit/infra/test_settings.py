@@ -38,6 +38,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         "domain",
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
         "credentials",
+        "mqttWithoutThing",
     }
 
 
@@ -209,6 +210,11 @@ WRONG = [
     ({"runbookUrl": "https://x/y#z"}, "but must be the address of docs/runbook.md, without # and without spaces."),
     ({"runbookUrl": ""}, 'zymkey-fleet.runbookUrl is "", but must be the address of docs/runbook.md,'),
     ({"iotLogging": "TRACE"}, "but must be one of off, ERROR, WARN, INFO, DEBUG."),
+    ({"mqttWithoutThing": True}, "zymkey-fleet.mqttWithoutThing is true, but must be one of allow, try, deny."),
+    (
+        {"mqttWithoutThing": "deny", "topics": {"publish": [f"{{device}}/{'x' * 60}{n}" for n in "ab"]}},
+        'zymkey-fleet.topics with zymkey-fleet.mqttWithoutThing "deny" makes an IoT policy of up to 2',
+    ),
     ({"logRetentionDays": 8}, "zymkey-fleet.logRetentionDays is 8, but must be one of 1, 3, 5, 7, 14,"),
 ]
 
