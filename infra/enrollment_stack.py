@@ -82,6 +82,8 @@ class EnrollmentStack(Stack):
             )
             functions["FirstConnection"] = first.activate.function
             trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "UpdateItem")
+            # ``firstConnection: any`` lets a key in, and so answers its request for approval, if it has made one.
+            trust.ledger.grant_on_keys(first.activate.role, ["requests"], "DeleteItem")
             grant_activation(first.activate.role)
 
         Monitoring(

@@ -1,5 +1,7 @@
 """The table of the ledger: devices, keys, invitations, certificates. The package ``ledger`` knows its items."""
 
+from collections.abc import Sequence
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -51,6 +53,24 @@ class LedgerTable(Construct):
         """Allow these actions on the table, and none on the index."""
         grantee.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[self.table.table_arn])
+        )
+
+    def grant_on_keys(self, grantee: iam.IGrantable, keys: Sequence[str], *actions: str) -> None:
+        """Allow these actions on items under these partition keys alone (``*`` for the rest of one).
+
+        Each write of a transaction is authorized as the action that it is (DynamoDB Developer Guide, "Using IAM with
+        transactions"). That its own key is looked at then is written nowhere: ``verify`` observes it. ForAllValues
+        holds for a request without any key, too: hence ``Null`` (IAM User Guide, set operators).
+        """
+        grantee.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=[f"dynamodb:{action}" for action in actions],
+                resources=[self.table.table_arn],
+                conditions={
+                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
+                    "Null": {"dynamodb:LeadingKeys": "false"},
+                },
+            )
         )
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:

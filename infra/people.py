@@ -120,7 +120,7 @@ class People(Construct):
             ledger.grant(policy, "GetItem", "Query")
             ledger.grant_listing(policy)
             for actions, keys in rights.writes:
-                policy.add_statements(_write(ledger, actions, keys))
+                ledger.grant_on_keys(policy, keys, *actions)
             policy.add_statements(
                 iam.PolicyStatement(
                     actions=["cloudformation:DescribeStacks"],
@@ -141,23 +141,6 @@ class People(Construct):
             "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), _operator(device_policy)),
             "VerifierPolicyArn": managed_policy(Construct(self, "Verifier"), _verifier()),
         }
-
-
-def _write(ledger: LedgerTable, actions: Iterable[str], keys: Sequence[str]) -> iam.PolicyStatement:
-    """Allow to write items under these partition keys alone, in a transaction or outside of one.
-
-    Each write of a transaction is authorized as the action that it is (DynamoDB Developer Guide, "Using IAM with
-    transactions"). That its own key is looked at then is written nowhere: ``verify`` observes it. ForAllValues holds
-    for a request without any key, too: hence ``Null`` (IAM User Guide, set operators).
-    """
-    return iam.PolicyStatement(
-        actions=[f"dynamodb:{action}" for action in actions],
-        resources=[ledger.table.table_arn],
-        conditions={
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        },
-    )
 
 
 def _iot_statements(scope: Construct, rights: Rights, fleet: str) -> Iterable[iam.PolicyStatement]:

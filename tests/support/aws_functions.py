@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -22,6 +22,7 @@ from functions.handlers import http_api
 from ledger import Ledger
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate, Fleet
+from tests.support.role import HTTP_API, OfRole, granted
 
 ENROLL = "/.well-known/est/simpleenroll"
 UPLOAD = "/certificates"
@@ -65,12 +66,17 @@ class FunctionsInProcess(Fleet):
         self._client = client
         self._breakable_client = breakable_client
 
-    def deployment(self, faults: Faults | None = None) -> Deployment:
-        """What a request gets. One with faults is good until the next one with faults is made."""
+    def deployment(self, faults: Faults | None = None, *, handler: str = HTTP_API) -> Deployment:
+        """What a request gets, with the permissions of a handler's role.
+
+        One with faults is good until the next one with faults is made.
+        """
         client = self._breakable_client if faults else self._client
-        iot, kms, dynamodb = (client(service) for service in ("iot", "kms", "dynamodb"))
+        clients = [client(service) for service in ("iot", "kms", "dynamodb")]
         if faults:
-            faults.watch(iot, kms, dynamodb)
+            faults.watch(*clients)
+        permitted = granted(self.choices.issuer, handler)
+        iot, kms, dynamodb = (cast(Any, OfRole(each, permitted)) for each in clients)
         return Deployment(
             choices=self.choices,
             ledger=Ledger(client=dynamodb, table=self.choices.ledger_table),

@@ -54,7 +54,7 @@ def allowed(statements: Iterator[dict[str, Any]], *, conditions: tuple[str, ...]
 def of_function(template: Template, handler: str) -> set[tuple[str, str]]:
     """What the function may do beside writing its own log."""
     name, function = template.function(handler)
-    pairs = allowed(template.statements_of_role(function["Role"]["Fn::GetAtt"][0]))
+    pairs = allowed(template.statements_of_role(function["Role"]["Fn::GetAtt"][0]), conditions=CONDITIONS)
     log_pairs = {pair for pair in pairs if pair[0].startswith("logs:")}
     assert log_pairs == {(action, "<logs>") for action in WRITE_LOG}, name
     return pairs - log_pairs
@@ -70,7 +70,18 @@ def test_the_enroll_function_may_do_what_its_issuer_calls(issuer: str) -> None:
 def test_the_first_connection_function_may_neither_sign_nor_register() -> None:
     template = synthesize(issuer="external").enrollment
     may = of_function(template, "functions.handlers.first_connection.handler")
-    assert may == ACTIVATE | USE_LEDGER - {("dynamodb:Query", "<table>")}
+    assert may == ACTIVATE | {("dynamodb:DeleteItem", "<table>")} | USE_LEDGER - {("dynamodb:Query", "<table>")}
+
+
+def test_the_first_connection_function_may_delete_requests_for_approval_alone() -> None:
+    template = synthesize(issuer="external").enrollment
+    _, function = template.function("functions.handlers.first_connection.handler")
+    (deletion,) = (
+        statement
+        for statement in template.statements_of_role(function["Role"]["Fn::GetAtt"][0])
+        if statement["Action"] == "dynamodb:DeleteItem"
+    )
+    assert deletion["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["requests"]}
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)

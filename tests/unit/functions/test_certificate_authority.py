@@ -12,6 +12,7 @@ from functions.certificate_authority import CertificateAuthorityError, answer, p
 from ledger import Ledger
 from tests.support.aws_faults import Faults
 from tests.support.ledger import create_table
+from tests.support.role import MAKER, OfRole, granted
 
 SUBJECT = {"Name": "2030", "CommonName": "made for a test", "Organization": "Example", "ValidityYears": "10"}
 
@@ -26,9 +27,10 @@ def new_maker(aws, breakable_aws):
 
         def make(request="Create", faults=None, **changes):
             """With some faults, and some properties of its own."""
-            dynamodb, kms, iot = clients = [breakable_aws(service) for service in ("dynamodb", "kms", "iot")]
+            clients = [breakable_aws(service) for service in ("dynamodb", "kms", "iot")]
             (faults or Faults()).watch(*clients)
             event = {"RequestType": request, "ResourceProperties": {"KeyArn": key, **SUBJECT, **changes}}
+            dynamodb, kms, iot = (OfRole(each, granted("kms", MAKER)) for each in clients)
             ledger = Ledger(client=dynamodb, table=table)
             return answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))
 

@@ -12,6 +12,7 @@ from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled, new_name
 from tests.support.aws_functions import pem
+from tests.support.role import FIRST_CONNECTION
 
 pytestmark = pytest.mark.parametrize("issuer", ["external"], indirect=True)
 
@@ -44,7 +45,12 @@ def new_device(fleet, authority):
 def come(fleet, device, *, admission="known-keys", faults=None, later=0):
     """The event of a device's first connection."""
     event = {"certificateId": certificate_id(device.certificate)}
-    return admit(event, admission=admission, now=int(time.time()) + later, deployment=fleet.deployment(faults))
+    return admit(
+        event,
+        admission=admission,
+        now=int(time.time()) + later,
+        deployment=fleet.deployment(faults, handler=FIRST_CONNECTION),
+    )
 
 
 def test_a_known_key_is_let_in_and_a_second_event_finds_the_work_done(fleet, new_device):
@@ -124,22 +130,35 @@ def test_an_event_that_breaks_at_any_call_is_repaired_by_the_next(fleet, new_dev
         assert_enrolled(fleet, device, device.certificate)
 
 
+def test_with_any_a_key_that_is_allowed_at_the_same_moment_is_let_in(fleet, new_device):
+    """The ledger then removes the request of that key, if it has asked for approval: the role needs that, too."""
+    device = new_device()
+    fleet.ledger.hold_for_approval(fingerprint=device.fingerprint, suggested_name="", now=int(time.time()))
+    meanwhile = Faults(operation="TransactWriteItems", kind="meanwhile", meanwhile=lambda: fleet.allow(device))
+    assert come(fleet, device, admission="any", faults=meanwhile) == "admitted"
+    assert meanwhile.fired
+    assert fleet.ledger.requests() == []
+    assert_enrolled(fleet, device, device.certificate)
+
+
 @pytest.mark.parametrize("event", [{}, {"certificateId": None}, {"certificateId": "x"}, {"certificateId": "../" * 20}])
 def test_an_event_that_names_no_certificate_is_answered_and_not_tried_again(fleet, event):
     faults = Faults()
-    outcome = admit(event, admission="any", now=int(time.time()), deployment=fleet.deployment(faults))
+    outcome = admit(
+        event, admission="any", now=int(time.time()), deployment=fleet.deployment(faults, handler=FIRST_CONNECTION)
+    )
     assert (outcome, faults.calls) == ("the event names no certificate", [])
 
 
 def test_a_certificate_that_aws_iot_no_longer_has_is_no_failure(fleet):
     event = {"certificateId": "0" * 64}
-    outcome = admit(event, admission="any", now=int(time.time()), deployment=fleet.deployment())
+    outcome = admit(event, admission="any", now=int(time.time()), deployment=fleet.deployment(handler=FIRST_CONNECTION))
     assert outcome == "AWS IoT no longer has the certificate"
 
 
 @pytest.mark.parametrize("pem", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
 def test_a_certificate_that_cannot_be_read_is_left_inactive(fleet, pem, monkeypatch):
-    deployment = fleet.deployment()
+    deployment = fleet.deployment(handler=FIRST_CONNECTION)
     description = {"certificateDescription": {"status": "PENDING_ACTIVATION", "certificatePem": pem}}
     monkeypatch.setattr(deployment.iot, "describe_certificate", lambda **_: description)
     outcome = admit({"certificateId": "0" * 64}, admission="any", now=int(time.time()), deployment=deployment)

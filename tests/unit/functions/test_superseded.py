@@ -10,6 +10,7 @@ from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate
 from tests.support.aws_functions import issued
+from tests.support.role import SWEEP
 
 GRACE_DAYS = 7
 EIGHT_MONTHS = 245 * DAY  # past two thirds of a year
@@ -26,7 +27,7 @@ def renewed(fleet):
 
 def swept(fleet, days_later: float, faults: Faults | None = None) -> list[str]:
     now = int(time.time()) + EIGHT_MONTHS + int(days_later * DAY)
-    return sweep(grace_days=GRACE_DAYS, now=now, deployment=fleet.deployment(faults))
+    return sweep(grace_days=GRACE_DAYS, now=now, deployment=fleet.deployment(faults, handler=SWEEP))
 
 
 def test_within_its_grace_the_old_certificate_still_works(fleet, renewed):
@@ -75,7 +76,7 @@ def test_a_certificate_that_somebody_has_deleted_does_not_stop_the_sweep(fleet, 
 def test_one_certificate_that_fails_does_not_keep_the_others_in_use(fleet, renewed, monkeypatch):
     """The poison comes first: its device sorts before the other, and fails each time."""
     name, old, new = renewed
-    deployment = fleet.deployment()
+    deployment = fleet.deployment(handler=SWEEP)
     poison = replace(fleet.ledger.device(name), name="-", superseded="0" * 64, superseded_at=1)
     devices = [poison, *fleet.ledger.devices()]
     monkeypatch.setattr(deployment.ledger, "devices", lambda: iter(devices))
