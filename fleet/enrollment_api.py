@@ -15,8 +15,9 @@ from fleet.https import HttpsSession, Reply
 
 _ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 30
-# "Not yet", "too many", "later": the reply says after how many seconds (RFC 9110 section 10.2.3).
-_TRY_AGAIN = {202, 429, 502, 503, 504}
+# "Not yet", "too many", "later": the reply says after how many seconds (RFC 9110 section 10.2.3). 500 is API Gateway's
+# own, while CloudFormation updates the function or Lambda has no place for another call.
+TRY_AGAIN = {202, 429, 500, 502, 503, 504}
 
 
 class EnrollmentApi:
@@ -40,7 +41,7 @@ class EnrollmentApi:
         Raises:
             Unreachable, UnexpectedReply: there was no reply, or one that is not known here.
         """
-        reply = self.send("GET", "/.well-known/est/cacerts")
+        reply = self._patiently("GET", "/.well-known/est/cacerts")
         if reply.status_code != 200:
             raise _unexpected(reply)
         return read_certificates(reply)
@@ -51,7 +52,7 @@ class EnrollmentApi:
         Raises:
             Unreachable, UnexpectedReply: there was no reply, or one that is not known here.
         """
-        reply = self.send("GET", "/configuration")
+        reply = self._patiently("GET", "/configuration")
         if reply.status_code != 200:
             raise _unexpected(reply)
         configuration = _json_object(reply, "dataEndpoint", "httpsPort", "mqttPort", "topics", "issuer")
@@ -69,31 +70,39 @@ class EnrollmentApi:
             Unreachable: there was no reply, or the API was busy for too long.
             UnexpectedReply: the reply is not known here.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            last = attempt == _ATTEMPTS
-            try:
-                reply = self.send(
-                    "POST",
-                    "/certificates",
-                    data=certificate.public_bytes(Encoding.PEM),
-                    headers={"Content-Type": "application/x-pem-file"},
-                )
-            except Unreachable:
-                if last:
-                    raise
-                time.sleep(attempt)
-                continue
-            if reply.status_code in _TRY_AGAIN and not last:
-                time.sleep(_retry_after(reply))
-                continue
-            break
+        reply = self._patiently(
+            "POST",
+            "/certificates",
+            unanswered_too=True,
+            data=certificate.public_bytes(Encoding.PEM),
+            headers={"Content-Type": "application/x-pem-file"},
+        )
         if reply.status_code == 200:
             return str(_json_object(reply, "device")["device"])
-        if reply.status_code in _TRY_AGAIN:
+        if reply.status_code in TRY_AGAIN:
             raise Unreachable(_sentence(reply), cure="run the same command again in a minute")
         if 400 <= reply.status_code < 500:
             raise Refused(_sentence(reply))
         raise _unexpected(reply)
+
+    def _patiently(self, method: str, path: str, *, unanswered_too: bool = False, **options: Any) -> Reply:
+        """The first reply that is not "later", or the last one.
+
+        Args:
+            unanswered_too: send it again also when there was no reply.
+        """
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                reply = self.send(method, path, **options)
+            except Unreachable:
+                if not unanswered_too:
+                    raise
+                time.sleep(attempt)
+                continue
+            if reply.status_code not in TRY_AGAIN:
+                return reply
+            time.sleep(_retry_after(reply))
+        return self.send(method, path, **options)
 
 
 def read_certificates(reply: Reply) -> list[x509.Certificate]:

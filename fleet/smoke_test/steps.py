@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.deployment import Deployment
-from fleet.enrollment_api import EnrollmentApi, read_certificates
+from fleet.enrollment_api import TRY_AGAIN, EnrollmentApi, read_certificates
 from fleet.errors import FleetError
 from fleet.failures import explained
 from fleet.https import Reply
@@ -211,7 +211,7 @@ class SmokeTest:
         while True:
             reply = self._post_csr(self._token)
             is_queued = self._deployment.outputs.issuer == EXTERNAL and self._is_queued()
-            if reply.status_code not in (202, 503) or is_queued or time.monotonic() > deadline:
+            if reply.status_code not in TRY_AGAIN or is_queued or time.monotonic() > deadline:
                 return reply
             time.sleep(2)
 
