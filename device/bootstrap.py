@@ -7,6 +7,7 @@ run continues from there: the key is the identity, so the cloud answers a repeat
 from dataclasses import dataclass, replace
 
 from . import kept
+from .announced_url import settle_urls
 from .certificate import DeviceCertificate, now
 from .configuration import EXTERNAL_ISSUER, Configuration
 from .device import Device
@@ -98,6 +99,7 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
             prove_over_https(device, run, within=SETTLING_TIME if enrolled or untried else 0)
         if mqtt:
             prove_over_mqtt(device, run, within=SETTLING_TIME if enrolled or untried else SECOND_OPINION_TIME)
+    settle_urls(run, Configuration.from_json(document), device.certificate)
     keep(run, device.certificate, document)
     return Outcome(settings.name, run.key, device.certificate, configuration, enrolled)
 

@@ -116,8 +116,7 @@ def _never_accepted(device: Device, refusal: DeviceError) -> DeviceError:
 
 def _authority(device: Device, run: Run) -> DeviceCertificate:
     """The fleet's CA that signed the certificate, for the first connection to show. Asks the cloud."""
-    url = device.settings.url or ""
-    authorities = run.retried(lambda: est.ca_certificates(url, network=device.network))
+    authorities = run.retried(lambda: run.urls.ask(lambda url: est.ca_certificates(url, network=device.network)))
     for authority in authorities:
         if authority.has_signed(device.certificate):
             return authority
@@ -155,13 +154,15 @@ def _uploaded(device: Device, run: Run) -> Device:
     settings = device.settings
     with run.report.step("upload") as step:
         fresh = run.retried(
-            lambda: upload(
-                settings.url or "",
-                device.certificate,
-                name=settings.name,
-                token=settings.token,
-                key=device.key,
-                network=device.network,
+            lambda: run.urls.ask(
+                lambda url: upload(
+                    url,
+                    device.certificate,
+                    name=settings.name,
+                    token=settings.token if url == settings.url else None,
+                    key=device.key,
+                    network=device.network,
+                )
             ),
         )
         step.done = (

@@ -17,9 +17,13 @@ IDENTITY = ("url", "name", "key")
 SERVERS = ("endpoint", "https_port", "mqtt_port")
 """Settings of the fleet's data endpoint. Another fleet has another one."""
 
-NETWORK = ("ca_file", "proxy", "no_proxy")
-KEPT = (*IDENTITY, *NETWORK, *SERVERS, "tls")
+FALLBACK = "fallback_url"
+"""Another enrollment URL of the same fleet, which has worked too (``enrollment_urls``)."""
 
+NETWORK = ("ca_file", "proxy", "no_proxy")
+KEPT = (*IDENTITY, FALLBACK, *NETWORK, *SERVERS, "tls")
+
+_OF_FLEET = (FALLBACK, *SERVERS)
 _UNTRIED_AT_ENROLLMENT = (*SERVERS, "tls")
 
 
@@ -42,7 +46,7 @@ def document(settings: Any, fingerprint: str) -> dict[str, str | int]:
 def proved(tried: Mapping[str, Any], in_use: Mapping[str, Any]) -> dict[str, Any]:
     """``tried`` without the settings that only a publish can prove, in place of which those in use are taken."""
     untried = [_label(setting) for setting in _UNTRIED_AT_ENROLLMENT]
-    known = in_use if is_same_url(in_use.get("url"), tried.get("url")) else {}
+    known = in_use if is_same_fleet(in_use, tried) else {}
     return {
         **{label: value for label, value in tried.items() if label not in untried},
         **{label: known[label] for label in untried if label in known},
@@ -51,7 +55,17 @@ def proved(tried: Mapping[str, Any], in_use: Mapping[str, Any]) -> dict[str, Any
 
 def is_same_device(kept: Mapping[str, Any], settings: Any) -> bool:
     """Whether the document is about the same name in the same fleet; an empty one contradicts nothing."""
-    return kept.get("name", settings.name) == settings.name and is_same_url(kept.get("url", settings.url), settings.url)
+    urls = {"url": settings.url, "fallback-url": settings.fallback_url}
+    return kept.get("name", settings.name) == settings.name and ("url" not in kept or is_same_fleet(kept, urls))
+
+
+def is_same_fleet(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents have an enrollment URL in common."""
+    return any(is_same_url(url, another) for url in _urls(one) for another in _urls(other))
+
+
+def _urls(document: Mapping[str, Any]) -> list[Any]:
+    return [document[label] for label in ("url", "fallback-url") if document.get(label) is not None]
 
 
 def is_same(kept: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -75,16 +89,33 @@ def read(state: Path, *, url: str | None, continuing: bool) -> dict[str, tuple[A
     if candidate is not None:
         documents.insert(0 if continuing else 1, (candidate.device, folder.candidate_path))
     documents = [(kept, path) for kept, path in documents if kept]
-    of_this_fleet = [(kept, path) for kept, path in documents if url is None or is_same_url(url, kept.get("url"))]
+    of_this_fleet = [(kept, path) for kept, path in documents if url is None or is_same_fleet({"url": url}, kept)]
     if not documents:
         return {}
     kept, path = (of_this_fleet or documents)[0]
-    found = {setting: kept.get(_label(setting)) for setting in KEPT if of_this_fleet or setting not in SERVERS}
+    found = {setting: kept.get(_label(setting)) for setting in KEPT if of_this_fleet or setting not in _OF_FLEET}
+    if url is not None and is_same_url(url, found.get(FALLBACK)):
+        found[FALLBACK] = found["url"]  # the one beside it
     return {
         setting: (value, str(path))
         for setting, value in found.items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
+
+
+def is_former_url(state: Path, url: Any) -> bool:
+    """Whether the device in use has changed from this URL of its fleet to another one.
+
+    Raises:
+        StorageError: the state folder cannot be read.
+    """
+    return is_same_url(url, StateFolder(state).device().get("fallback-url"))
+
+
+def is_kept(source: str, state: Path) -> bool:
+    """Whether a setting with this source was found in the state folder: no person has set it for this run."""
+    folder = StateFolder(state)
+    return source in (str(folder.device_path), str(folder.candidate_path))
 
 
 def in_use(state: Path) -> bool:
@@ -101,5 +132,4 @@ def _label(setting: str) -> str:
 
 
 def _is_settings_file(source: str, state: Path) -> bool:
-    folder = StateFolder(state)
-    return source.startswith("/") and source not in (str(folder.device_path), str(folder.candidate_path))
+    return source.startswith("/") and not is_kept(source, state)

@@ -5,7 +5,9 @@ import hashlib
 import os
 from dataclasses import replace
 
+from .announced_url import settle_urls
 from .certificate import DeviceCertificate, now
+from .configuration import Configuration
 from .device import Device
 from .errors import DeviceError, Pending, UsageError
 from .hooks import run_pending_hooks
@@ -80,13 +82,32 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
         candidate = request_new_certificate(run, current)
     if candidate.der == current.der:
         run.drop_candidate()
+        _take_up_url(run, current)
         return
     with trial(run, candidate):
         configuration, document = configure(run, refresh=True)
         prove_over_https(
             Device(run.settings, configuration, candidate, run.key, run.network), run, within=SETTLING_TIME
         )
+    settle_urls(run, Configuration.from_json(document), candidate)
     keep(run, candidate, document)
+
+
+def _take_up_url(run: Run, current: DeviceCertificate) -> None:
+    """Take up a new enrollment URL although no certificate is due; the rest of the configuration waits for that.
+
+    It fails never: the device has what it needs.
+    """
+    kept_document = run.state.configuration()
+    try:
+        _, document = configure(run, refresh=True)
+    except DeviceError as failure:
+        run.report.warn(f"the configuration cannot be fetched now: {failure.cause}")
+        return
+    if kept_document is None or find_configuration(run.state) is None:
+        return
+    settle_urls(run, Configuration.from_json(document), current)
+    keep(run, current, kept_document)
 
 
 def _establish(run: Run) -> None:

@@ -49,6 +49,9 @@ class Settings:
     """The settings of one run, validated. ``sources`` says where each was found."""
 
     url: str | None
+    fallback_url: str | None = None
+    """Another enrollment URL of the same fleet that has worked; kept in the state folder, and set by nobody."""
+
     name: str
     token: str | None = field(repr=False)
     certificate: Path | None
@@ -104,12 +107,19 @@ def load(
     search.files = [each.layer for each in found]
     state, _ = search.pick(layers, "state", (str(DEFAULT_STATE), "default"), setting_values.path)
     in_use = kept_settings.in_use(under(root, state))
+    cards = [each for each in found if each.on_card]
+    for card in cards:
+        url, _ = card.layer.get("url", (None, ""))
+        if url is not None and kept_settings.is_former_url(under(root, state), url):
+            # The fleet has announced another one since the card was written, and it has worked.
+            del card.layer["url"]
 
     def settings(layers: Sequence[Layer], *, behind: Sequence[Layer] = ()) -> Settings:
         """From these layers, what is kept, and at last the layers ``behind`` it."""
         named, _ = search.pick(layers, "url", None, addresses.enrollment_url)
         kept = kept_settings.read(under(root, state), url=named, continuing=continuing)
         values = _values(search, [*layers, kept, *behind])
+        values["fallback_url"] = search.pick([kept], kept_settings.FALLBACK, None, addresses.enrollment_url)
         token, source, place = find_token(search, given, found, values["name"][0], root, asking=continuing)
         values["token"] = token, source
         return Settings(
@@ -119,7 +129,6 @@ def load(
         )
 
     result = settings(layers)
-    cards = [each for each in found if each.on_card]
     if in_use and not continuing and any(setting in each.layer for each in cards for setting in IDENTITY):
         others = [*given, *(each.layer for each in found if not each.on_card)]
         result = _held_against(settings(others, behind=[each.layer for each in cards]), result, warn)

@@ -7,6 +7,7 @@ from .certificate import DeviceCertificate, now
 from .cures import BOOTSTRAP
 from .errors import CertificateUnusable, DeviceError
 from .kept import find_candidate, read_certificate, read_configuration
+from .kept_settings import is_kept, is_same_fleet
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
 from .service.renewal import Renewal, planned_renewal
@@ -31,6 +32,9 @@ class Status:
 
     configuration: DeviceError | None
     """Why what the cloud has sent beside the certificate cannot be used; without it no publish works."""
+
+    announced_url: str | None
+    """The enrollment URL that the fleet has announced; None if it has announced none."""
 
     renewal: Renewal
     hooks_wait: bool
@@ -60,6 +64,8 @@ class Status:
         document: dict[str, Any] = {
             "name": self.settings.name,
             "url": self.settings.url,
+            "fallbackUrl": self.settings.fallback_url,
+            "announcedUrl": self.announced_url,
             "key": self.settings.key,
             "state": self.state,
             "untriedCertificate": self.untried,
@@ -90,7 +96,11 @@ class Status:
 
     def lines(self) -> list[tuple[str, str]]:
         """For a person: labels and values."""
-        lines = [("name", self.settings.name), ("fleet", self.settings.url or "never bootstrapped")]
+        beside = self.settings.fallback_url
+        fleet = f"{self.settings.url}, or {beside} when that does not serve" if beside else self.settings.url
+        lines = [("name", self.settings.name), ("fleet", fleet or "never bootstrapped")]
+        if self.announced_url not in (None, self.settings.url):
+            lines.append(("newer URL", self._newer_url()))
         if isinstance(self.key, DeviceError):
             lines.append(("key", f"{self.settings.key}: {self.key.cause}"))
         else:
@@ -116,6 +126,14 @@ class Status:
         if self.untried:
             lines.append(("untried", f"a newer certificate was issued but not tried yet. Try: {BOOTSTRAP}"))
         return lines
+
+    def _newer_url(self) -> str:
+        announced, source = f"the fleet announces {self.announced_url}", self.settings.sources["url"]
+        if not is_kept(source, self.settings.state):
+            return f"{announced}; {self.settings.url} is set ({source}). Try: correct it there"
+        if self.announced_url == self.settings.fallback_url:
+            return f"{announced}; the next renewal asks there. Try: sudo zymkey-iot renew"
+        return f"{announced}, which has not worked yet. Try: sudo zymkey-iot renew"
 
     def _sentence(self, certificate: DeviceCertificate) -> str:
         days = (certificate.not_after - now()).days
@@ -160,8 +178,10 @@ def _waits_for(state: StateFolder) -> str | None:
     candidate = state.candidate()
     if candidate is None or candidate.certificate is not None:
         return None
-    begun, in_use = ({key: each.get(key) for key in ("name", "url")} for each in (candidate.device, state.device()))
-    return None if begun == in_use else f"a certificate for {begun['name']} from {begun['url']}"
+    begun, in_use = candidate.device, state.device()
+    if begun.get("name") == in_use.get("name") and is_same_fleet(begun, in_use):
+        return None
+    return f"a certificate for {begun.get('name')} from {begun.get('url')}"
 
 
 def read_status(settings: Settings) -> Status:
@@ -178,8 +198,9 @@ def read_status(settings: Settings) -> Status:
     except DeviceError as error:
         certificate = error
     configuration: DeviceError | None = None
+    announced_url = None
     try:
-        read_configuration(state)
+        announced_url = read_configuration(state).enrollment_url
     except CertificateUnusable as error:
         configuration = None if isinstance(certificate, DeviceError) else error
     try:
@@ -193,6 +214,7 @@ def read_status(settings: Settings) -> Status:
         untried=find_candidate(state) is not None,
         waits_for=_waits_for(state),
         configuration=configuration,
+        announced_url=announced_url,
         renewal=planned_renewal(settings),
         hooks_wait=state.hooks_are_pending(),
     )

@@ -18,6 +18,7 @@ from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .csr import make_csr
 from .device import Device
+from .enrollment_urls import EnrollmentUrls
 from .errors import AlreadyRunning, Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
 from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
@@ -66,10 +67,29 @@ class Run:
     ports: dict[str, int] = field(default_factory=dict)
     """Of the data endpoint, by their settings: those that were used because the configuration's are closed."""
 
+    urls_to_keep: dict[str, str | None] = field(default_factory=dict)
+    """Of the fleet, by their settings, where they are not to stay as they are."""
+
     @cached_property
     def network(self) -> Network:
         """Made when it is needed: most runs of the timer find that nothing is due."""
         return Network.from_settings(self.settings)
+
+    @cached_property
+    def urls(self) -> EnrollmentUrls:
+        """The fleet's enrollment URLs, and which of them answers."""
+        return EnrollmentUrls(
+            self.settings, self.state, self.report, network=lambda: self.network, renewal=self.renewal
+        )
+
+    @cached_property
+    def csr(self) -> bytes:
+        """Signed once, however often it is sent.
+
+        Raises:
+            KeyUnavailable: as ``make_csr`` raises it.
+        """
+        return make_csr(self.key, self.settings.name)
 
     def keep_candidate(self, certificate: DeviceCertificate | None) -> None:
         """Have the next run go on from here."""
@@ -105,7 +125,8 @@ class Run:
         with self.state.unlocked(patience=self.deadline.left):
             yield
         after = self.state.device()
-        if after != before and not kept_settings.is_same_device(after, self.settings):
+        renewed = kept_settings.is_same_fleet(after, before) and after.get("name") == before.get("name")
+        if after != before and not renewed and not kept_settings.is_same_device(after, self.settings):
             raise AlreadyRunning(
                 f"while this waited, another zymkey-iot has made this device {after.get('name')} of the fleet"
                 f" {after.get('url')}.",
@@ -118,7 +139,7 @@ class Run:
 
     def candidate(self, certificate: DeviceCertificate | None, configuration: bytes | None = None) -> Candidate:
         """What would be put into use together."""
-        settings = replace(self.settings, **cast(dict[str, Any], self.ports))
+        settings = replace(self.settings, **cast(dict[str, Any], self.ports | self.urls_to_keep))
         device = kept_settings.document(settings, self.key.fingerprint)
         return Candidate(
             device=device, certificate=None if certificate is None else certificate.pem, configuration=configuration
@@ -134,16 +155,16 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
     """
     settings, key = run.settings, run.key
     with run.report.step("request") as step:
-        csr = make_csr(key, settings.name)
+        csr = run.csr
         step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), signed by the {key.title()}"
 
-    def ask() -> DeviceCertificate:
+    def ask(url: str) -> DeviceCertificate:
         try:
             return est.enroll(
-                settings.url or "",
+                url,
                 csr,
                 name=settings.name,
-                token=settings.token,
+                token=settings.token if url == settings.url else None,
                 key=key,
                 network=run.network,
                 operation=operation,
@@ -155,7 +176,7 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
             raise
 
     with run.report.step("enroll") as step:
-        certificate = run.retried(ask)
+        certificate = run.retried(lambda: run.urls.ask(ask))
         run.keep_candidate(certificate)
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
@@ -175,7 +196,8 @@ def configure(run: Run, *, refresh: bool) -> tuple[Configuration, bytes]:
     if kept_document is not None and configuration is not None:
         return configuration.as_set(run.settings), kept_document
     with run.report.step("configure") as step:
-        fetched, document = run.retried(lambda: cloud.fetch(run.settings.url or "", network=run.network))
+        fetched, document = run.retried(lambda: run.urls.ask(lambda url: cloud.fetch(url, network=run.network)))
+        run.urls.check_answer(fetched)
         fetched = fetched.as_set(run.settings)
         step.done = f"fleet {fetched.fleet}, data endpoint {fetched.data_endpoint}"
     return fetched, document

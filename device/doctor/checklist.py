@@ -81,6 +81,13 @@ CHECKS = (
         "the enrollment service answers, and its configuration has not changed",
         needs="enrollment-server",
     ),
+    _check(
+        "enrollment-fallback",
+        "enrollment",
+        "the fleet's other enrollment URL answers, if this device knows one",
+        needs="python",
+        after="enrollment",
+    ),
     _check("endpoint-dns", "servers", "the data endpoint's name resolves", needs="settings", after="enrollment"),
     _check(
         "endpoint-https-port", "servers", "the data endpoint's HTTPS port (8443) can be reached", needs="endpoint-dns"
