@@ -126,5 +126,5 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "UNINVITED": settings.uninvited,
         **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),
         **({} if trust.credentials is None else {"ROLE_ALIAS": trust.credentials.role_alias}),
-        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_LOG_LEVEL": "INFO",  # with less, there would be no metrics either: they are lines of this level
     }

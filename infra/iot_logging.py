@@ -14,7 +14,8 @@ _LOG_GROUP = "AWSIotLogsV2"
 class IotLogging(Construct):
     """The account's logging options, and the role that AWS IoT writes with; ``level`` is the setting ``iotLogging``.
 
-    One per account and Region: it replaces what somebody else has set, and deleting it switches the log off.
+    One per account and Region. CloudFormation does not take over a log that is on already (the published handler's
+    create fails with AlreadyExists), sets the level at each update, and switches the log off when it deletes this.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, level: str) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 from aws_cdk import App
+from botocore import xform_name
 
+from fleet.cli import COMMANDS
 from functions.metrics import NAMESPACE, Metric
 from infra.bundle import Bundle
 from infra.deployment import add_stacks
@@ -282,6 +285,19 @@ def test_the_runbook_finds_each_log_group_and_the_schedule_by_their_logical_ids(
     (rule,) = synthesize().enrollment.resources("AWS::Events::Rule")
     (schedule,) = re.findall(r"\$stack-(\w+)", RUNBOOK.read_text())
     assert rule.startswith(schedule)
+
+
+def test_the_runbooks_commands_exist() -> None:
+    text = RUNBOOK.read_text()
+    fleet = set(re.findall(r"zymkey-fleet ([a-z]+)", text))
+    assert fleet
+    assert fleet <= COMMANDS.keys()
+    session = botocore.session.get_session()
+    aws = set(re.findall(r"\baws ([a-z]+) ([a-z-]+)", text)) - {("logs", "tail")}  # the command line's own
+    assert len(aws) > 4
+    for service, operation in aws:
+        known = {xform_name(each, "-") for each in session.get_service_model(service).operation_names}
+        assert operation in known, (service, operation)
 
 
 def queries() -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The four entries as Lambda starts them: by the name and with the environment that the template gives."""
 
 import importlib.util
+import io
 import json
 import time
 from dataclasses import dataclass
@@ -69,6 +70,21 @@ def test_the_http_api_enrolls(start, fleet):
     event = api_event(f"POST {ENROLL}", candidate.csr, credentials=(candidate.name, candidate.token))
     reply = reply_of(start(fleet, "enrollment", "http_api")(event))
     assert_enrolled(fleet, candidate, issued(reply))
+
+
+def test_what_is_counted_has_the_name_that_the_alarms_ask_for(start, fleet, monkeypatch):
+    stream = io.StringIO()
+    handler = start(fleet, "enrollment", "http_api")
+    monkeypatch.setattr(log.handlers[0], "stream", stream)
+    candidate = fleet.invite(Candidate())
+    handler(api_event(f"POST {ENROLL}", candidate.csr, credentials=(candidate.name, candidate.token)))
+    handler(api_event(f"POST {ENROLL}", b"nonsense"))
+    metrics = [line for line in map(json.loads, stream.getvalue().splitlines()) if "_aws" in line]
+    assert [(line["Fleet"], line.get("Reason")) for line in metrics] == [("zymkey", None), ("zymkey", "CsrError")]
+    template = json.loads((SNAPSHOTS / f"{fleet.issuer}-enrollment.json").read_text())
+    alarms = [each["Properties"] for each in template["Resources"].values() if "AlarmDescription" in each["Properties"]]
+    asked = {json.dumps(each["Dimensions"]) for each in alarms if each["Namespace"] == "ZymkeyFleet"}
+    assert asked == {json.dumps([{"Name": "Fleet", "Value": "zymkey"}])}
 
 
 def test_the_sweep_switches_a_superseded_certificate_off(start, fleet):
