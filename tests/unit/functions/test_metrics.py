@@ -29,6 +29,7 @@ from pki.received_certificate import CertificateError
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, csr_body
 from tests.support.aws_functions import ENROLL, UPLOAD, api_event, issued, pem
+from tests.support.role import FIRST_CONNECTION, SWEEP
 
 EIGHT_MONTHS = 245 * DAY
 
@@ -188,7 +189,7 @@ def test_aws_throttles_or_fails(fleet, counts, kind, metric):
 def test_first_connections(fleet, authority, counts):
     def come(candidate, certificate, **faults):
         event = {"certificateId": certificate_id(certificate)}
-        deployment = fleet.deployment(Faults(**faults) if faults else None)
+        deployment = fleet.deployment(Faults(**faults) if faults else None, handler=FIRST_CONNECTION)
         return admit(event, admission="known-keys", now=int(time.time()), deployment=deployment)
 
     def seen(candidate):
@@ -221,7 +222,7 @@ def test_first_connections(fleet, authority, counts):
 
 
 def swept(fleet, later, faults=None):
-    return sweep(grace_days=7, now=int(time.time()) + later, deployment=fleet.deployment(faults))
+    return sweep(grace_days=7, now=int(time.time()) + later, deployment=fleet.deployment(faults, handler=SWEEP))
 
 
 def report(expiring, expired):
