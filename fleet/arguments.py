@@ -28,12 +28,7 @@ _MAX_SUBJECT_VALUE = {"L": 128, "ST": 128}
 def add_deployment(parser: argparse.ArgumentParser) -> None:
     """Where the deployment is. Credentials come from where every AWS tool takes them."""
     group = parser.add_argument_group("which deployment")
-    group.add_argument(
-        "--fleet",
-        default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
-        type=fleet_name,
-        help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
-    )
+    add_fleet(group)
     group.add_argument(
         "--url",
         default=os.environ.get("ENROLLMENT_URL") or None,
@@ -41,6 +36,16 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
         help="where devices enroll (default: $ENROLLMENT_URL or the stack's output EnrollmentUrl)",
     )
     _add_place(group)
+
+
+def add_fleet(parser: Any) -> None:
+    """Which fleet, for an ``argparse`` parser or a group of one."""
+    parser.add_argument(
+        "--fleet",
+        default=os.environ.get("ZYMKEY_FLEET") or DEFAULT_FLEET,
+        type=fleet_name,
+        help="the deployment's name, cdk.json's setting 'fleet' (default: $ZYMKEY_FLEET or %(default)s)",
+    )
 
 
 def add_account(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "register certificates that your CA has signed with other tools",
     "audit": "find, and repair, what differs between the ledger and AWS IoT",
     "verify": "test the deployment with a throw-away device",
+    "adopt": "find what a destroyed deployment left, and write the setting that takes it over",
     "ca": "work with your own CA: create, prove, check and retire it",
 }
 

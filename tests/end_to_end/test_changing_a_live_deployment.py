@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sandbox import lifecycle
 from sandbox.addresses import REPOSITORY, Addresses
 from sandbox.deployment import CDK
 from sandbox.errors import SandboxError
-from tests.support.cloud.commands import RaspberryPi, operator
+from tests.support.cloud.commands import Command, RaspberryPi, operator
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.running_sandbox import start_sandbox
 from tests.support.ports import free_ports
@@ -43,14 +44,17 @@ def addresses(tmp_path: Path) -> Iterator[Addresses]:
 
 
 class Fleet:
-    """One deployment after the other, in the same account."""
+    """One deployment after the other, in the same account; ``listed`` is what `list` showed last, before the end."""
+
+    listed: list[dict[str, Any]]
 
     def __init__(self, addresses: Addresses, folder: Path) -> None:
         self._addresses = addresses
         self._folder = folder
 
-    def deploy(self, *authorities: dict[str, Any], issuer: str = "kms") -> None:
-        settings = {"certificateAuthorities": json.dumps(authorities)}
+    def deploy(self, *authorities: dict[str, Any], issuer: str = "kms", **more: Any) -> None:
+        """``more`` are further settings of cdk.json."""
+        settings = {name: json.dumps(value) for name, value in {"certificateAuthorities": authorities, **more}.items()}
         self.sandbox = start_sandbox(self._addresses, issuer, settings=settings)
         self.cloud = Cloud(self.sandbox)
         self.zymkey_fleet = operator(self.sandbox.env)
@@ -141,6 +145,8 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     assert_all_work(devices)
     devices.append(another_issuer_changes_nothing_for_devices_that_are_in(fleet, devices))
     destroying_takes_nothing_away(fleet, devices)
+    adopt = another_deployment_takes_over_what_is_left(fleet, devices, tmp_path)
+    with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(fleet, devices, adopt)
 
 
 def another_ca_under_the_same_name_is_refused_and_taken_back(fleet: Fleet, veteran: RaspberryPi) -> None:
@@ -241,6 +247,7 @@ def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) 
     """It gets stuck on nothing, and policy, certificates, CAs and ledger are kept."""
     registered = fleet.registered()
 
+    fleet.listed = fleet.zymkey_fleet("list", "--json").json
     fleet.destroy()
 
     assert fleet.registered() == registered
@@ -251,3 +258,85 @@ def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) 
         assert device is not None
         assert (device.state, device.certificate_id) == ("enrolled", pi.certificate_id)
     assert_all_work(devices)
+
+
+def another_deployment_takes_over_what_is_left(
+    fleet: Fleet, devices: Sequence[RaspberryPi], folder: Path
+) -> dict[str, Any]:
+    """By the setting that `zymkey-fleet adopt` writes, which is returned. A device is told the new URL, and renews."""
+    before, registered, listed = fleet.cloud.outputs, fleet.registered(), fleet.listed
+    adopt = written_by_adopt(fleet, folder)
+    key = adopt["certificateAuthorities"]["2027"]
+    assert adopt == {
+        "ledgerTable": before["LedgerTable"],
+        "iotPolicy": before["IotPolicy"],
+        "certificateAuthorities": {"2027": key},
+    }
+
+    fleet.deploy(NEW, adopt=adopt)
+
+    same = ("LedgerTable", "IotPolicy", "Fleet")
+    assert {name: fleet.cloud.outputs[name] for name in same} == {name: before[name] for name in same}
+    assert fleet.registered() == registered
+    assert set(fleet.authorities()) == {"the new CA"}
+    assert certificate_id(fleet.authorities()["the new CA"]) in registered
+    assert fleet.zymkey_fleet("list", "--json").json == listed
+    for pi in devices:
+        told_the_new_url(fleet, pi)
+    assert_all_work(devices)
+    renews(fleet, devices[0])
+    assert issuer_of(devices[0]) == "the new CA"
+    assert issuer_of(fleet.new_device()) == "the new CA"
+    assert fleet.zymkey_fleet("audit", "--json").json == []
+    return adopt
+
+
+def with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(
+    fleet: Fleet, devices: Sequence[RaspberryPi], adopt: dict[str, Any]
+) -> None:
+    registered = fleet.registered()
+    topics = ["plant/{device}/*", "devices/{device}/*"]
+    devices[0].zymkey_iot("publish", "plant/{device}/t", "1", code=10)
+
+    fleet.deploy(NEW, issuer="aws", adopt=adopt, topics={"publish": topics, "subscribe": topics})
+
+    assert fleet.registered() == registered
+    assert fleet.cloud.outputs["IotPolicy"] == adopt["iotPolicy"]
+    for pi in devices:
+        told_the_new_url(fleet, pi)
+    renews(fleet, devices[-1])
+    for pi in devices:
+        pi.zymkey_iot("publish", "plant/{device}/t", "1")
+    assert {each["name"] for each in fleet.zymkey_fleet("list", "--json").json} >= {pi.name for pi in devices}
+    assert fleet.zymkey_fleet("audit", "--json").json == []
+
+
+def written_by_adopt(fleet: Fleet, folder: Path) -> dict[str, Any]:
+    """What an administrator's `zymkey-fleet adopt --write` puts into cdk.json."""
+    whole = json.loads((REPOSITORY / "cdk.json").read_text())
+    whole["context"]["zymkey-fleet"]["certificateAuthorities"] = [NEW]
+    (folder / "cdk.json").write_text(json.dumps(whole, indent=2))
+    with chdir(folder):
+        Command("zymkey-fleet", fleet.sandbox.env)("adopt", "--write")
+    adopt: dict[str, Any] = json.loads((folder / "cdk.json").read_text())["context"]["zymkey-fleet"]["adopt"]
+    return adopt
+
+
+def told_the_new_url(fleet: Fleet, pi: RaspberryPi) -> None:
+    """As a person does it on the device. The sandbox's own variable, which would win, is gone from then on."""
+    certificate = pi.certificate_pem
+    environment = {name: value for name, value in pi.zymkey_iot.environment.items() if name != "ENROLLMENT_URL"}
+    pi.zymkey_iot = Command("zymkey-iot", environment)
+    pi.zymkey_iot("bootstrap", fleet.sandbox.url)
+    assert pi.certificate_pem == certificate
+
+
+def renews(fleet: Fleet, pi: RaspberryPi) -> None:
+    old = pi.certificate_id
+    certificate = fleet.cloud.ledger.certificate(pi.name, old)
+    assert certificate is not None
+    now = int(time.time())
+    fleet.age(pi, f"certificate#{old}", not_before=now - 3 * (certificate.not_after - now))
+    assert "Renewed" in pi.zymkey_iot("renew").out
+    assert pi.certificate_id != old
+    assert_all_work([pi])

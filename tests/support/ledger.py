@@ -10,9 +10,9 @@ CA = "c" * 64
 TOKEN_HASH = "d" * 64
 
 
-def create_table(dynamodb):
+def create_table(dynamodb, name=None):
     """A table as ``infra.ledger_table`` declares it, and its name."""
-    name = f"ledger-{uuid.uuid4().hex}"
+    name = name or f"ledger-{uuid.uuid4().hex}"
     dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",

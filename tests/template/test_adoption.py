@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from fleet.left_behind import is_fleets_own
 from pki.issuers import ISSUERS
+from tests.support.release import FIRST_RELEASE, file_of
 from tests.template.synthesis import ADOPT, ADOPTED_KEY, Template, synthesize
 
 PLACEHOLDER = "AWS::CloudFormation::WaitConditionHandle"
@@ -101,3 +103,12 @@ def test_topics_reach_an_adopted_policy_through_a_resource_that_keeps_its_docume
 
 def test_no_such_resource_without_an_adopted_policy() -> None:
     assert not trust("aws", adopt={"ledgerTable": "old-ledger"}).resources("Custom::AdoptedIotPolicy")
+
+
+def test_ledger_and_policy_of_every_release_have_the_names_that_the_command_looks_for() -> None:
+    """CloudFormation makes a name of the stack's and the logical id: ``fleet.left_behind`` knows their beginnings."""
+    first = json.loads(file_of(FIRST_RELEASE, "tests/template/snapshots/kms-trust.json"))["Resources"]
+    for resources in (first, trust("kms").resources()):
+        names = {resource["Type"]: name for name, resource in resources.items()}
+        assert names["AWS::DynamoDB::Table"].startswith("Ledger")
+        assert is_fleets_own(f"zymkey-Trust-{names['AWS::IoT::Policy']}-A1B2")
