@@ -15,12 +15,15 @@ from infra.custom_resource_provider import CustomResourceProvider
 from infra.fleet_tag import fleet_tag
 from infra.ledger_table import LedgerTable
 from infra.settings import CertificateAuthority as CertificateAuthoritySettings
+from infra.signing_access import deny_others_to_sign, tag_as_signer
 
 
 class CertificateAuthorityMaker(CustomResourceProvider):
     """Makes CA certificates, signed in KMS. Each is made once and never changed."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, defaults: FunctionDefaults, ledger: LedgerTable) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, defaults: FunctionDefaults, ledger: LedgerTable, fleet: str
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -29,6 +32,7 @@ class CertificateAuthorityMaker(CustomResourceProvider):
             service="certificate-authority",
             description="Makes a CA certificate and its verification certificate, signed in KMS",
         )
+        tag_as_signer(self.role, fleet=fleet)
         ledger.grant(self.role, "GetItem", "PutItem")
         self.role.add_to_principal_policy(
             iam.PolicyStatement(
@@ -58,6 +62,7 @@ class CertificateAuthority(Construct):
         *,
         settings: CertificateAuthoritySettings,
         fleet: str,
+        enrollment_stack: str,
         maker: CertificateAuthorityMaker,
         adopted_key: str | None = None,
     ) -> None:
@@ -68,7 +73,7 @@ class CertificateAuthority(Construct):
             Placeholder(self, "Key")
             self.key: kms.IKey = kms.Key.from_key_arn(self, "AdoptedKey", adopted_key)
         else:
-            self.key = kms.Key(
+            self.key = key = kms.Key(
                 self,
                 "Key",
                 description=f"Signs device certificates: {settings.common_name} ({settings.name})",
@@ -76,7 +81,8 @@ class CertificateAuthority(Construct):
                 key_usage=kms.KeyUsage.SIGN_VERIFY,
                 removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
             )
-            self.key.grant(maker.role, "kms:GetPublicKey", "kms:Sign")
+            deny_others_to_sign(key, fleet=fleet, enrollment_stack=enrollment_stack)
+            key.grant(maker.role, "kms:GetPublicKey", "kms:Sign")
 
         certificate = CustomResource(
             self,
@@ -96,7 +102,18 @@ class CertificateAuthority(Construct):
         self.certificate_pem = certificate.get_att_string("CertificatePem")
 
         if adopted_key is not None:
-            return  # AWS IoT takes a CA once
+            return  # AWS IoT takes a CA once, and the maker has no permission on this key
+
+        # Made after the certificate, so the maker may sign with the key until its CA exists, and never again.
+        made = iam.Policy(
+            self,
+            "MakerSignsNoMore",
+            roles=[maker.role],
+            statements=[
+                iam.PolicyStatement(effect=iam.Effect.DENY, actions=["kms:Sign"], resources=[self.key.key_arn])
+            ],
+        )
+        made.node.add_dependency(certificate)
         registration = iot.CfnCACertificate(
             self,
             "Registration",

@@ -16,6 +16,7 @@ from infra.monitoring import Monitoring
 from infra.region import known_region
 from infra.registration_access import grant_activation, grant_creation, grant_switching
 from infra.settings import Settings
+from infra.signing_access import tag_as_signer
 from infra.superseded_sweep import SupersededSweep
 from infra.trust_stack import TrustStack
 from pki.issuers import EXTERNAL
@@ -63,6 +64,7 @@ class EnrollmentStack(Stack):
         trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
         if trust.signing_key is not None:
             trust.signing_key.grant(enroll.role, "kms:Sign")
+            tag_as_signer(enroll.role, fleet=settings.fleet)
         grant_creation(enroll.role, issuer=settings.issuer)
         grant_activation(enroll.role)
 

@@ -83,13 +83,16 @@ class TrustStack(Stack):
         self.external_ca_id: str | None = None
 
         if settings.issuer == KMS:
-            maker = CertificateAuthorityMaker(self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger)
+            maker = CertificateAuthorityMaker(
+                self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger, fleet=settings.fleet
+            )
             for authority in settings.certificate_authorities:
                 ca = CertificateAuthority(
                     self,
                     f"CertificateAuthority{authority.name}",
                     settings=authority,
                     fleet=settings.fleet,
+                    enrollment_stack=enrollment_stack,
                     maker=maker,
                     adopted_key=adopt.certificate_authorities.get(authority.name),
                 )

@@ -70,14 +70,6 @@ def test_the_listing_index_has_what_the_ledger_lists() -> None:
     assert set(index["Projection"]["NonKeyAttributes"]) == set(LISTED_ATTRIBUTES)
 
 
-def test_the_cas_key_signs_in_kms_and_only_iam_of_this_account_says_who_may_use_it() -> None:
-    key = trust().only("AWS::KMS::Key")
-    assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
-    (statement,) = key["KeyPolicy"]["Statement"]
-    account = ["arn:", {"Ref": "AWS::Partition"}, ":iam::", {"Ref": "AWS::AccountId"}, ":root"]
-    assert statement["Principal"] == {"AWS": {"Fn::Join": ["", account]}}
-
-
 def test_the_ca_is_made_by_the_custom_resource_and_registered_as_it_is() -> None:
     template = trust()
     ((certificate_id, certificate),) = template.resources("Custom::CertificateAuthority").items()
