@@ -12,6 +12,7 @@ from infra.device_credentials import DeviceCredentials
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
+from infra.key_watch import KeyWatch
 from infra.ledger_table import LedgerTable
 from infra.people import People
 from infra.region import known_region
@@ -86,6 +87,7 @@ class TrustStack(Stack):
             maker = CertificateAuthorityMaker(
                 self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger, fleet=settings.fleet
             )
+            keys: list[kms.IKey] = []
             for authority in settings.certificate_authorities:
                 ca = CertificateAuthority(
                     self,
@@ -98,7 +100,9 @@ class TrustStack(Stack):
                 )
                 if not authority.retired:
                     self.ca_certificates.append(ca.certificate_pem)
-                    self.signing_key = ca.key
+                    keys.append(ca.key)
+            self.signing_key = keys[-1]
+            KeyWatch(self, "KeyWatch", keys=keys, alarms=self.alarms)
 
         # Registered while the settings name it, also with another issuer: AWS IoT registers a CA only once, so
         # CloudFormation could not register it again later.

@@ -196,3 +196,63 @@ def test_the_maker_of_a_second_ca_signs_with_its_key_and_no_more_with_the_first_
         assert statement["Resource"]["Fn::GetAtt"][0].startswith(f"CertificateAuthority{name}Key")
         (after,) = denial["DependsOn"]
         assert after.startswith(f"CertificateAuthority{name}Certificate")
+
+
+def matches(pattern: Any, event: Any) -> bool:
+    """EventBridge's rule: each field has one of the values, and an array any element that fits."""
+    if isinstance(pattern, list):
+        return event in pattern
+    if isinstance(event, list):
+        return any(matches(pattern, each) for each in event)
+    return all(name in event and matches(each, event[name]) for name, each in pattern.items())
+
+
+def watched(templates: Templates) -> tuple[Any, Any]:
+    """The rule's pattern and the alarm, of the one watch over the keys."""
+    ((name, rule),) = templates.trust.resources("AWS::Events::Rule").items()
+    (alarm,) = (
+        each["Properties"]
+        for each in templates.trust.resources("AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["Namespace"] == "AWS/Events"
+    )
+    assert alarm["Dimensions"] == [{"Name": "RuleName", "Value": {"Ref": name}}]
+    assert rule["Properties"].get("State", "ENABLED") == "ENABLED"
+    return rule["Properties"]["EventPattern"], alarm
+
+
+def cloudtrail_event(call: str, key: str = KEY) -> dict[str, Any]:
+    """As EventBridge has it (AWS KMS Developer Guide, log entries of ScheduleKeyDeletion and DisableKey)."""
+    detail = {
+        "eventSource": "kms.amazonaws.com",
+        "eventName": call,
+        "requestParameters": {"keyId": key},
+        "resources": [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": key}],
+    }
+    return {"source": "aws.kms", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
+
+
+def test_an_alarm_is_raised_when_the_keys_end_or_another_policy_is_near() -> None:
+    pattern, alarm = watched(synthesize())
+    for call in ("ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy"):
+        assert matches(filled_in(pattern), cloudtrail_event(call))
+    assert not matches(filled_in(pattern), cloudtrail_event("Sign"))
+    assert not matches(filled_in(pattern), cloudtrail_event("DisableKey", f"{KEY}2"))
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("TriggeredRules", "Sum", 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_the_key_of_each_ca_is_watched_until_the_ca_is_retired() -> None:
+    """The deletion of a retired CA's key is what its operator is told to do in the end."""
+    authority = {"commonName": "CA", "organization": "", "validityYears": 9}
+    for retired in (False, True):
+        cas = [authority | {"name": "one", "retired": retired}, authority | {"name": "two"}]
+        pattern, _ = watched(synthesize(certificateAuthorities=cas))
+        keys = [arn["Fn::GetAtt"][0] for arn in pattern["detail"]["resources"]["ARN"]]
+        assert [name[len("CertificateAuthority") :].partition("Key")[0] for name in keys] == (
+            ["two"] if retired else ["one", "two"]
+        )
+
+
+def test_where_the_ca_is_not_in_kms_there_is_no_key_to_watch() -> None:
+    for issuer in ("aws", "external"):
+        assert synthesize(issuer=issuer).trust.resources("AWS::Events::Rule") == {}
