@@ -40,6 +40,13 @@ class Unauthorized(Refusal):
         self.headers = {"WWW-Authenticate": 'Basic realm="zymkey-fleet"'}
 
 
+class UnknownRenewal(Unauthorized):
+    """The same answer to a renewal, under a name of its own, so that it can be counted and told.
+
+    A device that renews was enrolled once: either the operator has removed it, or the ledger is not the one it knew.
+    """
+
+
 class Forbidden(Refusal):
     """The operator has decided against it."""
 

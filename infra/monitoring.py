@@ -10,11 +10,13 @@ from constructs import Construct
 
 from infra.alarm_settings import AlarmThresholds
 from infra.alarms import PERIOD, Alarms
-from infra.own_metrics import own_metric, refused_by_reason
+from infra.own_metrics import own_metric, refused, refused_by_reason
 
 # A device waits for its reply. Normal is about one second; this is half of the function's timeout.
 _SLOW = Duration.seconds(10)
 _DAY = Duration.days(1)
+# Each device that is due asks every six hours.
+_UNKNOWN_RENEWALS = 10
 # More devices than there will ever be.
 _UNREACHABLE = 1_000_000_000
 _MISSING = cloudwatch.TreatMissingData
@@ -104,6 +106,14 @@ class Monitoring(Construct):
                 threshold=thresholds.requests,
                 periods=3,
                 description="Unusually many requests came for fifteen minutes.",
+            ),
+            # Not at the first one: a device that was removed asks as well, four times a day, and so can anybody.
+            alarms.add(
+                self,
+                "RenewalsRefused",
+                refused("UnknownRenewal", fleet=fleet, period=_DAY),
+                threshold=_UNKNOWN_RENEWALS,
+                description="Ten renewals in a day came from keys that the ledger does not know.",
             ),
             # Reported once a day, in one data point: between two of them the alarm stays as it is.
             alarms.add(

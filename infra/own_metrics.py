@@ -17,6 +17,17 @@ def own_metric(name: str, *, fleet: str, period: Duration, statistic: str = "Sum
     )
 
 
+def refused(reason: str, *, fleet: str, period: Duration) -> cloudwatch.Metric:
+    """``Refused`` for one reason."""
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name="Refused",
+        dimensions_map={"Fleet": fleet, "Reason": reason},
+        period=period,
+        statistic="Sum",
+    )
+
+
 def refused_by_reason(*, fleet: str, period: Duration) -> cloudwatch.MathExpression:
     """``Refused``, one line for each reason that there has been. For the dashboard: an alarm cannot search."""
     search = f'{{{NAMESPACE},Fleet,Reason}} MetricName="Refused" Fleet="{fleet}"'

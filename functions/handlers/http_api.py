@@ -11,9 +11,10 @@ from functions.deployment import Deployment
 from functions.enroll import enroll
 from functions.failures import count_of, refusal_for
 from functions.log import bounded, log
-from functions.refusals import NotFound
+from functions.refusals import NotFound, Unauthorized, UnknownRenewal
 from functions.request import HttpRequest, decode, request_id_of, route_of
 from functions.upload import upload
+from ledger import NotInvited, TokenExpired, TokenSpent
 from pki.csr import read_csr
 
 
@@ -22,6 +23,14 @@ def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
     csr = read_csr(request.body)
     certificate = enroll(csr, request.credentials, source=request.source, now=_now(), deployment=deployment)
     return reply.issued(certificate)
+
+
+def _simplereenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
+    """RFC 7030 section 4.2.2."""
+    try:
+        return _simpleenroll(request, deployment)
+    except (Unauthorized, NotInvited, TokenExpired, TokenSpent) as error:
+        raise UnknownRenewal(error.reason if isinstance(error, Unauthorized) else str(error)) from None
 
 
 def _cacerts(request: HttpRequest, deployment: Deployment) -> reply.Reply:
@@ -52,8 +61,8 @@ _ROUTES: dict[str, Callable[[HttpRequest, Deployment], reply.Reply]] = {
     f"GET {_EST}/{{label}}/cacerts": _cacerts,
     f"POST {_EST}/simpleenroll": _simpleenroll,
     f"POST {_EST}/{{label}}/simpleenroll": _simpleenroll,
-    f"POST {_EST}/simplereenroll": _simpleenroll,
-    f"POST {_EST}/{{label}}/simplereenroll": _simpleenroll,
+    f"POST {_EST}/simplereenroll": _simplereenroll,
+    f"POST {_EST}/{{label}}/simplereenroll": _simplereenroll,
     "GET /configuration": _configuration,
     "POST /certificates": _certificates,
 }

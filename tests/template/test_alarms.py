@@ -14,6 +14,7 @@ from botocore import xform_name
 
 from fleet.cli import COMMANDS
 from functions.metrics import NAMESPACE, Metric
+from functions.refusals import UnknownRenewal
 from infra.bundle import Bundle
 from infra.deployment import add_stacks
 from infra.enrollment_api import BURST, REQUESTS_PER_SECOND
@@ -70,7 +71,9 @@ def test_every_alarm_links_to_its_paragraph_and_every_paragraph_has_an_alarm() -
 
 
 def test_the_readme_counts_the_alarms_and_the_metrics_that_cost() -> None:
-    numbers = {"twelve": 12, "fifteen": 15, "seven": 7, "sixteen": 16, "thirteen": 13}
+    numbers = dict(
+        zip(["seven", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"], (7, *range(13, 18)), strict=True)
+    )
     readme = " ".join((RUNBOOK.parents[1] / "README.md").read_text().split())
     usual, external = re.findall(r"(\w+) alarms \((\w+) with `issuer: external`\)", readme)[0]
     for issuer, word in (("kms", usual), ("external", external)):
@@ -226,8 +229,10 @@ def test_alarms_and_dashboard_read_the_metrics_that_the_functions_write() -> Non
         own = [
             each for each in alarms_of(synthesize(fleet="plant", **settings)).values() if each["Namespace"] == NAMESPACE
         ]
-        assert {each["MetricName"] for each in own} == {"Failed", "Throttled", "ExpiringWithin30Days"}
-        assert all(each["Dimensions"] == [{"Name": "Fleet", "Value": "plant"}] for each in own)
+        assert {each["MetricName"] for each in own} == {"Failed", "Throttled", "ExpiringWithin30Days", "Refused"}
+        fleet, reason = {"Name": "Fleet", "Value": "plant"}, {"Name": "Reason", "Value": UnknownRenewal.__name__}
+        for each in own:
+            assert each["Dimensions"] == ([fleet, reason] if each["MetricName"] == "Refused" else [fleet])
     dashboard = json.dumps(synthesize(fleet="plant").enrollment.only("AWS::CloudWatch::Dashboard")["DashboardBody"])
     shown = set(re.findall(rf'"{NAMESPACE}\\",\\"(\w+)\\",\\"Fleet\\",\\"plant\\"', dashboard.replace("\\\\", "\\")))
     searched = set(re.findall(rf"{{{NAMESPACE},Fleet,Reason}} MetricName=\W*(\w+)\W* Fleet=\W*plant", dashboard))
@@ -298,6 +303,19 @@ def test_the_runbooks_commands_exist() -> None:
     for service, operation in aws:
         known = {xform_name(each, "-") for each in session.get_service_model(service).operation_names}
         assert operation in known, (service, operation)
+
+
+def test_the_runbook_lists_what_is_counted() -> None:
+    table = RUNBOOK.read_text().split("| metric | what is counted |")[1].split("\n\n")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == {str(each) for each in Metric}
+
+
+def test_several_unknown_renewals_in_a_day_are_told_and_one_removed_device_is_not() -> None:
+    """Whose timer asks every six hours (device/service/units)."""
+    refused = alarm("RenewalsRefused")
+    assert (refused["Period"], refused["EvaluationPeriods"], refused["Statistic"]) == (86_400, 1, "Sum")
+    assert 2 * 24 / 6 < refused["Threshold"] < 4 * 24 / 6
 
 
 def queries() -> Iterator[str]:

@@ -169,6 +169,22 @@ def test_strangers_are_counted_by_the_class_of_their_refusal(fleet, counts):
     assert counts.take() == [("Refused", 1, each) for each in ("Unauthorized", "NotInvited", "CsrError", "NotFound")]
 
 
+def test_a_renewal_of_a_key_that_the_ledger_does_not_know_has_a_name_of_its_own_and_the_same_answer(fleet, counts):
+    stranger, invited = Candidate(), fleet.invite(Candidate())
+    for credentials in (None, (stranger.name, "token"), (invited.name, "token")):
+        body = csr_body(stranger.key, credentials[0] if credentials else stranger.name)
+        enrollment, renewal = (
+            fleet.post(f"/.well-known/est/{operation}", body, credentials=credentials)
+            for operation in ("simpleenroll", "simplereenroll")
+        )
+        assert (renewal.status, renewal.text, renewal.headers) == (401, enrollment.text, enrollment.headers)
+        assert [reason for *_, reason in counts.take()][1:] == ["UnknownRenewal"]
+    issued(fleet.post("/.well-known/est/simplereenroll", invited.csr, credentials=(invited.name, invited.token)))
+    fleet.ledger.block(invited.name, by="test", now=int(time.time()))
+    assert fleet.post("/.well-known/est/simplereenroll", invited.csr).status == 403
+    assert counts.take() == [ONE[Metric.ENROLLED], ("Refused", 1, "Blocked")]
+
+
 def test_keys_that_wait_for_approval_and_those_that_find_no_place(deploy, counts, monkeypatch):
     monkeypatch.setattr("ledger.ledger.MAX_REQUESTS_OF_SOURCE", 1)
     fleet = deploy("kms", uninvited="approve")
@@ -334,7 +350,9 @@ def test_every_reason_is_in_the_runbook_and_there_are_few():
     never |= {Busy, errors.LeaseLost}
     reasons = {each.__name__ for each in classes if each not in never}
     assert len(reasons) < 25
-    rows = re.findall(r"^\| (`.*?) \|", (Path(__file__).parents[3] / "docs/runbook.md").read_text(), re.MULTILINE)
+    runbook = (Path(__file__).parents[3] / "docs/runbook.md").read_text()
+    table = runbook.split("| Reason | what it is |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == reasons
 
 
