@@ -69,6 +69,19 @@ def endpoint(value: Any) -> str:
     return _host(text)
 
 
+def host_and_port(value: Any) -> tuple[str, int]:
+    """``HOST``, which means port 443, or ``HOST:PORT``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = str(value).strip()
+    host, colon, number = text.rpartition(":")
+    if colon and text.count(":") == 1:
+        return endpoint(host), port(number)
+    return endpoint(text), 443
+
+
 def port(value: Any) -> int:
     """A TCP port.
 

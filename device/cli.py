@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "check everything from the HSM to AWS IoT; name each fault and what to do about it",
     "config": "print a configuration for another client that uses this key: paho, curl, mosquitto, …",
     "explain": "print the openssl and curl commands that do the same by hand",
+    "credentials": "print AWS credentials for this device's programs, as their credential_process",
     "service": "let systemd run bootstrap at the first boot and renew when due: install, uninstall, status",
     "hooks": "run the hooks that have not run yet for a new certificate",
     "key": "show the public key, its fingerprint, and the HSM that holds it",
@@ -37,7 +38,7 @@ commands (zymkey-iot COMMAND --help shows options and examples):
 settings are looked for in this order: options, environment variables, /etc/zymkey-iot.toml,
 /boot/firmware/zymkey-iot.toml, the last bootstrap. The environment variables are:
   ENROLLMENT_URL   ZYMKEY_IOT_NAME   ZYMKEY_IOT_TOKEN   ZYMKEY_IOT_CERTIFICATE   ZYMKEY_IOT_KEY
-  ZYMKEY_IOT_STATE   CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT
+  ZYMKEY_IOT_STATE   CA_BUNDLE   IOT_ENDPOINT   IOT_HTTPS_PORT   IOT_MQTT_PORT   IOT_CREDENTIAL_ENDPOINT
   ZYMKEY_IOT_GIVE_UP_AFTER   ZYMKEY_IOT_TLS   ZYMKEY_IOT_ON_RENEW   ZYMKEY_IOT_PIN
   ZYMKEY_IOT_TOKEN_FILE   ZYMKEY_IOT_KEEP_TOKEN   HTTPS_PROXY   NO_PROXY
 
@@ -49,7 +50,7 @@ exit codes:
 def about() -> str:
     """What ``zymkey-iot --help`` prints."""
     return _ABOUT.format(
-        commands="\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items()),
+        commands="\n".join(f"  {name:<11} {summary}" for name, summary in COMMANDS.items()),
         exit_codes="\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES),
     )
 

@@ -17,7 +17,9 @@ MAKE_ROOM = "make room on the disk: df -h shows what is full, sudo journalctl --
 
 
 # Of the commands that work on a state folder.
-_ON_STATE = re.compile(r"\bzymkey-iot (?:bootstrap|wait|renew|hooks|publish|status|doctor|config|service install)\b")
+_ON_STATE = re.compile(
+    r"\bzymkey-iot (?:bootstrap|wait|renew|hooks|publish|status|doctor|config|credentials|service install)\b"
+)
 
 
 def for_state(text: str, state: str | None) -> str:

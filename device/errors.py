@@ -19,7 +19,7 @@ EXIT_CODES = (
     (7, "not yet: the operator or the CA has not approved this device; try again later"),
     (8, "cloud busy, failing, or giving an unexpected answer; try again later"),
     (9, "certificate refused by AWS IoT: unknown, or not active"),
-    (10, "topic not allowed by the IoT policy"),
+    (10, "topic or AWS credentials not allowed by the IoT policy"),
     (11, "storage of this machine: full, read-only, or not permitted"),
     (12, "certificate missing, expired, or not for the key in the HSM"),
     (13, "nothing done: the certificate is not due for renewal"),
@@ -175,6 +175,16 @@ class TopicDenied(DeviceError):
 
 class ConnectDenied(TopicDenied):
     """No IoT policy that is attached lets the device connect at all."""
+
+
+class CredentialsDenied(DeviceError):
+    """The fleet gives this device no AWS credentials."""
+
+    exit_code = 10
+
+
+class RoleAliasUnknown(CredentialsDenied):
+    """The account has no such role alias: the fleet has another one by now, or none."""
 
 
 class StorageError(DeviceError):

@@ -7,8 +7,8 @@
 5. device.json in the state folder, which holds what the last bootstrap that worked has used
 
 The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
-``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``proxy``, ``no-proxy``, ``give-up-after``,
-``tls``, ``on-renew``, ``keep-token``; the card's may set some of them only (``settings_files.ON_CARD``).
+``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``credential-endpoint``, ``proxy``, ``no-proxy``,
+``give-up-after``, ``tls``, ``on-renew``, ``keep-token``; the card's may set some only (``settings_files.ON_CARD``).
 
 Once a bootstrap has worked, the card may not lead the device elsewhere: its place is then below device.json, except for
 a bootstrap, which is how a device is moved.
@@ -61,6 +61,7 @@ class Settings:
     endpoint: str | None
     https_port: int | None
     mqtt_port: int | None
+    credential_endpoint: tuple[str, int] | None = None
     proxy: str | None = field(repr=False)  # may hold a password: print ``Proxy.parse(proxy)``
     no_proxy: str | None
     give_up_after: float
@@ -165,6 +166,9 @@ def _values(search: Search, layers: Sequence[Layer]) -> dict[str, tuple[Any, str
         "endpoint": search.pick(layers, "endpoint", None, setting_values.or_none(addresses.endpoint)),
         "https_port": search.pick(layers, "https_port", None, setting_values.or_none(addresses.port)),
         "mqtt_port": search.pick(layers, "mqtt_port", None, setting_values.or_none(addresses.port)),
+        "credential_endpoint": search.pick(
+            layers, "credential_endpoint", None, setting_values.or_none(addresses.host_and_port)
+        ),
         "proxy": search.pick(layers, "proxy", None, setting_values.proxy),
         "no_proxy": search.pick(layers, "no_proxy", None, setting_values.or_none(str)),
         "tls": search.pick(layers, "tls", (setting_values.TLS_WAYS[0], "default"), setting_values.tls),

@@ -25,6 +25,7 @@ VARIABLES = {
     "endpoint": "IOT_ENDPOINT",
     "https_port": "IOT_HTTPS_PORT",
     "mqtt_port": "IOT_MQTT_PORT",
+    "credential_endpoint": "IOT_CREDENTIAL_ENDPOINT",
     "proxy": "HTTPS_PROXY",
     "no_proxy": "NO_PROXY",
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",

@@ -164,6 +164,12 @@ def connection(settings: Settings) -> list[tuple[str, str, str | int, str]]:
         ("endpoint", "endpoint", "endpoint", settings.endpoint),
         ("httpsPort", "HTTPS port", "https_port", settings.https_port),
         ("mqttPort", "MQTT port", "mqtt_port", settings.mqtt_port),
+        (
+            "credentialEndpoint",
+            "credentials",
+            "credential_endpoint",
+            None if settings.credential_endpoint is None else "{}:{}".format(*settings.credential_endpoint),
+        ),
         ("tls", "TLS", "tls", None if settings.sources["tls"] == "default" else settings.tls),
         ("proxy", "proxy", "proxy", proxy),
         ("noProxy", "no proxy", "no_proxy", settings.no_proxy),

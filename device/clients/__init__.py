@@ -12,5 +12,6 @@ CLIENTS = {
     "curl": "the curl command: HTTPS",
     "mosquitto": "the commands mosquitto_pub and mosquitto_sub: MQTT",
     "aws-sdk": "AWS IoT device SDK v2 for Python, through PKCS#11: MQTT",
+    "aws-cli": "AWS command line, boto3 and other AWS SDKs: credentials for AWS's other services",
     "greengrass": "AWS IoT Greengrass, through PKCS#11",
 }

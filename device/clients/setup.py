@@ -9,6 +9,7 @@ from ..device import open_device
 from ..keys import DeviceKey
 from ..keys.command_line import CommandLineKey
 from ..settings import Settings
+from ..settings_files import FILES
 from ..store import StateFolder
 from ..tls import roots
 
@@ -45,13 +46,13 @@ class Setup:
             "https_port": self.settings.https_port,
             "mqtt_port": self.settings.mqtt_port,
         }
-        found_anyway = ("default", str(StateFolder(self.settings.state).device_path))
-        needed = {
-            name: value
-            for name, value in options.items()
-            if value is not None and self.settings.sources[name] not in found_anyway
-        }
+        needed = {name: value for name, value in options.items() if value is not None and self.is_needed(name)}
         return f"this_device({', '.join(f'{name}={value!r}' for name, value in needed.items())})"
+
+    def is_needed(self, setting: str) -> bool:
+        """Whether a program has to be told this setting, since it would not find it where this run did."""
+        found_anyway = ("default", str(StateFolder(self.settings.state).device_path), *map(str, FILES))
+        return self.settings.sources[setting] not in found_anyway
 
     def environment(self) -> str:
         """Lines for the shell that set the variables which the engine reads; empty when it reads none."""

@@ -29,17 +29,37 @@ def add_connection(command: argparse.ArgumentParser) -> None:
         "A bootstrap that works keeps these for every later run, the timer's too; status shows them. An empty value"
         " ('') takes one back.",
     )
+    _add_trust(parser)
+    parser.add_argument(
+        "--endpoint", metavar="HOST", help="data endpoint to use instead of the one in the configuration"
+    )
+    parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443, or else 443)")
+    parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883, or else 443)")
+    _add_proxy(parser)
+
+
+def add_credential_connection(command: argparse.ArgumentParser) -> None:
+    """Which credential provider to use instead of the cloud's, which roots to trust, and which proxy to take."""
+    parser = command.add_argument_group("connection", "What a bootstrap has kept of these needs no option.")
+    _add_trust(parser)
+    parser.add_argument(
+        "--credential-endpoint",
+        metavar="HOST",
+        help="credential provider to use instead of the one in the configuration; HOST:PORT if its port is not 443",
+    )
+    _add_proxy(parser)
+
+
+def _add_trust(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--ca-file", metavar="FILE", help="trust the roots in this file (PEM) instead of certifi's")
     parser.add_argument(
         "--tls",
         metavar="WAY",
         help="who does TLS: signer (this process), curl (with an OpenSSL engine), auto (default)",
     )
-    parser.add_argument(
-        "--endpoint", metavar="HOST", help="data endpoint to use instead of the one in the configuration"
-    )
-    parser.add_argument("--https-port", metavar="N", help="HTTPS port of the data endpoint (8443, or else 443)")
-    parser.add_argument("--mqtt-port", metavar="N", help="MQTT port of the data endpoint (8883, or else 443)")
+
+
+def _add_proxy(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--proxy", metavar="URL", help="HTTP or SOCKS proxy for every connection but MQTT's; '' for none (HTTPS_PROXY)"
     )

@@ -25,9 +25,9 @@ DEEP = 100_000
 
 _PROGRAM = """
 import os, sys
-from device import curl_publish, https, mqtt_publish
+from device import curl_exchange, https, mqtt_publish
 https.TIMEOUT = https.request.__kwdefaults__["timeout"] = {patience}
-curl_publish.TIMEOUT = mqtt_publish.TIMEOUT = {patience} * https.WHOLE
+curl_exchange.TIMEOUT = mqtt_publish.TIMEOUT = {patience} * https.WHOLE
 from device.cli import main
 def kilobytes(what):
     with open("/proc/self/status") as status:
