@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from fleet.errors import FleetError, SdkFailed, UnexpectedReply, Unreachable, innermost_reason
 from fleet.proxies import refuse_unusable_proxies
@@ -63,8 +65,11 @@ class HttpsSession:
     nobody asked for, and a redirect would take one to another host.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, protocol: str | None = None) -> None:
+        """``protocol`` is what TLS offers by ALPN."""
         self._session = requests.Session()
+        if protocol is not None:
+            self._session.mount("https://", _Offering(protocol))
         self._session.headers["User-Agent"] = "zymkey-fleet"
         self._session.headers["Accept-Encoding"] = "identity"
         # Without an auth of its own a request takes one from .netrc or from the URL.
@@ -119,6 +124,29 @@ class HttpsSession:
                 if len(content) > _MAX_BYTES:
                     raise _unwanted(url, f"is longer than {_MAX_BYTES >> 20} MiB")
             return Reply(url=url, status_code=reply.status_code, headers=reply.headers, content=content)
+
+
+class _OneProtocol(ssl.SSLContext):
+    """Offers one protocol by ALPN: urllib3 sets ``http/1.1`` before each of its handshakes."""
+
+    def offer(self, protocol: str) -> None:
+        super().set_alpn_protocols([protocol])
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        pass
+
+
+class _Offering(HTTPAdapter):
+    """Connections that offer a protocol by ALPN; roots and client certificate are those of the request."""
+
+    def __init__(self, protocol: str) -> None:
+        self._protocol = protocol
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        context = _OneProtocol(ssl.PROTOCOL_TLS_CLIENT)
+        context.offer(self._protocol)
+        super().init_poolmanager(*arguments, ssl_context=context, **options)
 
 
 def _unwanted(url: str, what: str) -> UnexpectedReply:

@@ -86,6 +86,7 @@ def _verifier() -> Rights:
                 ["DeleteCertificate", "DescribeCertificate", "DetachPolicy", "UpdateCertificate"],
                 ["cert/*"],
             ),
+            (["DescribeCACertificate"], ["cacert/*"]),
             (["DetachThingPrincipal"], ["cert/*", _VERIFY_THINGS]),
             (["DeleteThing"], [_VERIFY_THINGS]),
         ],

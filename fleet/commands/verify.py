@@ -1,16 +1,17 @@
 """``zymkey-fleet verify``: test the deployment with a throw-away device.
 
 AWS actions: cloudformation:DescribeStacks, sts:GetCallerIdentity, dynamodb:GetItem, PutItem, Query, UpdateItem,
-DeleteItem, iot:DescribeCertificate, UpdateCertificate, DeleteCertificate, ListAttachedPolicies, DetachPolicy,
-DetachThingPrincipal, DeleteThing. Things are named ``zymkey-fleet-verify-…``.
+DeleteItem, iot:DescribeCertificate, DescribeCACertificate, UpdateCertificate, DeleteCertificate,
+ListAttachedPolicies, DetachPolicy, DetachThingPrincipal, DeleteThing. Things are named ``zymkey-fleet-verify-…``.
 """
 
 import argparse
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from fleet.deployment import Deployment, open_deployment
 from fleet.errors import FleetError, Interrupted
 from fleet.failures import explained
 from fleet.output import note, print_error, print_json, print_line
-from fleet.smoke_test.device import ThrowAwayDevice
-from fleet.smoke_test.first_connection import FirstConnection
-from fleet.smoke_test.report import Report, StepFailed
+from fleet.smoke_test.credentials import ask_for_credentials
+from fleet.smoke_test.device import PREFIX, ThrowAwayDevice, thingless_name
+from fleet.smoke_test.first_connection import FIRST_CONNECTION_QUESTIONS, FirstConnection
+from fleet.smoke_test.registered_ca import ask_for_mode
+from fleet.smoke_test.report import Report, Step, StepFailed
+from fleet.smoke_test.shared_port import ask_at_443
 from fleet.smoke_test.steps import SmokeTest
+from fleet.smoke_test.thingless import WithoutThing, another_device
 from fleet.smoke_test.traces import left_behind, remove_traces
 from pki.certificates import Signer, device_certificate
 from pki.fingerprint import certificate_id
@@ -46,9 +51,9 @@ certificate may take a minute to work everywhere; during that time the command t
 With the issuer external your CA must sign: give --ca-cert and --ca-key. A second device then shows whether AWS IoT
 registers a certificate at its first connection.
 
-The command also reports how AWS answered where its documents do not say (observations). The exit code is 0 when every
-step is ok, else 1.
-JSON: ok, steps (step, ok, seconds, detail), observations."""
+The command also reports how AWS answered where its documents do not say (observations), and why it could not ask
+(open); docs/operator.md says what each answer changes. The exit code is 0 when every step is ok, else 1.
+JSON: ok, steps (step, ok, seconds, detail), observations, open."""
     add_examples(
         parser, "zymkey-fleet verify", "zymkey-fleet verify --ca-cert ca.crt --ca-key ca.key     # issuer: external"
     )
@@ -95,24 +100,48 @@ class _ExternalCa:
 
 def _verify(deployment: Deployment, ca: _ExternalCa | None, report: Report) -> None:
     devices: list[ThrowAwayDevice] = []
-    with tempfile.TemporaryDirectory(prefix="zymkey-fleet-verify-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+
+        def device(name: str | None = None) -> ThrowAwayDevice:
+            made = ThrowAwayDevice(folder=Path(folder))
+            devices.append(made if name is None else replace(made, name=name))
+            return devices[-1]
+
+        sign = None if ca is None else ca.sign
         try:
-            devices.append(ThrowAwayDevice(folder=Path(folder)))
-            sign = None if ca is None else ca.sign
-            SmokeTest(deployment=deployment, device=devices[0], report=report, sign=sign).run()
-            if ca is not None and deployment.outputs.issuer == EXTERNAL:
-                devices.append(ThrowAwayDevice(folder=Path(folder)))
-                _connect_first(devices[1], deployment, ca, report)
+            enrolled = SmokeTest(deployment=deployment, device=device(), report=report, sign=sign).run()
+            if enrolled is not None:
+                ask_for_mode(deployment, enrolled.certificate, report)
+                ask_at_443(enrolled, report)
+                ask_for_credentials(enrolled, report)
+                with _step(report, "without-thing") as written:
+                    if deployment.outputs.mqtt_without_thing == "try":
+                        enrolled = another_device(enrolled, device(thingless_name()), deployment, sign)
+                    written.detail = WithoutThing(deployment=deployment, enrolled=enrolled, report=report).run()
+            _connect_first(device, deployment, ca, report)
         finally:
             _clean_up([each.name for each in devices], deployment, {} if ca is None else ca.signed, report)
 
 
-def _connect_first(device: ThrowAwayDevice, deployment: Deployment, ca: _ExternalCa, report: Report) -> None:
-    first = FirstConnection(deployment=deployment, device=device, report=report, sign=ca.sign, ca=ca.certificate)
-    with report.step("first-connection") as written:
+def _connect_first(
+    device: Callable[[], ThrowAwayDevice], deployment: Deployment, ca: _ExternalCa | None, report: Report
+) -> None:
+    if ca is None or deployment.outputs.issuer != EXTERNAL:
+        why = "no CA key was given" if deployment.outputs.issuer == EXTERNAL else "the issuer is not external"
+        for question in FIRST_CONNECTION_QUESTIONS:
+            report.leave_open(question, why)
+        return
+    first = FirstConnection(deployment=deployment, device=device(), report=report, sign=ca.sign, ca=ca.certificate)
+    with _step(report, "first-connection") as written:
+        written.detail = first.run()
+
+
+@contextmanager
+def _step(report: Report, name: str) -> Iterator[Step]:
+    with report.step(name) as written:
         try:
             with explained():
-                written.detail = first.run()
+                yield written
         except FleetError as error:
             raise StepFailed(error.in_one_line) from None
 
@@ -169,3 +198,8 @@ def _show(report: Report, *, as_json: bool) -> None:
         print_line("How AWS answered:")
     for question, answer in report.observations.items():
         print_line(f"  {question}: {answer}")
+    if report.open:
+        print_line("")
+        print_line("Not asked, or without an answer:")
+    for question, why in report.open.items():
+        print_line(f"  {question}: {why}")

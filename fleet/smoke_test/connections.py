@@ -32,12 +32,16 @@ class TopicRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where devices connect. ``$IOT_ENDPOINT``, ``$IOT_HTTPS_PORT``, ``$IOT_MQTT_PORT``, ``$CA_BUNDLE`` come first."""
+    """Where devices connect. ``$IOT_ENDPOINT``, ``$IOT_HTTPS_PORT``, ``$IOT_MQTT_PORT``, ``$CA_BUNDLE`` come first.
+
+    ``protocol`` is what TLS offers by ALPN, where one port serves several.
+    """
 
     host: str
     https_port: int
     mqtt_port: int
     roots: str  # a PEM file
+    protocol: str | None = None
 
     @classmethod
     def of(cls, configuration: dict[str, Any]) -> Endpoint:
@@ -81,7 +85,7 @@ def publish_over_https(endpoint: Endpoint, files: tuple[str, str], topic: str, p
     """
     url = f"https://{endpoint.host}:{endpoint.https_port}/topics/{topic}?qos=1"
     try:
-        reply = HttpsSession().send(
+        reply = HttpsSession(protocol=endpoint.protocol).send(
             "POST", url, data=payload, cert=files, verify=endpoint.roots, timeout=_TIMEOUT_SECONDS
         )
     except Unreachable as error:
@@ -114,6 +118,8 @@ class _RoundTrip:
         self._is_connected = self._is_done = self._is_over = False
         context = ssl.create_default_context(cafile=endpoint.roots)
         context.load_cert_chain(*files)
+        if endpoint.protocol is not None:
+            context.set_alpn_protocols([endpoint.protocol])
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.tls_set_context(context)
         self._client.on_connect = self._on_connect

@@ -12,11 +12,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from pki.fingerprint import key_fingerprint
-from pki.names import common_name_only
+from pki.names import THINGLESS_PREFIX, VERIFY_PREFIX, common_name_only
 
-PREFIX = "zymkey-fleet-verify-"
+PREFIX = VERIFY_PREFIX
+ORGANIZATION = "zymkey-fleet verify"
+
+
+def thingless_name() -> str:
+    """For the device that the setting ``mqttWithoutThing: try`` is about."""
+    return THINGLESS_PREFIX + secrets.token_hex(4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +38,14 @@ class ThrowAwayDevice:
     def fingerprint(self) -> str:
         return key_fingerprint(self.key.public_key())
 
+    @property
+    def subject(self) -> x509.Name:
+        """Of its CSR: the name, and an organization, to show what a CA makes of it."""
+        return x509.Name([*common_name_only(self.name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION)])
+
     def csr(self) -> bytes:
         """A CSR as EST takes it (RFC 8951 section 3.1): base64 of the DER."""
-        subject = common_name_only(self.name)
-        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self.key, hashes.SHA256())
+        request = x509.CertificateSigningRequestBuilder().subject_name(self.subject).sign(self.key, hashes.SHA256())
         return base64.b64encode(request.public_bytes(Encoding.DER))
 
     def save(self, certificate: x509.Certificate, *chain: x509.Certificate) -> tuple[str, str]:

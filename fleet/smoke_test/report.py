@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from fleet.errors import FleetError
+from fleet.failures import explained
 from fleet.output import print_line
+from fleet.smoke_test.questions import QUESTIONS
 
 
 class StepFailed(Exception):
@@ -32,6 +35,7 @@ class Report:
     prints: bool  # a line a step, while they run
     steps: list[Step] = field(default_factory=list)
     observations: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # of questions that are left open
 
     @property
     def ok(self) -> bool:
@@ -56,8 +60,33 @@ class Report:
             self._print(step)
 
     def observe(self, question: str, answer: Any) -> None:
-        """Record an answer that AWS's documents do not give."""
+        """Record an answer that AWS's documents do not give; ``question`` is one of ``QUESTIONS``."""
+        if question not in QUESTIONS:
+            raise KeyError(question)
         self.observations[question] = answer
+
+    def ask(self, question: str, answer: Callable[[], Any]) -> None:
+        """Record what ``answer`` returns. Where it cannot find out, the question is left open, and no step fails."""
+        try:
+            with explained():
+                self.observe(question, answer())
+        except FleetError as error:
+            self.leave_open(question, error.in_one_line)
+
+    def leave_open(self, question: str, why: str) -> None:
+        """Say why this run does not answer a question."""
+        if question not in QUESTIONS:
+            raise KeyError(question)
+        self.reasons[question] = why
+
+    @property
+    def open(self) -> dict[str, str]:
+        """The questions without an answer, each with the reason."""
+        return {
+            question: self.reasons.get(question, "an earlier step failed")
+            for question in QUESTIONS
+            if question not in self.observations
+        }
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +96,7 @@ class Report:
                 for each in self.steps
             ],
             "observations": self.observations,
+            "open": self.open,
         }
 
     def _print(self, step: Step) -> None:

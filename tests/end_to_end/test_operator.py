@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleet.smoke_test.questions import QUESTIONS
 from sandbox.environment import as_operator
 from sandbox.operator import ensure_person
 from tests.support.cloud.commands import Command, operator
@@ -150,13 +151,21 @@ def test_verify_proves_the_deployment_to_a_verifier_and_leaves_no_trace(
     report = hasty("verify", "--json", *(example_ca if issuer == "external" else []), **verifier).json
     assert report["ok"] is True
     first_connection = ["first-connection"] if issuer == "external" else []
-    assert [each["step"] for each in report["steps"]] == [*STEPS, *first_connection, "clean-up"]
+    assert [each["step"] for each in report["steps"]] == [*STEPS, "without-thing", *first_connection, "clean-up"]
+    observed = report["observations"]
+    assert set(observed) | set(report["open"]) == set(QUESTIONS)
+    assert observed["mqttWithoutThing"] == "connects"
     assert report["observations"]["wwwAuthenticateArrivesAs"] == "WWW-Authenticate"
     assert report["observations"]["httpsRefusal"].startswith("HTTP 403 ForbiddenException")
     if issuer == "aws":
-        assert report["observations"]["csrSubjectIsKept"] in (True, False)
+        assert observed["csrSubjectIsKept"] in (True, False)
+        assert observed["csrWholeSubjectIsKept"] in (True, False)
+    else:
+        assert observed["caCertificateMode"] in ("DEFAULT", "SNI_ONLY")
     if issuer == "external":
-        assert report["observations"]["mqttRegistersAtFirstConnection"] == "ACTIVE"
+        assert observed["httpsRegistersAtFirstConnection"] == "PENDING_ACTIVATION"
+        assert observed["httpsAnswersWhilePending"].startswith("HTTP 403")
+        assert observed["mqttRegistersAtFirstConnection"] == "ACTIVE"
     assert (cloud.everything(), ledger_items(sandbox)) == before
 
 

@@ -213,7 +213,8 @@ WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem
             READ_LEDGER
             | REMOVE
             | WRITE
-            | {("iot:DescribeCertificate", f"{IOT}:cert/*"), ("iot:ListAttachedPolicies", "*")},
+            | {("iot:DescribeCertificate", f"{IOT}:cert/*"), ("iot:ListAttachedPolicies", "*")}
+            | {("iot:DescribeCACertificate", f"{IOT}:cacert/*")},
         ),
     ],
 )

@@ -32,7 +32,7 @@ def served(cloud, *, announced):
 
 @pytest.fixture(autouse=True)
 def _nothing_settles(monkeypatch):
-    monkeypatch.setattr("fleet.smoke_test.steps._SETTLES_SECONDS", 0)
+    monkeypatch.setattr("fleet.smoke_test.settling.SETTLES_SECONDS", 0)
 
 
 def first_step(cloud, tmp_path, **outputs):
