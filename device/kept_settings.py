@@ -59,6 +59,15 @@ def is_same_device(kept: Mapping[str, Any], settings: Any) -> bool:
     return kept.get("name", settings.name) == settings.name and ("url" not in kept or is_same_fleet(kept, urls))
 
 
+def with_urls(device: Mapping[str, Any], *, url: str | None, fallback_url: str | None, chosen: bool) -> dict[str, Any]:
+    """The document with these URLs of its fleet. ``chosen``: a person has set the first for one run, and it stays."""
+    first = device.get("url") if chosen else url
+    others = (url, fallback_url, device.get("fallback-url"))
+    second = next((each for each in others if each is not None and not is_same_url(each, first)), None)
+    rest = {label: value for label, value in device.items() if label not in ("url", "fallback-url")}
+    return {"url": first, **rest} if second is None else {"url": first, **rest, "fallback-url": second}
+
+
 def is_same_fleet(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two documents have an enrollment URL in common."""
     return any(is_same_url(url, another) for url in _urls(one) for another in _urls(other))

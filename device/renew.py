@@ -12,7 +12,7 @@ from .device import Device
 from .errors import DeviceError, Pending, UsageError
 from .hooks import run_pending_hooks
 from .kept import belongs_to_another_key, find_candidate, find_certificate, find_configuration, read_certificate
-from .kept_settings import is_same_device
+from .kept_settings import is_same_device, with_urls
 from .keys import DeviceKey
 from .report import Report
 from .retry import Deadline
@@ -98,16 +98,19 @@ def _take_up_url(run: Run, current: DeviceCertificate) -> None:
 
     It fails never: the device has what it needs.
     """
-    kept_document = run.state.configuration()
+    in_use = run.state.in_use()
+    if find_configuration(run.state) is None or not is_same_device(in_use.device, run.settings):
+        return
     try:
         _, document = configure(run, refresh=True)
     except DeviceError as failure:
         run.report.warn(f"the configuration cannot be fetched now: {failure.cause}")
         return
-    if kept_document is None or find_configuration(run.state) is None:
-        return
     settle_urls(run, Configuration.from_json(document), current)
-    keep(run, current, kept_document)
+    # Nothing else of what this run was told has been proved.
+    device = with_urls(in_use.device, **run.urls_to_keep, chosen=run.urls.chosen)
+    if device != in_use.device:
+        run.state.promote(replace(in_use, device=device))
 
 
 def _establish(run: Run) -> None:

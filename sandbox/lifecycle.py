@@ -193,9 +193,11 @@ def _write_environment(addresses: Addresses, certificates: ServerCertificates, d
     roots = addresses.directory / "roots.pem"
     # Gateway and data endpoint show our certificate, the MQTT broker the emulator's own.
     roots.write_bytes(certificates.root.read_bytes() + mqtt_root_certificate(addresses, certificates))
+    # With a domain EnrollmentUrl is that; the first release has no ApiUrl.
+    api_url = deployment.outputs.get("ApiUrl", deployment.outputs["EnrollmentUrl"])
     device = device_environment(
         addresses,
-        enrollment_url=reachable_enrollment_url(addresses, deployment.outputs["EnrollmentUrl"]),
+        enrollment_url=reachable_enrollment_url(addresses, api_url),
         roots=roots,
         engines=ZYMKEY_ENGINES,
     )

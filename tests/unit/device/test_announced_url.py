@@ -146,6 +146,22 @@ def test_a_renewal_by_hand_takes_it_up_although_no_certificate_is_due(
     assert len(endpoint.published) == published
 
 
+def test_a_renewal_that_brings_no_certificate_keeps_the_url_and_nothing_else_that_it_was_told(
+    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
+) -> None:
+    del est.configuration["enrollmentUrl"]
+    assert zymkey_iot(*RENEW).returncode == 0
+    before = kept(device)
+    est.configuration["enrollmentUrl"] = new.url
+    wrong = ("--endpoint", "127.0.0.1", "--https-port", "1", "--tls", "signer", "--give-up-after", "0s")
+
+    assert zymkey_iot("renew", *wrong).returncode == NOT_DUE
+
+    assert kept(device) == before | {"url": new.url, "fallback-url": est.url}
+    assert zymkey_iot("renew", "--give-up-after", "0s", ENROLLMENT_URL=est.url).returncode == NOT_DUE
+    assert kept(device) == before | {"url": new.url, "fallback-url": est.url}, "one run's choice is no other run's"
+
+
 def test_a_renewal_that_is_not_due_asks_nobody(moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command) -> None:
     assert zymkey_iot(*RENEW).returncode == 0
     asked = len(est.asked) + len(new.asked)
