@@ -25,7 +25,9 @@ from sandbox import lifecycle
 from sandbox.addresses import REPOSITORY, Addresses
 from sandbox.deployment import CDK
 from sandbox.errors import SandboxError
+from tests.support.cloud import domain
 from tests.support.cloud.commands import Command, RaspberryPi, operator
+from tests.support.cloud.domain import WayToDomain
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.running_sandbox import start_sandbox
 from tests.support.ports import free_ports
@@ -43,14 +45,21 @@ def addresses(tmp_path: Path) -> Iterator[Addresses]:
     lifecycle.stop(own, print)
 
 
+@pytest.fixture
+def way(addresses: Addresses) -> Iterator[WayToDomain]:
+    with WayToDomain(addresses) as proxy:
+        yield proxy
+
+
 class Fleet:
     """One deployment after the other, in the same account; ``listed`` is what `list` showed last, before the end."""
 
     listed: list[dict[str, Any]]
 
-    def __init__(self, addresses: Addresses, folder: Path) -> None:
+    def __init__(self, addresses: Addresses, folder: Path, way: WayToDomain) -> None:
         self._addresses = addresses
         self._folder = folder
+        self.way = way
 
     def deploy(self, *authorities: dict[str, Any], issuer: str = "kms", **more: Any) -> None:
         """``more`` are further settings of cdk.json."""
@@ -82,7 +91,7 @@ class Fleet:
 
     def new_device(self) -> RaspberryPi:
         name = new_name()
-        pi = RaspberryPi(name, self.sandbox.env, self._folder / name)
+        pi = RaspberryPi(name, self.sandbox.env | self.way.environment, self._folder / name)
         token = self.zymkey_fleet("invite", name, "--json").json["token"]
         pi.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
         return pi
@@ -131,9 +140,9 @@ def assert_all_work(devices: Sequence[RaspberryPi]) -> None:
 
 
 def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_and_the_stacks_themselves(
-    addresses: Addresses, tmp_path: Path
+    addresses: Addresses, tmp_path: Path, way: WayToDomain
 ) -> None:
-    fleet = Fleet(addresses, tmp_path)
+    fleet = Fleet(addresses, tmp_path, way)
     fleet.deploy(OLD)
     veteran = fleet.new_device()
     assert issuer_of(veteran) == "the old CA"
@@ -143,7 +152,8 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
     devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
     assert_all_work(devices)
-    devices.append(another_issuer_changes_nothing_for_devices_that_are_in(fleet, devices))
+    devices.append(another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(fleet, devices))
+    takes_up_the_domain(newcomer)
     destroying_takes_nothing_away(fleet, devices)
     adopt = another_deployment_takes_over_what_is_left(fleet, devices, tmp_path)
     with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(fleet, devices, adopt)
@@ -225,13 +235,16 @@ def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> Raspb
     return latest
 
 
-def another_issuer_changes_nothing_for_devices_that_are_in(fleet: Fleet, devices: Sequence[RaspberryPi]) -> RaspberryPi:
-    """Same address, same ledger, same policy; the CAs stay registered. Returns a device that Amazon's CA certifies."""
+def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
+    fleet: Fleet, devices: Sequence[RaspberryPi]
+) -> RaspberryPi:
+    """Same API, same ledger, same policy; the CAs stay registered. Returns a device that Amazon's CA certifies."""
     outputs, registered, certificates = fleet.cloud.outputs, fleet.registered(), {pi.certificate_pem for pi in devices}
 
-    fleet.deploy(NEW, issuer="aws")
+    fleet.deploy(NEW, issuer="aws", domain=domain.SETTING)
 
-    assert fleet.cloud.outputs == {**outputs, "Issuer": "aws"}
+    new = {"Issuer": "aws", "EnrollmentUrl": domain.URL, "DomainTarget": fleet.cloud.outputs["DomainTarget"]}
+    assert fleet.cloud.outputs == {**outputs, **new}
     assert fleet.registered() == registered
     for pi in devices:
         shutil.rmtree(pi.state)
@@ -241,6 +254,27 @@ def another_issuer_changes_nothing_for_devices_that_are_in(fleet: Fleet, devices
     assert issuer_of(amazons) not in ("the old CA", "the new CA")
     assert_all_work([*devices, amazons])
     return amazons
+
+
+def takes_up_the_domain(pi: RaspberryPi) -> None:
+    """As every device does at its next renewal. The sandbox's own variable, which would win, is gone from then on."""
+    environment = {name: value for name, value in pi.zymkey_iot.environment.items() if name != "ENROLLMENT_URL"}
+    pi.zymkey_iot = Command("zymkey-iot", environment)
+    before = pi.zymkey_iot("status", "--json").json["url"]
+    pi.zymkey_iot("renew", code=13)
+    now = pi.zymkey_iot("status", "--json").json
+    assert (now["url"], now["fallbackUrl"]) == (domain.URL, before)
+
+
+def the_domain_leads_to_the_new_deployment(fleet: Fleet, pi: RaspberryPi) -> None:
+    """Nobody tells the device anything, and the API that it was bootstrapped with is gone."""
+    before = pi.zymkey_iot("status", "--json").json
+    assert before["url"] == domain.URL
+    assert before["fallbackUrl"] != fleet.sandbox.url
+    asked = fleet.way.asked
+    renews(fleet, pi)
+    assert fleet.way.asked > asked
+    assert pi.zymkey_iot("status", "--json").json["url"] == domain.URL
 
 
 def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) -> None:
@@ -263,7 +297,7 @@ def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) 
 def another_deployment_takes_over_what_is_left(
     fleet: Fleet, devices: Sequence[RaspberryPi], folder: Path
 ) -> dict[str, Any]:
-    """By the setting that `zymkey-fleet adopt` writes, which is returned. A device is told the new URL, and renews."""
+    """By the setting that `zymkey-fleet adopt` writes, which is returned. Devices are told the new URL, and one renews."""
     before, registered, listed = fleet.cloud.outputs, fleet.registered(), fleet.listed
     adopt = written_by_adopt(fleet, folder)
     key = adopt["certificateAuthorities"]["2027"]
@@ -273,7 +307,7 @@ def another_deployment_takes_over_what_is_left(
         "certificateAuthorities": {"2027": key},
     }
 
-    fleet.deploy(NEW, adopt=adopt)
+    fleet.deploy(NEW, adopt=adopt, domain=domain.SETTING)
 
     same = ("LedgerTable", "IotPolicy", "Fleet")
     assert {name: fleet.cloud.outputs[name] for name in same} == {name: before[name] for name in same}
@@ -281,6 +315,7 @@ def another_deployment_takes_over_what_is_left(
     assert set(fleet.authorities()) == {"the new CA"}
     assert certificate_id(fleet.authorities()["the new CA"]) in registered
     assert fleet.zymkey_fleet("list", "--json").json == listed
+    the_domain_leads_to_the_new_deployment(fleet, devices[1])
     for pi in devices:
         told_the_new_url(fleet, pi)
     assert_all_work(devices)
@@ -298,7 +333,7 @@ def with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(
     topics = ["plant/{device}/*", "devices/{device}/*"]
     devices[0].zymkey_iot("publish", "plant/{device}/t", "1", code=10)
 
-    fleet.deploy(NEW, issuer="aws", adopt=adopt, topics={"publish": topics, "subscribe": topics})
+    fleet.deploy(NEW, issuer="aws", adopt=adopt, domain=domain.SETTING, topics={"publish": topics, "subscribe": topics})
 
     assert fleet.registered() == registered
     assert fleet.cloud.outputs["IotPolicy"] == adopt["iotPolicy"]

@@ -4,7 +4,6 @@ The emulator serves API Gateway's custom domains by their names; nothing here re
 through a proxy that knows the way. The name is one of those that the sandbox's server certificate has.
 """
 
-import json
 import socket
 
 from sandbox.addresses import ACCOUNT, REGION, Addresses
@@ -13,9 +12,10 @@ from tests.support.device.scripted_server import relay
 
 NAME = "enroll.execute-api.localhost"
 URL = f"https://{NAME}"
-SETTING = json.dumps(
-    {"name": NAME, "certificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/0f2b9c1e-0000-4000-8000-000000000000"}
-)
+SETTING = {
+    "name": NAME,
+    "certificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/0f2b9c1e-0000-4000-8000-000000000000",
+}
 
 
 class WayToDomain(LoopbackServer):
