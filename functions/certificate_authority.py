@@ -67,6 +67,9 @@ def _make(properties: dict[str, Any], *, kms: KMSClient, iot: IoTClient, now: da
         organization=properties.get("Organization", ""),
         validity_years=int(properties["ValidityYears"]),
         now=now,
+        # All deployments have the CA's default name, and AWS IoT takes 10 CAs with one subject in an account. The key's
+        # id is no secret.
+        distinguisher=properties["KeyArn"].rpartition("/")[2],
     )
     verification = verification_certificate(
         signer=signer,
@@ -85,6 +88,7 @@ def _make(properties: dict[str, Any], *, kms: KMSClient, iot: IoTClient, now: da
 
 
 def _subject(properties: dict[str, Any]) -> str:
+    """What is asked for. The certificate's own subject has the key's id as well, unless the first release made it."""
     organization = properties.get("Organization", "")
     return f"CN={properties['CommonName']}" + (f",O={organization}" if organization else "")
 

@@ -96,7 +96,7 @@ class CertificateAuthority:
 
     name: str
     key_arn: str
-    subject: str  # RFC 4514
+    subject: str  # RFC 4514: what the settings asked for
     certificate_pem: str
     verification_pem: str
     validity_years: int

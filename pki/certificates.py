@@ -32,17 +32,27 @@ SUBJECT_ATTRIBUTES = {
 
 
 def ca_certificate(
-    *, signer: Signer, common_name: str, organization: str, validity_years: int, now: datetime
+    *,
+    signer: Signer,
+    common_name: str,
+    organization: str,
+    validity_years: int,
+    now: datetime,
+    distinguisher: str = "",
 ) -> x509.Certificate:
     """A self-signed CA certificate. It may sign devices, but no further CA (pathLen 0).
 
     Args:
         signer: the CA's own key.
         organization: left out of the subject when empty.
+        distinguisher: the subject's serialNumber (X.520), left out when empty: it tells apart CAs of one name.
         now: an aware datetime; the certificate is valid from ``CLOCK_SKEW`` before it.
     """
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
-    subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
+    if distinguisher:
+        attributes.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, distinguisher))
+    subject = x509.Name(attributes)
     key = signer.public_key()
     return (
         _builder(subject=subject, issuer=subject, key=key)

@@ -1,15 +1,19 @@
 """The custom resource that makes a CA: once, with a key that stays in KMS, whatever breaks meanwhile."""
 
 import itertools
+import re
 import subprocess
 from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from functions.certificate_authority import CertificateAuthorityError, answer, patiently
-from ledger import Ledger
+from ledger import CertificateAuthority, Ledger
+from pki.certificates import ca_certificate
 from tests.support.aws_faults import Faults
 from tests.support.ledger import create_table
 from tests.support.role import MAKER, OfRole, granted
@@ -34,6 +38,7 @@ def new_maker(aws, breakable_aws):
             ledger = Ledger(client=dynamodb, table=table)
             return answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))
 
+        make.key, make.ledger = key, Ledger(client=aws("dynamodb"), table=table)
         return make
 
     return new_maker
@@ -53,10 +58,43 @@ def test_aws_iot_takes_the_ca_and_openssl_finds_nothing_wrong_with_it(aws, make,
     )
     assert verified.returncode == 0, verified.stderr
     certificate = x509.load_pem_x509_certificate(ca.read_bytes())
-    assert certificate.subject.rfc4514_string() == "CN=made for a test,O=Example"
+    assert certificate.subject == certificate.issuer
+    assert certificate.subject.rfc4514_string().endswith(",CN=made for a test,O=Example")
     aws("iot").register_ca_certificate(
         caCertificate=data["CertificatePem"], verificationCertificate=data["VerificationCertificatePem"]
     )
+
+
+def test_no_two_deployments_have_a_ca_of_one_subject_although_their_settings_are_the_same(new_maker):
+    """AWS IoT takes at most 10 CAs with one subject in an account."""
+    subjects = {
+        x509.load_pem_x509_certificate(new_maker()()["Data"]["CertificatePem"].encode()).subject for _ in range(3)
+    }
+    assert len(subjects) == 3
+    (number,) = subjects.pop().get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
+    assert re.fullmatch(r"[0-9a-f-]{36}", number.value), "the key's id, which no two keys share"
+
+
+def test_a_ca_of_the_first_release_stays_as_it_is(make):
+    """Its subject has no number, and nothing that is remembered of it says so."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = ca_certificate(
+        signer=key, common_name="made for a test", organization="Example", validity_years=10, now=datetime.now(UTC)
+    )
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    make.ledger.keep_certificate_authority(
+        CertificateAuthority(
+            name="2030",
+            key_arn=make.key,
+            subject="CN=made for a test,O=Example",
+            certificate_pem=pem,
+            verification_pem="proof",
+            validity_years=10,
+        )
+    )
+    assert make("Update")["Data"] == {"CertificatePem": pem, "VerificationCertificatePem": "proof"}
+    with pytest.raises(CertificateAuthorityError, match="was made as CN=made for a test,O=Example for 10 years"):
+        make("Update", CommonName="another")
 
 
 def test_every_later_update_returns_the_same_bytes_under_the_same_id(make):
