@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from functions.refusals import BadRequest, Forbidden
+from functions.refusals import BadRequest, Forbidden, Unavailable
 from ledger import Certificate
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+
+_RETRY_CONFLICT_SECONDS = 10
 
 
 def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) -> str:
@@ -27,6 +29,7 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
     Raises:
         BadRequest: AWS IoT does not take such a certificate.
         Forbidden: this certificate was switched off.
+        Unavailable: AWS IoT cannot tell which CA has signed it.
     """
     try:
         reply = iot.register_certificate(
@@ -39,6 +42,12 @@ def register(certificate: Certificate, *, ca: x509.Certificate, iot: IoTClient) 
         return activate(certificate.certificate_id, iot=iot)
     except iot.exceptions.CertificateValidationException:
         raise BadRequest("AWS IoT does not take this certificate.") from None
+    except iot.exceptions.CertificateConflictException:
+        raise Unavailable(
+            "AWS IoT has two CA certificates with one subject and key, and cannot tell which one has signed this "
+            "certificate. The operator finds them with `zymkey-fleet ca check`, and has to delete one of them.",
+            retry_after=_RETRY_CONFLICT_SECONDS,
+        ) from None
     return reply["certificateArn"]
 
 

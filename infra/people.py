@@ -53,9 +53,10 @@ def _reader(device_policy: str) -> Rights:
     return Rights(
         iot=[
             (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
+            (["DescribeCACertificate"], ["cacert/*"]),
             (["ListTargetsForPolicy"], [f"policy/{device_policy}"]),
         ],
-        unlimited=["GetRegistrationCode", "ListAttachedPolicies", "ListCertificates"],
+        unlimited=["GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates"],
     )
 
 
@@ -67,7 +68,6 @@ def _operator(device_policy: str) -> Rights:
             *reader.iot,
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
             (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
-            (["DescribeCACertificate"], ["cacert/*"]),
         ],
         iot_of_fleet=[(["UpdateCACertificate"], ["cacert/*"])],
         unlimited=reader.unlimited,

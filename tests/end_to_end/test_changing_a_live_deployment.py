@@ -297,7 +297,7 @@ def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) 
 def another_deployment_takes_over_what_is_left(
     fleet: Fleet, devices: Sequence[RaspberryPi], folder: Path
 ) -> dict[str, Any]:
-    """By the setting that `zymkey-fleet adopt` writes, which is returned. Devices are told the new URL, and one renews."""
+    """By the setting that `zymkey-fleet adopt` writes and this returns. Devices are told the new URL, and one renews."""
     before, registered, listed = fleet.cloud.outputs, fleet.registered(), fleet.listed
     adopt = written_by_adopt(fleet, folder)
     key = adopt["certificateAuthorities"]["2027"]

@@ -184,8 +184,10 @@ READ_LEDGER = {("dynamodb:GetItem", "<table>"), ("dynamodb:Query", "<table>")} |
 }
 VERIFICATION = "thing/zymkey-fleet-verify-*"
 READ = READ_LEDGER | {
-    *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies", "ListCertificates")),
+    *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies")),
+    *((f"iot:{action}", "*") for action in ("ListCACertificates", "ListCertificates")),
     *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DescribeCertificate", "ListPrincipalThings")),
+    ("iot:DescribeCACertificate", f"{IOT}:cacert/*"),
     ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
 }
 REMOVE = {
@@ -206,7 +208,7 @@ WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem
             | REMOVE
             | WRITE
             | {("dynamodb:ConditionCheckItem", "<table>")}
-            | {(f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "UpdateCACertificate")},
+            | {("iot:UpdateCACertificate", f"{IOT}:cacert/*")},
         ),
         (
             "PeopleVerifier",

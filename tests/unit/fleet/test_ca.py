@@ -120,3 +120,70 @@ def test_an_expired_ca_signs_nothing(run, tmp_path):
     assert (answer.code, answer.out) == (1, "")
     assert "The CA certificate expired at " in answer.err
     assert "Try: use a CA that `zymkey-fleet ca check` accepts" in answer.err
+
+
+@pytest.fixture
+def register(aws, run):
+    """A function that registers a CA until the test is over."""
+    iot, registered = aws("iot"), []
+
+    def register(ca, key):
+        code = iot.get_registration_code()["registrationCode"]
+        proof = verification_certificate(signer=key, ca=ca, registration_code=code, now=datetime.now(UTC))
+        pem, proof_pem = (each.public_bytes(Encoding.PEM).decode() for each in (ca, proof))
+        reply = iot.register_ca_certificate(caCertificate=pem, verificationCertificate=proof_pem, setAsActive=True)
+        registered.append(reply["certificateId"])
+        return registered[-1]
+
+    yield register
+    for identifier in registered:
+        iot.update_ca_certificate(certificateId=identifier, newStatus="INACTIVE")
+        iot.delete_ca_certificate(certificateId=identifier)
+
+
+def acme(key, *, years=9, name="Acme CA"):
+    return ca_certificate(signer=key, common_name=name, organization="", validity_years=years, now=datetime.now(UTC))
+
+
+def check(run, ca, tmp_path):
+    (tmp_path / "checked.crt").write_bytes(ca.public_bytes(Encoding.PEM))
+    return run("ca", "check", "--ca-cert", tmp_path / "checked.crt")
+
+
+def test_ca_check_says_that_aws_iot_has_the_ca_already_and_what_to_do_about_it(run, register, tmp_path):
+    ca = acme(key := new_key())
+    assert check(run, ca, tmp_path).code == 0
+    identifier = register(ca, key)
+    answer = check(run, ca, tmp_path)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"AWS IoT has the CA 'CN=Acme CA' already: {identifier}, ACTIVE, mode DEFAULT." in answer.err
+    assert "`zymkey-fleet adopt`" in answer.err
+    assert f"aws iot delete-ca-certificate --certificate-id {identifier}" in answer.err
+
+
+def test_ca_check_refuses_a_renewed_ca_that_aws_iot_could_not_tell_from_the_old_one(run, register, tmp_path):
+    old = register(acme(key := new_key(), years=1), key)
+    renewed = acme(key, years=20)
+    answer = check(run, renewed, tmp_path)
+    assert answer.code == 1
+    assert f"another certificate of the CA 'CN=Acme CA', with the same subject and key: {old}, ACTIVE." in answer.err
+    assert "CertificateConflictException" in answer.err
+    assert "Try: renew the CA under another subject or with another key" in answer.err
+    # Where both are registered, that is what matters.
+    register(renewed, key)
+    assert "with the same subject and key" in check(run, renewed, tmp_path).err
+    # Either of the two cures.
+    assert check(run, acme(new_key()), tmp_path).code == 0
+    assert check(run, acme(key, name="Acme CA 2027"), tmp_path).code == 0
+
+
+def test_ca_check_counts_the_cas_of_one_subject(run, register, tmp_path):
+    for _ in range(9):
+        register(acme(key := new_key()), key)
+    assert check(run, acme(new_key()), tmp_path).code == 0
+    register(acme(key := new_key()), key)
+    assert (
+        "AWS IoT has 10 CAs with the subject 'CN=Acme CA', and takes no more"
+        in check(run, acme(new_key()), tmp_path).err
+    )
+    assert check(run, acme(new_key(), name="another"), tmp_path).code == 0
