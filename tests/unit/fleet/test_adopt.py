@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -16,9 +18,11 @@ from infra.settings import Settings
 from ledger import Ledger
 from pki.certificates import verification_certificate
 from pki.fingerprint import certificate_id
+from tests.support.emulator import CREDENTIALS
 from tests.support.fleet.authority import CA, CA_KEY, fingerprint, new_key
 from tests.support.fleet.deployment import NO_PERMISSIONS, Cloud, enroll
 from tests.support.ledger import create_table
+from tests.support.release import FIRST_RELEASE, sources_of
 
 CA_2026 = {"name": "2026", "commonName": "fleet CA", "organization": "Acme", "validityYears": 20}
 
@@ -71,6 +75,50 @@ def write_cdk_json(folder, **settings):
     whole = json.loads((Path(__file__).parents[3] / "cdk.json").read_text())
     whole["context"]["zymkey-fleet"] |= settings
     (folder / "cdk.json").write_text(json.dumps(whole, indent=2) + "\n")
+
+
+# The custom resource of the first release, whose functions may not be updated before its stacks are destroyed.
+OF_THE_FIRST_RELEASE = """
+import json, sys
+from datetime import UTC, datetime
+import boto3
+from infra.functions.certificate_authority import answer
+from ledger import Ledger
+address, table, properties = sys.argv[1:]
+dynamodb, kms, iot = (boto3.client(each, endpoint_url=address, region_name="us-east-1") for each in
+                      ("dynamodb", "kms", "iot"))
+event = {"RequestType": "Create", "ResourceProperties": json.loads(properties)}
+ledger = Ledger(client=dynamodb, table=table)
+print(json.dumps(answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC))["Data"]))
+"""
+
+
+def test_what_the_first_release_left_is_adopted_and_its_ca_is_the_same_to_the_byte(
+    run, aws, aws_address, leave, tmp_path
+):
+    left = leave()
+    enroll(left)
+    key = aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    properties = {"Name": "2026", "KeyArn": key, "CommonName": "CA", "Organization": "", "ValidityYears": "20"}
+    done = subprocess.run(
+        [sys.executable, "-c", OF_THE_FIRST_RELEASE, aws_address, left.table, json.dumps(properties)],
+        cwd=sources_of(FIRST_RELEASE, tmp_path),
+        env=CREDENTIALS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    aws("iot").register_ca_certificate(
+        caCertificate=made["CertificatePem"], verificationCertificate=made["VerificationCertificatePem"]
+    )
+
+    adopt = run("adopt", "--json").json["adopt"]
+    assert adopt["certificateAuthorities"] == {"2026": key}
+    event = {"RequestType": "Create", "ResourceProperties": properties | {"Adopted": "true"}}
+    clients = {"kms": aws("kms"), "iot": aws("iot")}
+    assert answer(event, ledger=left.ledger, now=datetime.now(UTC), **clients)["Data"] == made
 
 
 @pytest.fixture(autouse=True)
