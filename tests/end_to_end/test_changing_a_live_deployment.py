@@ -152,6 +152,8 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
     devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
     assert_all_work(devices)
+    alarms_of_both_stacks_reach_the_address(fleet)
+    what_the_fleet_did_is_counted_in_its_logs(fleet)
     devices.append(another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(fleet, devices))
     takes_up_the_domain(newcomer)
     destroying_takes_nothing_away(fleet, devices)
@@ -224,7 +226,7 @@ def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> Raspb
     """This deployment updates the registration, whose handler sends the status. Returns a device that is new then."""
     before = fleet.registered()
 
-    fleet.deploy(OLD | {"retired": True}, NEW)
+    fleet.deploy(OLD | {"retired": True}, NEW, alarmEmail="ops@example.com")
 
     assert set(fleet.authorities()) == {"the new CA"}
     assert fleet.registered() == before
@@ -233,6 +235,54 @@ def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> Raspb
     veteran.zymkey_iot("bootstrap", "--mqtt")
     assert "is the newest, which issues" in fleet.zymkey_fleet("ca", "retire", "2027", code=1).err
     return latest
+
+
+def alarms_of_both_stacks_reach_the_address(fleet: Fleet) -> None:
+    """A queue stands for the mail: nobody can open the link of the confirmation here."""
+    sns, sqs, cloudwatch = (fleet.sandbox.boto(service) for service in ("sns", "sqs", "cloudwatch"))
+    (topic,) = [each["TopicArn"] for each in sns.list_topics()["Topics"]]
+    (mail,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (mail["Protocol"], mail["Endpoint"]) == ("email", "ops@example.com")
+    queue = sqs.create_queue(QueueName="instead-of-mail")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sends = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sends | {"Resource": arn}]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    alarms = [each["AlarmName"] for each in cloudwatch.describe_alarms()["MetricAlarms"]]
+    assert {each.rsplit("-", 2)[0] for each in alarms if each.startswith("zymkey-")} == {
+        "zymkey-Trust",
+        "zymkey-Enrollment",
+    }
+    for part, heading in (("MonitoringFailed", "failed"), ("KeyWatchCaKey", "cakey")):
+        (alarm,) = [each for each in alarms if part in each]
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
+        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        told = json.loads(json.loads(message["Body"])["Message"])
+        assert (told["AlarmName"], told["NewStateValue"]) == (alarm, "ALARM")
+        assert told["AlarmDescription"].endswith(f" docs/runbook.md#{heading}")
+
+
+def what_the_fleet_did_is_counted_in_its_logs(fleet: Fleet) -> None:
+    """In lines that CloudWatch makes metrics of, of the functions as they are deployed."""
+    resources = fleet.sandbox.boto("cloudformation").describe_stack_resources(StackName="zymkey-Enrollment")
+    groups = {
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
+        for each in resources["StackResources"]
+        if each["ResourceType"] == "AWS::Logs::LogGroup"
+    }
+    counted = set()
+    for name, group in groups.items():
+        if name.startswith(("Enroll", "Superseded")):  # as in docs/runbook.md
+            pages = fleet.sandbox.boto("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+            lines = (event["message"] for page in pages for event in page["events"])
+            for document in (json.loads(line) for line in lines if '"_aws"' in line):
+                assert document["Fleet"] == "zymkey"
+                (directive,) = document["_aws"]["CloudWatchMetrics"]
+                counted |= {each["Name"] for each in directive["Metrics"]}
+    assert counted >= {"Enrolled", "Renewed", "ExpiringWithin30Days", "Expired"}
 
 
 def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
@@ -297,7 +347,7 @@ def destroying_takes_nothing_away(fleet: Fleet, devices: Sequence[RaspberryPi]) 
 def another_deployment_takes_over_what_is_left(
     fleet: Fleet, devices: Sequence[RaspberryPi], folder: Path
 ) -> dict[str, Any]:
-    """By the setting that `zymkey-fleet adopt` writes and this returns. Devices are told the new URL, and one renews."""
+    """By the setting that `zymkey-fleet adopt` writes and this returns. Devices are told the new URL; one renews."""
     before, registered, listed = fleet.cloud.outputs, fleet.registered(), fleet.listed
     adopt = written_by_adopt(fleet, folder)
     key = adopt["certificateAuthorities"]["2027"]
