@@ -52,7 +52,7 @@ class EnrollmentUrls:
                 if url == first:
                     continue
                 try:
-                    if not self._has_worked(url):
+                    if url != self.given:
                         found, _ = cloud.fetch(url, network=self._network())
                         self._check(url, found)
                     result = operation(url)
@@ -72,18 +72,16 @@ class EnrollmentUrls:
         return [url for url in (self._settings.fallback_url, announced) if url is not None]
 
     def check_answer(self, found: Configuration) -> None:
-        """Check a configuration from the server that answered, if that one has only been announced.
+        """Check a configuration from the server that answered, if that is another than the settings'.
 
-        So that what it has issued is proved by a publish to the data endpoint of before.
+        Its name may have gone to somebody else since it worked, or since it was announced. So what it has issued is
+        proved by a publish to the data endpoint of before.
 
         Raises:
             UnexpectedReply: it is another fleet's.
         """
-        if not self._has_worked(self.answered):
+        if self.answered != self.given:
             self._check(self.answered, found)
-
-    def _has_worked(self, url: str) -> bool:
-        return url in (self.given, self._settings.fallback_url)
 
     def _check(self, url: str, found: Configuration) -> None:
         known = find_configuration(self._state)

@@ -1,9 +1,10 @@
-"""The setting ``domain``: a host name of your own for the enrollment URL.
+"""The settings ``domain`` and ``formerDomains``: host names of your own for the enrollment URL.
 
 API Gateway's own host name has the API's id in it, and an API that is made again has another one.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,28 @@ def a_domain(where: str, value: Any) -> Domain | None:
     return domain
 
 
+def former_domains(where: str, value: Any) -> tuple[Domain, ...]:
+    """Read the setting: names that devices still know, while ``domain`` is the one that they are told.
+
+    Raises:
+        SettingsError: it is no list, or one of them is no domain.
+    """
+    if not isinstance(value, list):
+        raise wrong(where, value, "a list of objects as in domain")
+    found = [a_domain(f"{where}[{position}]", member) for position, member in enumerate(value)]
+    return tuple(each for each in found if each is not None)
+
+
+def check_names(domains: Sequence[Domain]) -> None:
+    """Raises:
+    SettingsError: one name is there twice.
+    """
+    names = [each.name for each in domains]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(f"zymkey-fleet.domain and formerDomains have {twice} twice, but must have each name once.")
+
+
 def check_region(domain: Domain, region: str | None) -> None:
     """API Gateway takes a certificate of its own Region alone.
 
@@ -80,8 +103,8 @@ def check_region(domain: Domain, region: str | None) -> None:
     """
     if region is not None and domain.certificate_region != region:
         raise SettingsError(
-            f"zymkey-fleet.domain.certificateArn is a certificate in {domain.certificate_region}, but must be in the "
-            f"deployment's Region, {region}: request it there."
+            f"zymkey-fleet.domain: the certificate of {domain.name} is in {domain.certificate_region}, but must be in "
+            f"the deployment's Region, {region}: request it there."
         )
 
 

@@ -35,8 +35,8 @@ class EnrollmentStack(Stack):
             termination_protection=settings.termination_protection,
         )
         self.add_stack_dependency(trust)
-        if settings.domain is not None:
-            check_region(settings.domain, known_region(self))
+        for each in settings.domains:
+            check_region(each, known_region(self))
 
         defaults = replace(defaults, environment=_environment(settings, trust))
         enroll = BundledFunction(
@@ -55,9 +55,11 @@ class EnrollmentStack(Stack):
             routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == EXTERNAL else [])),
             log_retention_days=defaults.log_retention_days,
         )
-        domain = None
-        if settings.domain is not None:
-            domain = EnrollmentDomain(self, "Domain", domain=settings.domain, api_id=api.api.api_id, stage=api.stage)
+        # Known by their names, so that one stays what it is when another takes its place as the one that is announced.
+        domains = {
+            each.name: EnrollmentDomain(self, each.name, domain=each, api_id=api.api.api_id, stage=api.stage)
+            for each in settings.domains
+        }
         superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
         functions = {"Enroll": enroll.function, "Superseded": superseded.sweep.function}
 
@@ -101,7 +103,7 @@ class EnrollmentStack(Stack):
         for name, value in {
             "EnrollmentUrl": api.url if settings.domain is None else settings.domain.url,
             "ApiUrl": api.url,
-            **({} if domain is None else {"DomainTarget": domain.target}),
+            **({} if settings.domain is None else {"DomainTarget": domains[settings.domain.name].target}),
             "LedgerTable": trust.ledger.table.table_name,
             "IotPolicy": trust.device_policy.policy_name,
             **trust.people.policy_arns,

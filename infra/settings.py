@@ -21,7 +21,7 @@ from infra.alarm_settings import (
     refuse_two_receivers,
 )
 from infra.credential_settings import CredentialSettings, read_credentials, role_alias
-from infra.domain import Domain, a_domain
+from infra.domain import Domain, a_domain, check_names, former_domains
 from infra.policy_document import ALLOW, MAX_LENGTH, MQTT_WITHOUT_THING, longest_length
 from infra.setting_readers import (
     Reader,
@@ -103,6 +103,7 @@ class Settings:
     termination_protection: bool = True
     adopt: Adoption = field(default_factory=Adoption)
     domain: Domain | None = None
+    former_domains: tuple[Domain, ...] = ()
     alarm_topic_arn: str | None = None
     alarm_email: str | None = None
     alarm_thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
@@ -110,6 +111,11 @@ class Settings:
     iot_logging: str = "off"
     credentials: CredentialSettings | None = None
     mqtt_without_thing: str = ALLOW
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """All that lead to the enrollment API, the one that is announced first."""
+        return self.former_domains if self.domain is None else (self.domain, *self.former_domains)
 
     @staticmethod
     def from_context(context: Mapping[str, Any]) -> "Settings":
@@ -175,6 +181,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "terminationProtection": ("termination_protection", a_truth),
                 "adopt": ("adopt", read_adoption),
                 "domain": ("domain", a_domain),
+                "formerDomains": ("former_domains", former_domains),
                 "alarmTopicArn": ("alarm_topic_arn", an_alarm_topic),
                 "alarmEmail": ("alarm_email", an_alarm_email),
                 "alarmThresholds": ("alarm_thresholds", alarm_thresholds),
@@ -202,6 +209,7 @@ def _read(values: dict[str, Any]) -> Settings:
         authorities=[authority.name for authority in settings.certificate_authorities],
         has_external=settings.external_certificate_authority is not None,
     )
+    check_names(settings.domains)
     _refuse_retired_issuer(settings)
     refuse_two_receivers(CONTEXT_KEY, topic_arn=settings.alarm_topic_arn, email=settings.alarm_email)
     return settings

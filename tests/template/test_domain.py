@@ -74,6 +74,22 @@ def test_a_hosted_zone_gets_an_alias_for_ipv4_and_one_for_ipv6() -> None:
     ]
 
 
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_a_former_name_stays_what_it_was_while_devices_are_told_another(issuer: str) -> None:
+    before = enrollment(issuer, **ZONE).resources()
+    new = {"name": "new.example.com", "certificateArn": ARN}
+    template = synthesize(issuer=issuer, domain=new, formerDomains=[DOMAIN | ZONE]).enrollment
+
+    for name, resource in before.items():
+        if resource["Type"] in KINDS:
+            assert template.resources()[name] == resource, name
+    added = [each for name, each in template.resources().items() if name not in before]
+    assert sorted(each["Type"] for each in added) == ["AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName"]
+    assert template.body["Outputs"]["EnrollmentUrl"] == {"Value": "https://new.example.com"}
+    _, function = template.function(HTTP_API)
+    assert function["Environment"]["Variables"]["ENROLLMENT_URL"] == "https://new.example.com"
+
+
 def test_dns_elsewhere_gets_no_record_and_an_output_to_point_at() -> None:
     template = enrollment()
     name, _ = the(template, "AWS::ApiGatewayV2::DomainName")

@@ -399,6 +399,19 @@ def test_a_device_without_its_old_url_stays_with_the_new_one(
     assert urls(moved) == (new.url, est.url)
 
 
+@pytest.mark.parametrize("changes", [{"fleet": "another"}, {"dataEndpoint": "127.0.0.1"}, {"mqttPort": 1}], ids=repr)
+def test_the_old_one_is_not_believed_when_it_has_become_another_fleets(
+    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command, changes: dict[str, Any]
+) -> None:
+    """A name that was given up, and that somebody else holds now."""
+    new.answers = [Answer(404)] * 9
+    est.configuration = est.configuration | changes
+    before = moved.files()
+    assert zymkey_iot(*RENEW).returncode == 6
+    assert moved.files() == before
+    assert est.enrollments == []
+
+
 def test_when_neither_serves_the_error_is_that_of_the_first(
     moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
 ) -> None:

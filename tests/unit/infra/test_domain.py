@@ -56,6 +56,22 @@ def test_a_domain_has_a_certificate_and_may_have_a_hosted_zone() -> None:
     assert read({"domain": DOMAIN | {"certificateArn": china}}).domain is not None
 
 
+def test_former_domains_are_as_domain_is_and_no_name_is_there_twice() -> None:
+    former = DOMAIN | {"name": "old.example.com"}
+    settings = read({"domain": DOMAIN, "formerDomains": [former]})
+    assert [each.name for each in settings.domains] == ["enroll.example.com", "old.example.com"]
+    assert [each.name for each in read({"formerDomains": [former]}).domains] == ["old.example.com"]
+    assert read({}).domains == ()
+    for wrong, said in (
+        ({"formerDomains": DOMAIN}, "but must be a list of objects as in domain."),
+        ({"formerDomains": [{"name": "x"}]}, "formerDomains[0].name is "),
+        ({"domain": DOMAIN, "formerDomains": [DOMAIN]}, "have enroll.example.com twice, but must have each name once."),
+    ):
+        with pytest.raises(SettingsError) as refusal:
+            read(wrong)
+        assert said in str(refusal.value)
+
+
 def test_the_domains_certificate_is_of_the_deployments_region_where_that_is_known() -> None:
     domain = Domain(name="enroll.example.com", certificate_arn=ACM)
     check_region(domain, "eu-central-1")

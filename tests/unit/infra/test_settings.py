@@ -35,7 +35,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
         *("terminationProtection", "adopt"),
-        "domain",
+        *("domain", "formerDomains"),
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
         "credentials",
         "mqttWithoutThing",
