@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.bundle import PYTHON_VERSION, Bundle
+from infra.function_environment import check_environment
 
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
@@ -24,15 +25,18 @@ class FunctionDefaults:
     architecture: str
     log_retention_days: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    longest: Mapping[str, int] = field(default_factory=dict)  # bytes of values that only AWS knows
 
 
 class LogGroup(Construct):
-    """A log group that is deleted with its stack: logs are no state."""
+    """A log group that is deleted with its stack: logs are no state. Without a name CloudFormation makes one up."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, retention_days: int) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, retention_days: int, log_group_name: str | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
 
-        self.group = logs.LogGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        self.group = logs.LogGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY, log_group_name=log_group_name)
         # The construct takes an enum of names, the settings have days.
         cast(logs.CfnLogGroup, self.group.node.default_child).retention_in_days = retention_days
 
@@ -61,9 +65,12 @@ class BundledFunction(Construct):
         description: str,
         timeout: Duration,
         environment: Mapping[str, str] | None = None,
+        reserved_concurrency: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
 
+        whole = {**defaults.environment, "POWERTOOLS_SERVICE_NAME": service, **(environment or {})}
+        check_environment(service, whole, longest=defaults.longest)
         log_group = LogGroup(self, "Logs", retention_days=defaults.log_retention_days).group
         self.role = FunctionRole(self, "Execution", log_group=log_group).role
         self.function = lambda_.Function(
@@ -77,9 +84,10 @@ class BundledFunction(Construct):
             # Memory buys processor time: at 512 MB imports take a third of what they take at 128 MB.
             memory_size=512,
             timeout=timeout,
-            environment={**defaults.environment, "POWERTOOLS_SERVICE_NAME": service, **(environment or {})},
+            environment=whole,
             role=self.role,
             log_group=log_group,
+            reserved_concurrent_executions=reserved_concurrency,
         )
         acknowledge(
             self.function,

@@ -58,6 +58,7 @@ class EnrollmentApi(Construct):
         function: lambda_.IFunction,
         routes: tuple[tuple[apigateway.HttpMethod, str], ...],
         log_retention_days: int,
+        access_log_group: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -69,7 +70,9 @@ class EnrollmentApi(Construct):
             create_default_stage=False,
         )
         self.url = self.api.api_endpoint
-        access_log = LogGroup(self, "AccessLog", retention_days=log_retention_days).group
+        access_log = LogGroup(
+            self, "AccessLog", retention_days=log_retention_days, log_group_name=access_log_group
+        ).group
         self.stage = apigateway.CfnStage(
             self,
             "Stage",

@@ -13,6 +13,7 @@ from infra.enrollment_domain import EnrollmentDomain
 from infra.first_connection import FirstConnection
 from infra.iot_logging import IotLogging
 from infra.monitoring import Monitoring
+from infra.permissions_boundary import bound_roles
 from infra.region import known_region
 from infra.registration_access import grant_activation, grant_creation, grant_switching
 from infra.settings import Settings
@@ -33,12 +34,18 @@ class EnrollmentStack(Stack):
             construct_id,
             description=f"{settings.fleet}: where devices get their certificates",
             termination_protection=settings.termination_protection,
+            tags=settings.tags,
         )
+        bound_roles(self, settings.permissions_boundary)
         self.add_stack_dependency(trust)
         for each in settings.domains:
             check_region(each, known_region(self))
 
-        defaults = replace(defaults, environment=_environment(settings, trust))
+        defaults = replace(
+            defaults,
+            environment=_environment(settings, trust),
+            longest={"CA_CERTIFICATES": sum(trust.longest_ca_certificates)},
+        )
         enroll = BundledFunction(
             self,
             "Enroll",
@@ -47,6 +54,7 @@ class EnrollmentStack(Stack):
             service="enrollment",
             description="Enrolls devices: EST and the configuration document",
             timeout=Duration.seconds(20),
+            reserved_concurrency=settings.reserved_concurrency,
         )
         api = EnrollmentApi(
             self,
@@ -54,6 +62,7 @@ class EnrollmentStack(Stack):
             function=enroll.function,
             routes=(*EST_ROUTES, CONFIGURATION_ROUTE, *([UPLOAD_ROUTE] if settings.issuer == EXTERNAL else [])),
             log_retention_days=defaults.log_retention_days,
+            access_log_group=settings.access_log_group,
         )
         # Known by their names, so that one stays what it is when another takes its place as the one that is announced.
         domains = {

@@ -24,10 +24,6 @@ from pki.received_certificate import CertificateError
 
 _WHERE = f"{CONTEXT_KEY}.externalCertificateAuthority"
 
-# The functions get the CA in their environment, which holds 4,096 bytes in all (Lambda quotas). A CA with an RSA-4096
-# key and a long subject takes 2,400.
-_MAX_CHARACTERS = 2700
-
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorityFiles:
@@ -56,11 +52,6 @@ def read_authority_files(settings: ExternalCertificateAuthority, *, adopted: str
         ca = read_ca_certificate(_content(setting, path))
         check_certificate_authority(ca, now=now)
         certificate_pem = _pem(ca)
-        if len(certificate_pem) > _MAX_CHARACTERS:
-            raise CertificateError(
-                f"The CA certificate is {len(certificate_pem):,} characters long; "
-                f"{_MAX_CHARACTERS:,} fit into a function's environment."
-            )
         if adopted not in (None, certificate_id(ca)):
             raise CertificateError(
                 f"Its id in AWS IoT is {certificate_id(ca)}, but {CONTEXT_KEY}.adopt.externalCertificateAuthority is "

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra import account_rules
 from infra.adoption import Adoption, check_adoption, read_adoption
 from infra.alarm_settings import (
     AlarmThresholds,
@@ -111,6 +112,10 @@ class Settings:
     iot_logging: str = "off"
     credentials: CredentialSettings | None = None
     mqtt_without_thing: str = ALLOW
+    tags: Mapping[str, str] = field(default_factory=dict)
+    permissions_boundary: str | None = None
+    access_log_group: str | None = None
+    reserved_concurrency: int | None = None
 
     @property
     def domains(self) -> tuple[Domain, ...]:
@@ -178,6 +183,10 @@ def _read(values: dict[str, Any]) -> Settings:
                 "architecture": ("architecture", a_choice("arm64", "x86_64")),
                 "bundleFor": ("bundle_for", a_choice("lambda", "host")),
                 "logRetentionDays": ("log_retention_days", a_choice(*LOG_RETENTION_DAYS)),
+                "tags": ("tags", account_rules.tags),
+                "permissionsBoundary": ("permissions_boundary", account_rules.permissions_boundary),
+                "accessLogGroup": ("access_log_group", account_rules.access_log_group),
+                "reservedConcurrency": ("reserved_concurrency", account_rules.reserved_concurrency),
                 "terminationProtection": ("termination_protection", a_truth),
                 "adopt": ("adopt", read_adoption),
                 "domain": ("domain", a_domain),

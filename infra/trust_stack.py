@@ -12,10 +12,12 @@ from infra.device_credentials import DeviceCredentials
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
+from infra.function_environment import length_in_json, longest_ca
 from infra.key_watch import KeyWatch
 from infra.ledger_table import LedgerTable
 from infra.people import People
-from infra.region import known_region
+from infra.permissions_boundary import bound_roles
+from infra.region import known_region, warn_of_region
 from infra.settings import CONTEXT_KEY, Settings
 from pki.issuers import EXTERNAL, KMS
 
@@ -46,7 +48,10 @@ class TrustStack(Stack):
             construct_id,
             description=f"{settings.fleet}: ledger, policies and CAs of the device fleet",
             termination_protection=settings.termination_protection,
+            tags=settings.tags,
         )
+        bound_roles(self, settings.permissions_boundary)
+        warn_of_region(self)
 
         # Here, because this stack has alarms of its own, and the other one is made after it.
         topic_arn = settings.alarm_topic_arn
@@ -80,6 +85,7 @@ class TrustStack(Stack):
             enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []
+        self.longest_ca_certificates: list[int] = []
         self.signing_key: kms.IKey | None = None
         self.external_ca_id: str | None = None
 
@@ -101,6 +107,13 @@ class TrustStack(Stack):
                 if not authority.retired:
                     self.ca_certificates.append(ca.certificate_pem)
                     keys.append(ca.key)
+                    self.longest_ca_certificates.append(
+                        longest_ca(
+                            common_name=authority.common_name,
+                            organization=authority.organization,
+                            validity_years=authority.validity_years,
+                        )
+                    )
             self.signing_key = keys[-1]
             KeyWatch(self, "KeyWatch", keys=keys, alarms=self.alarms)
 
@@ -120,4 +133,5 @@ class TrustStack(Stack):
             )
             if issues:
                 self.ca_certificates.append(external_ca.certificate_pem)
+                self.longest_ca_certificates.append(length_in_json(external_ca.certificate_pem))
                 self.external_ca_id = external_ca.certificate_id

@@ -36,7 +36,7 @@ system:
 services:
   aws.greengrass.Nucleus:
     configuration:
-      awsRegion: "{_region(setup)}"
+      awsRegion: "{region_of(setup.endpoint)}"
       iotRoleAlias: "{ALIAS}"
       iotDataEndpoint: "{setup.endpoint}"
       iotCredEndpoint: "{CREDENTIALS}"
@@ -64,7 +64,7 @@ def _write_certificate(setup: Setup, key: Pkcs11Object) -> str:
     return f"{shlex.join(convert)} | {shlex.join(store)}"
 
 
-def _region(setup: Setup) -> str:
-    """From the endpoint's name, ``….iot.eu-central-1.amazonaws.com``."""
-    parts = setup.endpoint.split(".")
-    return parts[2] if len(parts) > 3 and parts[1] == "iot" else "YOUR-REGION"
+def region_of(endpoint: str) -> str:
+    """From the endpoint's name: ``….iot.eu-central-1.amazonaws.com``, ``….ats.iot.cn-north-1.amazonaws.com.cn``."""
+    _, iot, rest = endpoint.partition(".iot.")
+    return rest.split(".")[0] if iot and ".amazonaws." in rest else "YOUR-REGION"

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
+from device.clients.greengrass import region_of
 from device.errors import CertificateUnusable
 from device.identity import Identity, this_device
 from device.store import StateFolder
@@ -187,6 +188,20 @@ def test_greengrass_is_given_the_key_as_its_plugin_asks_for_it(token_pi: Pi, sof
     assert configuration["system"]["privateKeyPath"] == "pkcs11:object=device;type=private"
     plugin = configuration["services"]["aws.greengrass.crypto.Pkcs11Provider"]["configuration"]
     assert (plugin["library"], plugin["name"], plugin["userPin"]) == (MODULE, "fleet", "THE-PIN")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region"),
+    [
+        ("abc-ats.iot.eu-central-1.amazonaws.com", "eu-central-1"),
+        ("abc.ats.iot.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("abc-ats.iot.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("things.example.com", "YOUR-REGION"),
+        ("my.iot.example.com", "YOUR-REGION"),
+    ],
+)
+def test_the_region_is_read_from_the_endpoint_in_every_partition(endpoint: str, region: str) -> None:
+    assert region_of(endpoint) == region
 
 
 @pytest.mark.parametrize("client", ["paho", "requests", "curl", "aws-sdk", "greengrass"])

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from infra.external_authority_files import AuthorityFiles, read_authority_files
 from infra.setting_readers import SettingsError
@@ -79,20 +77,6 @@ def test_the_proof_of_a_ca_that_was_registered_long_ago_may_be_over(tmp_path: Pa
     old = verification_certificate(signer=KEY, ca=CA, registration_code="code", now=NOW - timedelta(days=2))
     files = read(tmp_path, certificate=pem(CA), verification=pem(old))
     assert files == AuthorityFiles(certificate_pem=pem(CA), verification_pem=pem(old), is_verification_expired=True)
-
-
-def test_a_ca_that_does_not_fit_into_a_functions_environment_is_refused(tmp_path: Path) -> None:
-    key = rsa.generate_private_key(65537, 4096)
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x" * 64)] * 6)
-    large = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
-        .not_valid_before(CA.not_valid_before_utc)
-        .not_valid_after(CA.not_valid_after_utc)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    with pytest.raises(SettingsError, match=r"The CA certificate is \d,\d{3} characters long; 2,700 fit"):
-        read(tmp_path, certificate=pem(large))
 
 
 def test_an_adopted_registration_of_another_ca_is_refused_with_both_ids(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
         "credentials",
         "mqttWithoutThing",
+        *("tags", "permissionsBoundary", "accessLogGroup", "reservedConcurrency"),
     }
 
 
@@ -139,6 +140,18 @@ WRONG = [
     ({"certificateValidityDays": "365"}, 'is "365", but must be a whole number'),
     ({"certificateValidityDays": True}, "is true, but must be a whole number"),
     ({"certificateValidityDays": 1.5}, "is 1.5, but must be a whole number"),
+    ({"tags": ["a"]}, 'zymkey-fleet.tags is ["a"], but must be an object of strings.'),
+    ({"tags": {"a": 1}}, "but must be an object of strings."),
+    ({"tags": {f"t{n}": "" for n in range(41)}}, "zymkey-fleet.tags has 41 tags, but a resource takes 40 of them."),
+    ({"tags": {"aws:team": "x"}}, 'zymkey-fleet.tags has the key "aws:team", but a key has 1 to 128 letters'),
+    ({"tags": {"": "x"}}, 'zymkey-fleet.tags has the key "", but'),
+    ({"tags": {"team": "x" * 257}}, "zymkey-fleet.tags.team is"),
+    ({"tags": {"zymkey-fleet": "other"}}, "zymkey-fleet.tags.zymkey-fleet is the tag that permissions look at;"),
+    ({"permissionsBoundary": "arn:aws:iam::1:role/x"}, "but must be null, or the name or the ARN of a managed policy."),
+    ({"permissionsBoundary": ""}, 'zymkey-fleet.permissionsBoundary is "", but'),
+    ({"accessLogGroup": "/mine"}, "but must be null, or a name that begins with /aws/vendedlogs/"),
+    ({"accessLogGroup": "/aws/vendedlogs/" + "x" * 201}, "but must be null, or a name"),
+    ({"reservedConcurrency": 0}, "zymkey-fleet.reservedConcurrency is 0, but must be a whole number from 1 to 1000."),
     ({"renewalGraceDays": 0}, "zymkey-fleet.renewalGraceDays is 0, but must be a whole number from 1 to 365."),
     ({"certificateSubject": {"CN": "x"}}, "zymkey-fleet.certificateSubject.CN is not a setting;"),
     ({"certificateSubject": {"C": "Germany"}}, "must be two capital letters (ISO 3166)."),
