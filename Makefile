@@ -161,7 +161,7 @@ lint: setup ## ruff, mypy; cdk-nag, cfn-lint and snapshots of the templates
 .PHONY: snapshot
 snapshot: setup ## Renew the committed snapshots of the templates: look at the difference before you commit it
 	@$(BIN)/python -m tests.template.snapshots
-	@git status --short tests/template/snapshots
+	@git status --short tests/template/snapshots docs/permissions.md
 
 .PHONY: synth
 synth: setup ## Write the templates to cdk.out, as `cdk synth` does

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pki.issuers import ISSUERS
+from tests.template import permissions_document
 from tests.template.synthesis import Template, synthesize
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -50,6 +51,7 @@ def renew() -> None:
         old.unlink()
     for name, content in current().items():
         (SNAPSHOTS / name).write_text(content)
+    permissions_document.renew()
 
 
 if __name__ == "__main__":

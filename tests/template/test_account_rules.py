@@ -20,6 +20,9 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
+SERVICES = {f"{each}.amazonaws.com" for each in ("apigateway", "events", "iot", "kms", "lambda")}
+
+
 def both(templates: Templates) -> list[Any]:
     return [templates.trust, templates.enrollment]
 
@@ -122,13 +125,13 @@ def test_a_region_without_aws_iot_core_is_a_warning(region: str | None, monkeypa
 def test_nothing_names_one_partition_of_aws(issuer: str) -> None:
     """The template is the same in ``aws``, ``aws-cn`` and ``aws-us-gov``: it says where it is by pseudo parameters.
 
-    Principals of services have one name in all of them (CDK region-info, ``aws-service-principals``).
+    Principals of services, and event sources of CloudTrail, have one name in all of them.
     """
     for template in both(synthesize(issuer=issuer)):
         text = json.dumps(template.body)
         assert not re.findall(r"arn:aws[\w-]*:", text)
         hosts = set(re.findall(r"[\w.-]*\.amazonaws\.com[\w.]*|console\.aws[\w.]*", text))
-        assert hosts <= {f"{each}.amazonaws.com" for each in ("apigateway", "events", "iot", "lambda")}, hosts
+        assert hosts <= SERVICES
 
 
 @pytest.mark.parametrize(
@@ -141,9 +144,7 @@ def test_a_stack_that_knows_its_region_has_no_other_partition_in_it(issuer: str,
         assert set(re.findall(r"arn:(aws[\w-]*):", text)) <= {partition}
         assert region in text or "AWS::Region" in text
         # The console of another partition has another host; AWS's own domain in China ends with .cn.
-        assert set(re.findall(r"[\w.-]*\.amazonaws\.com[\w.]*", text)) <= {
-            f"{each}.amazonaws.com" for each in ("apigateway", "events", "iot", "lambda")
-        }
+        assert set(re.findall(r"[\w.-]*\.amazonaws\.com[\w.]*", text)) <= SERVICES
 
 
 def _stacks_in(region: str, issuer: str) -> list[dict[str, Any]]:

@@ -14,26 +14,8 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from pki.issuers import ISSUERS, KMS
-from tests.template.synthesis import ADOPT, CREDENTIALS, add_app_stacks, context
-
-# What no deployment has unless it is asked for, so that the checkers see it too.
-OPTIONAL: dict[str, Any] = {
-    "domain": {
-        "name": "enroll.example.com",
-        "certificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/0f2b9c1e-0000-4000-8000-000000000000",
-        "hostedZoneId": "Z3EXAMPLE",
-        "hostedZoneName": "example.com",
-    },
-    "alarmEmail": "ops@example.com",
-    "iotLogging": "ERROR",
-}
-
-DEPLOYMENTS: dict[str, dict[str, Any]] = {
-    **{issuer: {"issuer": issuer, **OPTIONAL} for issuer in ISSUERS},
-    "adopted": {"issuer": KMS, "adopt": ADOPT[KMS]},
-    "credentials": {"issuer": KMS, "credentials": CREDENTIALS},
-}
+from tests.template.deployments import DEPLOYMENTS
+from tests.template.synthesis import add_app_stacks, context
 
 
 @dataclass(frozen=True, kw_only=True)

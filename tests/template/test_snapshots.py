@@ -6,6 +6,7 @@ import re
 import pytest
 
 from pki.issuers import ISSUERS
+from tests.template import permissions_document
 from tests.template.snapshots import SNAPSHOTS, current
 
 
@@ -35,3 +36,12 @@ def test_there_is_no_snapshot_of_a_template_that_is_no_longer_made() -> None:
 def test_the_functions_code_is_in_no_snapshot() -> None:
     for path in SNAPSHOTS.iterdir():
         assert not re.search(r"[0-9a-f]{64}\.(zip|json)", path.read_text()), path.name
+
+
+def test_the_document_of_permissions_lists_what_the_templates_and_cloudformations_schemas_say() -> None:
+    assert permissions_document.DOCUMENT.read_text() == permissions_document.document(), "run `make snapshot`"
+    # Not the default's alone: what settings ask for is there as well.
+    types = permissions_document.types()
+    assert {"AWS::ApiGatewayV2::DomainName", "AWS::SNS::Topic", "AWS::IoT::RoleAlias"} <= types
+    text = permissions_document.DOCUMENT.read_text()
+    assert {kind for kind in types if f"| `{kind}` | " not in text} == set()

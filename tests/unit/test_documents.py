@@ -11,7 +11,14 @@ from device.settings_files import ON_CARD
 from device.settings_search import VARIABLES
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "docs/device.md", "docs/operator.md", "docs/runbook.md", "docs/settings.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/device.md",
+    "docs/operator.md",
+    "docs/permissions.md",
+    "docs/runbook.md",
+    "docs/settings.md",
+]
 
 
 @pytest.fixture(scope="module")
