@@ -263,6 +263,17 @@ def test_a_csr_waits_for_the_operator_s_signature(fleet: Command, cloud: Cloud, 
 
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_ca_check_knows_the_registration_that_cloudformation_made(
+    fleet: Command, cloud: Cloud, example_ca: Sequence[object]
+) -> None:
+    (registered,) = cloud.iot.list_ca_certificates()["certificates"]
+    said = fleet("ca", "check", *example_ca[:2], code=1).err
+    assert f"already: {registered['certificateId']}, ACTIVE, mode DEFAULT." in said
+    tags = cloud.iot.list_tags_for_resource(resourceArn=registered["certificateArn"])["tags"]
+    assert {"Key": "zymkey-fleet", "Value": cloud.outputs["Fleet"]} in tags
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
 def test_a_csr_is_signed_elsewhere_and_imported(
     fleet: Command, cloud: Cloud, example_ca: Sequence[object], tmp_path: Any
 ) -> None:
