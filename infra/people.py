@@ -15,9 +15,10 @@ from infra.acknowledge import acknowledge
 from infra.fleet_tag import only_of_fleet
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
+from pki.names import VERIFY_PREFIX
 
 # The names of the throw-away devices of ``zymkey-fleet verify``.
-VERIFY_NAMES = "zymkey-fleet-verify-*"
+VERIFY_NAMES = f"{VERIFY_PREFIX}*"
 _VERIFY_THINGS = f"thing/{VERIFY_NAMES}"
 
 # What is written under, by partition key (``ledger.ledger`` has every item's). Not CAs: only what makes them writes

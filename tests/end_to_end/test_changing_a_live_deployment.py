@@ -149,9 +149,11 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
 
     another_ca_under_the_same_name_is_refused_and_taken_back(fleet, veteran)
     newcomer = a_second_ca_issues_from_now_on(fleet, veteran)
+    mqtt_without_a_thing_is_refused(fleet)
     the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
     devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
     assert_all_work(devices)
+    mqtt_without_a_thing_is_refused(fleet)
     alarms_of_both_stacks_reach_the_address(fleet)
     what_the_fleet_did_is_counted_in_its_logs(fleet)
     devices.append(another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(fleet, devices))
@@ -178,7 +180,7 @@ def a_second_ca_issues_from_now_on(fleet: Fleet, veteran: RaspberryPi) -> Raspbe
     certificate = veteran.certificate_pem
     assert "is the newest, which issues" in fleet.zymkey_fleet("ca", "retire", "2026", code=1).err
 
-    fleet.deploy(OLD, NEW)
+    fleet.deploy(OLD, NEW, mqttWithoutThing="try")
 
     old_ca, new_ca = (fleet.authorities()[name] for name in ("the old CA", "the new CA"))
     assert set(fleet.authorities()) == {"the old CA", "the new CA"}
@@ -190,6 +192,12 @@ def a_second_ca_issues_from_now_on(fleet: Fleet, veteran: RaspberryPi) -> Raspbe
     x509.load_pem_x509_certificate(newcomer.certificate_pem).verify_directly_issued_by(new_ca)
     assert_all_work([veteran, newcomer])
     return newcomer
+
+
+def mqtt_without_a_thing_is_refused(fleet: Fleet) -> None:
+    """To one throw-away device while the setting is ``try``, to all with ``deny``; HTTPS is left alone."""
+    observed = fleet.zymkey_fleet("verify", "--json").json["observations"]
+    assert (observed["mqttWithoutThing"], observed["mqttWithoutThingCanBeDenied"]) == ("refused", True)
 
 
 def the_first_one_is_retired_once_no_device_stands_on_it(
@@ -226,7 +234,7 @@ def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> Raspb
     """This deployment updates the registration, whose handler sends the status. Returns a device that is new then."""
     before = fleet.registered()
 
-    fleet.deploy(OLD | {"retired": True}, NEW, alarmEmail="ops@example.com")
+    fleet.deploy(OLD | {"retired": True}, NEW, alarmEmail="ops@example.com", mqttWithoutThing="deny")
 
     assert set(fleet.authorities()) == {"the new CA"}
     assert fleet.registered() == before
@@ -291,7 +299,7 @@ def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
     """Same API, same ledger, same policy; the CAs stay registered. Returns a device that Amazon's CA certifies."""
     outputs, registered, certificates = fleet.cloud.outputs, fleet.registered(), {pi.certificate_pem for pi in devices}
 
-    fleet.deploy(NEW, issuer="aws", domain=domain.SETTING)
+    fleet.deploy(NEW, issuer="aws", domain=domain.SETTING, mqttWithoutThing="deny")
 
     new = {"Issuer": "aws", "EnrollmentUrl": domain.URL, "DomainTarget": fleet.cloud.outputs["DomainTarget"]}
     assert fleet.cloud.outputs == {**outputs, **new}

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from device.first_connection import FIRST_LOOK
+from device.first_connection import FIRST_LOOK, REGISTRATION_TIME
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.authority import DAY, now
 from tests.support.device.data_endpoint import DataEndpoint
@@ -40,6 +40,15 @@ def test_where_https_registers_the_first_publish_is_dropped_and_the_second_is_ta
     assert (est.enrollments, est.uploads) == ([], [])
     assert kept(zymkey_pi) == certificate
     assert [message.topic for message in endpoint.published] == ["devices/pi-7/bootstrap"]
+
+
+def test_the_operators_guide_says_what_a_first_connection_costs() -> None:
+    """Which the tests before and after this one count."""
+    guide = " ".join((Path(__file__).parents[3] / "docs" / "operator.md").read_text().split())
+    assert "it is in, for two signatures by the HSM (dropped, accepted)" in guide
+    assert "four signatures (refused twice, dropped, accepted), and one for each further look" in guide
+    assert f"waits {FIRST_LOOK:.0f} s, and publishes again" in guide
+    assert f"looks again for up to {REGISTRATION_TIME:.0f} s, one signature a look" in guide
 
 
 def test_while_the_fleet_has_not_decided_the_answer_is_403_and_mqtt_is_not_tried(
