@@ -5,6 +5,7 @@ However it came: uploaded to the HTTP API, or seen by AWS IoT at a device's firs
 
 from datetime import UTC, datetime
 
+from functions import things
 from functions.authorize import KnownKey, TokenClaim
 from functions.complete import complete
 from functions.deployment import Deployment
@@ -37,7 +38,7 @@ def adopt(
 
     Raises:
         CertificateError: it is not of this fleet's CA, not for this device, not valid now, or older than the device's.
-        Conflict: it was given to the device before.
+        Conflict: it was given to the device before, or the device's thing is not this fleet's.
         LedgerError: the device is blocked, busy, or its token is wrong, spent or expired.
         ClientError, BotoCoreError: an AWS call failed; the same request again repairs it.
     """
@@ -54,6 +55,7 @@ def adopt(
         _refuse_older(leaf, authorized.device, now, deployment)
     certificate = record_of(leaf, device=authorized.name, issued_by=certificate_id(issuer), now=now)
     with lease(authorized, fingerprint=fingerprint, now=now, deployment=deployment) as (device, lease_id):
+        things.claim(device, now=now, deployment=deployment)
         if device.unfinished != certificate.certificate_id:
             _abandon_other(device, lease_id, now, deployment)
             deployment.ledger.record_certificate(certificate, lease=lease_id, now=now)

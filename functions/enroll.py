@@ -1,12 +1,13 @@
 """Enrollment: from a CSR to a certificate that AWS IoT takes. Every step can be repeated.
 
-claim → sign → record the PEM → register → thing → policy → done. Whatever breaks in between, the next request of
-the same key goes on from there: what is recorded is registered, what is registered is not registered again. Two
-requests at once: the ledger's lease lets one through, the other is told to come back.
+claim → thing → sign → record the PEM → register → attach → policy → done. Whatever breaks in between, the next
+request of the same key goes on from there: what is recorded is registered, what is registered is not registered again.
+Two requests at once: the ledger's lease lets one through, the other is told to come back.
 """
 
 from cryptography import x509
 
+from functions import things
 from functions.authorize import KnownKey, TokenClaim, authorize
 from functions.complete import complete
 from functions.deployment import Deployment
@@ -16,6 +17,7 @@ from functions.log import about, log
 from functions.request import Credentials
 from ledger import Certificate, CertificateState, Device, State
 from pki.csr import Csr
+from pki.issuers import EXTERNAL
 
 
 def enroll(
@@ -52,6 +54,8 @@ def _issued(
             # That request was at work when the ledger was asked who this is, and had ended when the lease was taken.
             give_back(device.name, lease_id, deployment)
             return certificate
+        if device.csr is None or deployment.choices.issuer != EXTERNAL:  # while a CSR waits, its thing is there
+            things.claim(device, now=now, deployment=deployment)
         certificate = _unfinished(device, lease_id, issuer, now=now, deployment=deployment)
         if certificate is None:
             certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)

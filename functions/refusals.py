@@ -65,6 +65,12 @@ class Conflict(Refusal):
     status = 409
 
 
+class ForeignThing(Refusal):
+    """The account has a thing of the device's name that is not this fleet's."""
+
+    status = 409
+
+
 class _Later(Refusal):
     def __init__(self, sentence: str, *, retry_after: int) -> None:
         """``retry_after`` in seconds; RFC 7030 section 4.2.3 wants it in every 202."""

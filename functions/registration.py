@@ -5,7 +5,6 @@ Each step can be repeated.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -69,8 +68,11 @@ def activate(certificate_id: str, *, iot: IoTClient) -> str:
 
 def permit(arn: str, *, device: str, policy: str, iot: IoTClient) -> None:
     """Attach the certificate to the device's thing, then the policy to the certificate: before, it permits nothing."""
-    # A thing that exists with other attributes is the device's thing, too.
-    with suppress(iot.exceptions.ResourceAlreadyExistsException):
-        iot.create_thing(thingName=device)
-    iot.attach_thing_principal(thingName=device, principal=arn)
+    try:
+        # No other thing can have this certificate then (AWS IoT developer guide, exclusive thing).
+        iot.attach_thing_principal(thingName=device, principal=arn, thingPrincipalType="EXCLUSIVE_THING")
+    except iot.exceptions.InvalidRequestException:
+        # The first release attached it without that, and was interrupted. That AWS IoT changes the kind of an
+        # attachment is written nowhere; to attach it as it is succeeds.
+        iot.attach_thing_principal(thingName=device, principal=arn)
     iot.attach_policy(policyName=policy, target=arn)

@@ -92,7 +92,7 @@ class EnrollmentStack(Stack):
                 admission=settings.first_connection,
             )
             functions["FirstConnection"] = first.activate.function
-            trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "UpdateItem")
+            trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "Query", "UpdateItem")
             # ``firstConnection: any`` lets a key in, and so answers its request for approval, if it has made one.
             trust.ledger.grant_on_keys(first.activate.role, ["requests"], "DeleteItem")
             grant_activation(first.activate.role)

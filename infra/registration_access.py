@@ -31,12 +31,16 @@ def grant_creation(role: iam.Role, *, issuer: str) -> None:
 
 
 def grant_activation(role: iam.Role) -> None:
-    """Allow to switch certificates on and off, create their things and attach the policy."""
+    """Allow to switch certificates on and off, create and mark their things, and attach the policy."""
     grant_switching(role)
     iot = iot_arn(role)
     for actions, resources in (
         (["iot:AttachPolicy", "iot:DescribeCertificate"], [f"{iot}:cert/*"]),
-        (["iot:CreateThing"], [f"{iot}:thing/*"]),
+        # To create a thing; to find out whose an existing one is; and to mark one of the first release.
+        (
+            ["iot:CreateThing", "iot:DescribeThing", "iot:ListThingPrincipals", "iot:UpdateThing"],
+            [f"{iot}:thing/*"],
+        ),
         # The reference names the certificate as the resource; the request has the thing, too.
         (["iot:AttachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:thing/*"]),
     ):

@@ -23,6 +23,7 @@ from ledger.errors import (
 from ledger.ledger import Ledger
 from ledger.records import (
     LISTED_ATTRIBUTES,
+    THING_MARK,
     Certificate,
     CertificateAuthority,
     CertificateState,
@@ -34,6 +35,7 @@ from ledger.records import (
 
 __all__ = [
     "LISTED_ATTRIBUTES",
+    "THING_MARK",
     "Blocked",
     "Busy",
     "Certificate",

@@ -235,6 +235,10 @@ class Ledger:
                 raise Busy(1) from None
         return self._existing(name)
 
+    def note(self, name: str, what: str, *, by: str, detail: str, now: int) -> None:
+        """Add a line to a device's history, and change nothing else."""
+        self._table.write(self._event(name, now, what, by, detail))
+
     def remove(self, name: str, *, by: str, now: int) -> None:
         """Forget a device, so that its name and its key are free again. Certificates and history stay on record.
 

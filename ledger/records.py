@@ -3,6 +3,9 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+# The attribute of a thing in AWS IoT whose value is the name of the fleet that it belongs to.
+THING_MARK = "zymkey-fleet"
+
 
 class State(StrEnum):
     """A device's state; the transitions are in the docstring of ``ledger.ledger``."""

@@ -16,7 +16,8 @@ ACTIVATE = {
     ("iot:AttachPolicy", f"{IOT}:cert/*"),
     ("iot:AttachThingPrincipal", f"{IOT}:cert/*"),
     ("iot:AttachThingPrincipal", f"{IOT}:thing/*"),
-    ("iot:CreateThing", f"{IOT}:thing/*"),
+    *((f"iot:{action}", f"{IOT}:thing/*") for action in ("CreateThing", "DescribeThing", "ListThingPrincipals")),
+    ("iot:UpdateThing", f"{IOT}:thing/*"),
     ("iot:DescribeCertificate", f"{IOT}:cert/*"),
     ("iot:UpdateCertificate", f"{IOT}:cert/*"),
 }
@@ -70,7 +71,7 @@ def test_the_enroll_function_may_do_what_its_issuer_calls(issuer: str) -> None:
 def test_the_first_connection_function_may_neither_sign_nor_register() -> None:
     template = synthesize(issuer="external").enrollment
     may = of_function(template, "functions.handlers.first_connection.handler")
-    assert may == ACTIVATE | {("dynamodb:DeleteItem", "<table>")} | USE_LEDGER - {("dynamodb:Query", "<table>")}
+    assert may == ACTIVATE | {("dynamodb:DeleteItem", "<table>")} | USE_LEDGER
 
 
 def test_the_first_connection_function_may_delete_requests_for_approval_alone() -> None:

@@ -18,10 +18,10 @@ from tests.support.aws_functions import ENROLL, issued, life_of
 READS = {"GetItem", "DescribeCertificate"}
 # A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
 _CLAIM, _RECORD, _DONE = ["TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
-_PERMIT = ["CreateThing", "AttachThingPrincipal", "AttachPolicy"]
+_PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 STEPS = {
-    "kms": [*_CLAIM, "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
-    "aws": [*_CLAIM, "CreateCertificateFromCsr", *_RECORD, *_PERMIT, *_DONE],
+    "kms": [*_CLAIM, "CreateThing", "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
+    "aws": [*_CLAIM, "CreateThing", "CreateCertificateFromCsr", *_RECORD, *_PERMIT, *_DONE],
 }
 # Amazon signs and registers in one call. What breaks between that and the ledger leaves a certificate behind that
 # is active, but belongs to no thing and has no policy: `zymkey-fleet audit` removes it.
@@ -170,7 +170,7 @@ def test_a_request_that_takes_longer_than_its_lease_leaves_the_certificate_to_th
 @pytest.mark.parametrize("position", range(6))
 def test_two_requests_of_one_key_make_one_certificate_wherever_the_other_gets_in_between(fleet, position):
     candidate = fleet.invite(Candidate())
-    assert fleet.enroll(candidate, Faults(operation="CreateThing", kind="refused")).status == 503
+    assert fleet.enroll(candidate, Faults(operation="AttachThingPrincipal", kind="refused")).status == 503
     before = fleet.everything()
 
     other = []
@@ -188,7 +188,7 @@ def test_two_requests_of_one_key_make_one_certificate_wherever_the_other_gets_in
 
 def test_while_aws_is_out_the_lease_cannot_be_given_back_and_runs_out(fleet):
     candidate = fleet.invite(Candidate())
-    faults = Faults(operation="CreateThing", kind="outage")
+    faults = Faults(operation="AttachThingPrincipal", kind="outage")
     assert fleet.enroll(candidate, faults).status == 503
     assert faults.calls[-1] == "TransactWriteItems", "it tries to give the lease back"
     at_once = fleet.enroll(candidate)
@@ -198,7 +198,7 @@ def test_while_aws_is_out_the_lease_cannot_be_given_back_and_runs_out(fleet):
 
 def test_an_unfinished_certificate_that_nobody_wants_any_more_is_given_up_for_a_new_one(fleet):
     candidate = fleet.invite(Candidate())
-    faults = Faults(operation="CreateThing", kind="refused")
+    faults = Faults(operation="AttachThingPrincipal", kind="refused")
     assert fleet.enroll(candidate, faults).status == 503
     unfinished = fleet.ledger.device(candidate.name).unfinished
     assert unfinished

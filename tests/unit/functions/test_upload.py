@@ -150,9 +150,9 @@ def test_a_certificate_takes_the_place_of_one_that_was_not_completed(fleet, auth
     assert fleet.ledger.certificate(candidate.name, certificate_id(first)).state == "abandoned"
 
 
-# The first two and the last write to the ledger: the lease is taken, the certificate recorded, and made current.
-CHANGES = ["TransactWriteItems", "TransactWriteItems", "RegisterCertificate"]
-CHANGES += ["CreateThing", "AttachThingPrincipal", "AttachPolicy", "TransactWriteItems"]
+# Three write to the ledger: the lease is taken, the certificate recorded, and made current.
+CHANGES = ["TransactWriteItems", "CreateThing", "TransactWriteItems", "RegisterCertificate"]
+CHANGES += ["AttachThingPrincipal", "AttachPolicy", "TransactWriteItems"]
 
 
 @pytest.mark.parametrize("kind", ["refused", "lost", "killed"])
@@ -179,7 +179,7 @@ def test_an_upload_that_breaks_at_any_call_is_repaired_by_the_next_request(fleet
 def test_a_certificate_that_the_operator_has_switched_off_meanwhile_stays_off(fleet, authority):
     candidate = fleet.allow(Candidate())
     body = pem(certificate := authority.sign(candidate))
-    assert fleet.post(UPLOAD, body, faults=Faults(operation="CreateThing")).status == 503
+    assert fleet.post(UPLOAD, body, faults=Faults(operation="AttachThingPrincipal")).status == 503
     fleet.iot.update_certificate(certificateId=certificate_id(certificate), newStatus="INACTIVE")
     watched = Faults()
     reply = fleet.post(UPLOAD, body, faults=watched)
@@ -239,18 +239,3 @@ def test_aws_iot_is_told_which_ca_issued_it_since_several_may_have_the_same_name
             "status": "ACTIVE",
         }
     ]
-
-
-def test_a_thing_that_somebody_has_given_other_attributes_is_the_device_s_all_the_same(fleet, authority, monkeypatch):
-    candidate = fleet.allow(Candidate())
-    fleet.iot.create_thing(thingName=candidate.name)
-    exists = fleet.iot.exceptions.ResourceAlreadyExistsException({"Error": {}}, "CreateThing")
-
-    def refuse(**_):
-        raise exists
-
-    certificate = authority.sign(candidate)
-    with monkeypatch.context() as patch:
-        patch.setattr(fleet.iot, "create_thing", refuse)
-        assert fleet.post(UPLOAD, pem(certificate)).status == 200
-    assert_enrolled(fleet, candidate, certificate)

@@ -1,0 +1,130 @@
+"""A device's thing in AWS IoT: created with the fleet's mark, or found to be this fleet's, or refused.
+
+Things belong to the account. Whoever has a certificate that is attached to the thing ``pi-7`` may connect as ``pi-7``,
+and a second client of that name disconnects the first: so a thing that another fleet or another application made is
+never used. The mark is the attribute ``ledger.THING_MARK`` with the fleet's name. What the first release made has none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from functions.deployment import Deployment
+from functions.log import bounded, log
+from functions.refusals import ForeignThing
+from ledger import THING_MARK, Device
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot.type_defs import DescribeThingResponseTypeDef
+
+_REFUSED = "refused: the thing is not this fleet's"
+
+
+def claim(device: Device, *, now: int, deployment: Deployment) -> None:
+    """Create the device's thing, or find that it is this fleet's. Before a certificate is made: a refusal costs none.
+
+    One call in the usual case: CreateThing for a new device, DescribeThing for a renewal, because a thing whose
+    attributes were changed since would not be the same configuration to CreateThing. Repeating it is safe.
+
+    Raises:
+        ForeignThing: the thing belongs to another fleet, or to no fleet.
+        ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
+    """
+    thing = _described(device.name, deployment) if device.certificate_id is not None else None
+    if thing is None:
+        if _create(device, deployment):
+            return
+        thing = deployment.iot.describe_thing(thingName=device.name)
+    owner = thing.get("attributes", {}).get(THING_MARK)
+    if owner == deployment.choices.fleet:
+        return
+    attached = _attached(device.name, deployment)
+    if device.certificate_id in attached and owner is not None:
+        # Both fleets used the thing before there were marks: neither is cut off by an update.
+        log.warning("the device's thing has another fleet's mark", thing=device.name, mark=bounded(owner))
+    elif owner is None and _is_of_an_earlier_release(thing, attached, device, deployment):
+        _mark(thing, deployment)
+    else:
+        raise _refusal(device, owner, now, deployment)
+
+
+def _refusal(device: Device, owner: str | None, now: int, deployment: Deployment) -> ForeignThing:
+    """Whose the thing is, only the operator reads, once: the device asks again and again."""
+    name, fleet = device.name, deployment.choices.fleet
+    whose = f"is of the fleet {bounded(owner)!r}" if owner else f"has no attribute {THING_MARK}, so it is of no fleet"
+    mark = json.dumps({"attributes": {THING_MARK: fleet}, "merge": True})
+    events = deployment.ledger.history(name)
+    if not events or events[-1].what != _REFUSED:
+        deployment.ledger.note(
+            name,
+            _REFUSED,
+            by="enrollment",
+            detail=f"AWS IoT's thing {name} {whose}. If it is this device's: aws iot update-thing --thing-name={name} "
+            f"--attribute-payload '{mark}'. If nobody needs it: aws iot delete-thing --thing-name={name}. Otherwise "
+            "block and remove this device, and give it another name.",
+            now=now,
+        )
+    return ForeignThing(
+        f"AWS IoT has a thing {name!r} already that does not belong to the fleet {fleet!r}, and to use it would cut "
+        f"off whoever does. The operator sees whose it is, and what to type, with `zymkey-fleet history {name}`; "
+        "send the same request again after that.",
+        reason=f"the thing {name} {whose}",
+    )
+
+
+def _described(name: str, deployment: Deployment) -> DescribeThingResponseTypeDef | None:
+    try:
+        return deployment.iot.describe_thing(thingName=name)
+    except deployment.iot.exceptions.ResourceNotFoundException:
+        return None
+
+
+def _create(device: Device, deployment: Deployment) -> bool:
+    """Whether the thing is there now, with the mark; False when there is one with another configuration."""
+    mark = {THING_MARK: deployment.choices.fleet}
+    try:
+        deployment.iot.create_thing(thingName=device.name, attributePayload={"attributes": mark})
+    except deployment.iot.exceptions.ResourceAlreadyExistsException:
+        return False
+    return True
+
+
+def _attached(name: str, deployment: Deployment) -> set[str]:
+    """The ids of the certificates that are attached to a thing, and whatever else is."""
+    pages = deployment.iot.get_paginator("list_thing_principals").paginate(thingName=name)
+    return {principal.rpartition("/")[2] for page in pages for principal in page["principals"]}
+
+
+def _is_of_an_earlier_release(
+    thing: Mapping[str, Any], attached: set[str], device: Device, deployment: Deployment
+) -> bool:
+    """Whether a thing without a mark is the device's all the same: the first release set none.
+
+    It has the device's current certificate; or nobody's but certificates that the ledger recorded under this name,
+    be they of a device that was removed; or none, when an enrollment of the first release was interrupted after
+    CreateThing. That release recorded a certificate before, and gave the thing neither attributes nor a type.
+    """
+    if device.certificate_id in attached:
+        return True
+    recorded = {each.certificate_id for each in deployment.ledger.certificates(device.name)}
+    if attached:
+        return attached <= recorded
+    return bool(recorded) and not thing.get("attributes") and not thing.get("thingTypeName")
+
+
+def _mark(thing: DescribeThingResponseTypeDef, deployment: Deployment) -> None:
+    """Give an unmarked thing the mark, unless it changed since it was looked at: then the next request looks again."""
+    iot = deployment.iot
+    try:
+        iot.update_thing(
+            thingName=thing["thingName"],
+            attributePayload={"attributes": {THING_MARK: deployment.choices.fleet}, "merge": True},
+            expectedVersion=thing["version"],
+        )
+    except iot.exceptions.InvalidRequestException as error:
+        # It has as many attributes as a thing may have. The device works without the mark, as it did.
+        log.warning("the device's thing has no place for the fleet's mark", reason=bounded(str(error)))
+    else:
+        log.info("the device's thing has the fleet's mark now", thing=thing["thingName"])
