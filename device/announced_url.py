@@ -14,6 +14,7 @@ from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .enrollment_urls import check_is_this_fleet
 from .errors import DeviceError, UnexpectedReply
+from .kept import find_configuration
 from .steps import Run
 
 # In seconds. Against passing failures alone: what does not work now is tried again at the next renewal.
@@ -29,7 +30,7 @@ def settle_urls(run: Run, configuration: Configuration, certificate: DeviceCerti
     """
     urls, announced, fallback = run.urls, configuration.enrollment_url, run.settings.fallback_url
     url = urls.given if urls.chosen else urls.answered
-    known = [urls.answered, urls.given, fallback]
+    known = [urls.answered, urls.given, fallback, *_left(run, configuration)]
     if configuration.announcement_refused is not None:
         run.report.warn(
             f"the fleet announces an enrollment URL that is not allowed: {configuration.announcement_refused}."
@@ -40,6 +41,18 @@ def settle_urls(run: Run, configuration: Configuration, certificate: DeviceCerti
         known.insert(0, announced)
         url = url if urls.chosen else announced
     run.urls_to_keep.update(url=url, fallback_url=next((each for each in known if each not in (None, url)), None))
+
+
+def _left(run: Run, configuration: Configuration) -> list[str]:
+    """The URLs of before, when a bootstrap with another one has led to the same fleet: they have worked, too."""
+    device, before = run.state.device(), find_configuration(run.state)
+    if before is None or device.get("name") != run.settings.name:
+        return []
+    try:
+        check_is_this_fleet("", configuration, before)
+    except UnexpectedReply:
+        return []
+    return [str(device[label]) for label in ("url", "fallback-url") if device.get(label)]
 
 
 def _works(run: Run, announced: str, url: str, configuration: Configuration, certificate: DeviceCertificate) -> bool:

@@ -543,6 +543,13 @@ def test_a_bootstrap_with_the_old_url_is_in_the_same_fleet(
     assert kept(moved)["endpoint"] == "localhost", "of another fleet it would be left out"
 
 
+def test_a_bootstrap_with_the_new_url_keeps_the_old_one_beside_it(
+    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
+) -> None:
+    assert zymkey_iot("bootstrap", new.url).returncode == 0
+    assert urls(device) == (new.url, est.url)
+
+
 def test_another_fleet_gets_none_of_these_urls(
     moved: Pi, authority: Authority, pki: Path, endpoint: DataEndpoint, zymkey_iot: Command
 ) -> None:
@@ -590,6 +597,7 @@ def test_a_card_with_another_fleets_url_still_moves_a_device_at_a_bootstrap(
 ) -> None:
     monkeypatch.setattr("device.settings_files.CARD", settings_file)
     with EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as other:
+        other.configuration["fleet"] = "another"
         settings_file.write_text(f'url = "{other.url}"\n')
         said = zymkey_iot("renew", "--if-due")
         assert "this device works with" in said.stdout
