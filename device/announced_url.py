@@ -12,6 +12,7 @@ from . import configuration as cloud
 from . import est, retry
 from .certificate import DeviceCertificate
 from .configuration import Configuration
+from .cures import TELL_OPERATOR
 from .enrollment_urls import check_is_this_fleet
 from .errors import DeviceError, UnexpectedReply
 from .kept import find_configuration
@@ -87,7 +88,7 @@ def _prove(run: Run, url: str, configuration: Configuration, certificate: Device
     found, _ = cloud.fetch(url, network=run.network)
     check_is_this_fleet(url, found, configuration)
     if found.enrollment_url != url:  # two that announce each other would send devices to and fro
-        raise UnexpectedReply(f"{url} announces {found.enrollment_url or 'no URL'} in its turn.")
+        raise UnexpectedReply(f"{url} announces {found.enrollment_url or 'no URL'} in its turn.", cure=TELL_OPERATOR)
     issued = est.enroll(
         url,
         run.csr,
@@ -98,4 +99,4 @@ def _prove(run: Run, url: str, configuration: Configuration, certificate: Device
         operation="simplereenroll",
     )
     if issued.der != certificate.der:
-        raise UnexpectedReply(f"{url} sent another certificate than the fleet's.")
+        raise UnexpectedReply(f"{url} sent another certificate than the fleet's.", cure=TELL_OPERATOR)

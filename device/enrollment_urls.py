@@ -6,6 +6,7 @@ from typing import TypeVar
 from . import configuration as cloud
 from . import kept_settings
 from .configuration import Configuration
+from .cures import TELL_OPERATOR
 from .errors import Busy, EnrollmentRefused, NetworkError, ServerNotTrusted, UnexpectedReply
 from .kept import find_configuration
 from .network import Network
@@ -100,5 +101,5 @@ def check_is_this_fleet(url: str, found: Configuration, known: Configuration) ->
         if here != there:
             raise UnexpectedReply(
                 f"{url} is not this fleet's: its {what.replace('_', ' ')} is {there}, and not {here}.",
-                cure="check the URL that the fleet announces: the setting domain",
+                cure=TELL_OPERATOR,
             )
