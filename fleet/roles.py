@@ -23,6 +23,9 @@ SMALLEST_POLICY = {
     "verify": VERIFIER,
 }
 
+# It looks for what a destroyed deployment left, when its policies may be gone.
+OF_ADMINISTRATORS = {"adopt"}
+
 # What an operation changes shows that reading is not enough: ``audit --fix``.
 _READS = ("Describe", "Get", "List", "Query")
 
@@ -45,6 +48,8 @@ def policy_to_ask_for(operation: str) -> str:
     Args:
         operation: the AWS operation that was not permitted.
     """
+    if _command.get() in OF_ADMINISTRATORS:
+        return "rights that no managed policy of the deployment has: this command is for administrators"
     name = SMALLEST_POLICY.get(_command.get(), OPERATOR)
     if name == READER and not operation.startswith(_READS):
         name = OPERATOR

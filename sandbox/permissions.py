@@ -4,12 +4,13 @@ AWS IoT checks some actions on the certificate, the policy or the CA that they n
 those. The emulator does not find the resource in these calls and checks them on ``*``. The template stays right; each
 role or user with such a permission gets the emulator's form of it here.
 
-What people may write is limited to some partition keys (``dynamodb:LeadingKeys``), which the emulator does not find in
-a request: they get these actions without the condition. tests/template/test_people.py tries the condition itself.
+Where a write is limited to some partition keys (``dynamodb:LeadingKeys``), which the emulator does not find in a
+request, its actions are given without the condition. tests/template/test_people.py tries the condition itself.
 """
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -24,7 +25,6 @@ ACTIONS = (
     "iot:ListTargetsForPolicy",
     "iot:UpdateCACertificate",
 )
-LIMITED_BY_KEYS = ("dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 POLICY_NAME = "emulator-form"
 
 
@@ -46,9 +46,7 @@ def adapt_user(iam: "IAMClient", user: str, policy_arn: str) -> None:
     """Give a user the emulator's form of what a managed policy allows."""
     version = iam.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
-    iam.put_user_policy(
-        UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_named_in(document, ACTIONS + LIMITED_BY_KEYS))
-    )
+    iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(_held_by([document])))
 
 
 def _held_by_role(iam: "IAMClient", role: str) -> list[str]:
@@ -56,12 +54,18 @@ def _held_by_role(iam: "IAMClient", role: str) -> list[str]:
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names if name != POLICY_NAME
     ]
-    return _named_in(documents, ACTIONS)
+    return _held_by(documents)
 
 
-def _named_in(documents: object, actions: tuple[str, ...]) -> list[str]:
-    text = json.dumps(documents)
-    return [action for action in actions if f'"{action}"' in text.replace('\\"', '"')]
+def _held_by(documents: Sequence[Any]) -> list[str]:
+    """The actions of the policy documents that the emulator checks in a form of its own."""
+    held: set[str] = set()
+    for document in documents:
+        for statement in document["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            limited = "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {}))
+            held.update(action for action in actions if limited or action in ACTIONS)
+    return sorted(held)
 
 
 def _document(actions: list[str]) -> str:

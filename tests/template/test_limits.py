@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk import App
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.setting_readers import SettingsError
+from infra.settings import Settings
+from pki.certificates import ca_certificate, device_certificate
 from pki.issuers import ISSUERS
 from tests.template.synthesis import add_app_stacks, context, synthesize
 
@@ -77,6 +81,30 @@ def test_names_and_descriptions_are_within_what_aws_takes(issuer: str) -> None:
         for resource in template.resources("AWS::KMS::Key").values():
             assert len(resource["Properties"]["Description"].encode()) <= 8192
     assert len(both.enrollment.only("AWS::ApiGatewayV2::Api")["Name"]) <= 128
+
+
+def test_a_certificate_can_be_made_with_the_longest_subject_that_the_settings_take() -> None:
+    """Of characters that take two bytes each: only a common name is counted in bytes, and it is a device's name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    authority = ca("a", 64)
+    issuer = ca_certificate(
+        signer=key,
+        common_name=authority["commonName"],
+        organization=authority["organization"],
+        validity_years=50,
+        now=now,
+    )
+    certificate = device_certificate(
+        signer=key,
+        ca=issuer,
+        key=key.public_key(),
+        device="d" * 64,
+        subject=Settings.from_context(context(certificateSubject=SUBJECT)).certificate_subject,
+        validity_days=1,
+        now=now,
+    )
+    assert certificate.subject.rfc4514_string().count(LONG * 64) == 4
 
 
 def test_settings_that_do_not_fit_into_a_function_s_environment_are_refused_by_name() -> None:

@@ -101,6 +101,7 @@ def test_a_denial_names_the_action_and_the_resource():
         ("audit", "UpdateCertificate", ["OperatorPolicyArn"]),
         ("invite", "TransactWriteItems", ["OperatorPolicyArn"]),
         ("verify", "TransactWriteItems", ["VerifierPolicyArn", "OperatorPolicyArn"]),
+        ("adopt", "ListTables", []),
     ],
 )
 def test_a_denial_names_the_smallest_managed_policy_that_permits_the_command(command, operation, policies):
