@@ -10,6 +10,7 @@ A URL that a person has set (an option, a variable, a settings file) stays; the 
 
 from . import configuration as cloud
 from . import est, retry
+from .addresses import is_same_url
 from .certificate import DeviceCertificate
 from .configuration import Configuration
 from .cures import TELL_OPERATOR
@@ -41,7 +42,8 @@ def settle_urls(run: Run, configuration: Configuration, certificate: DeviceCerti
     if announced is not None and not is_kept and _works(run, announced, url, configuration, certificate):
         known.insert(0, announced)
         url = url if urls.chosen else announced
-    run.urls_to_keep.update(url=url, fallback_url=next((each for each in known if each not in (None, url)), None))
+    others = (each for each in known if each is not None and not is_same_url(each, url))
+    run.urls_to_keep.update(url=url, fallback_url=next(others, None))
 
 
 def _left(run: Run, configuration: Configuration) -> list[str]:

@@ -550,6 +550,19 @@ def test_a_bootstrap_with_the_new_url_keeps_the_old_one_beside_it(
     assert urls(device) == (new.url, est.url)
 
 
+def test_a_url_that_an_earlier_release_spelled_in_another_way_is_no_second_one(
+    device: Pi, est: EstServer, zymkey_iot: Command
+) -> None:
+    document = kept(device) | {"url": est.url.replace("localhost", "LOCALHOST") + "/"}
+    (device.state / "device.json").write_text(json.dumps(document))
+    assert zymkey_iot("bootstrap", est.url).returncode == 0
+    assert urls(device) == (est.url, None)
+    make_due(est)
+    (device.state / "device.json").write_text(json.dumps(document))
+    assert zymkey_iot("renew").returncode == 0
+    assert urls(device) == (est.url, None)
+
+
 def test_another_fleet_gets_none_of_these_urls(
     moved: Pi, authority: Authority, pki: Path, endpoint: DataEndpoint, zymkey_iot: Command
 ) -> None:
