@@ -7,9 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
@@ -66,6 +68,23 @@ def make_due(cloud: Cloud, pi: RaspberryPi, sandbox: RunningSandbox) -> None:
     )
 
 
+def key_denies_an_administrator(sandbox: RunningSandbox) -> bool:
+    """Whether somebody to whom IAM allows everything is kept from signing with the CA's key, by the key's policy."""
+    iam, (key,) = sandbox.boto("iam"), sandbox.boto("kms").list_keys()["Keys"]
+    iam.create_user(UserName="administrator")
+    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything))
+    access = iam.create_access_key(UserName="administrator")["AccessKey"]
+    credentials = {"AWS_ACCESS_KEY_ID": access["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": access["SecretAccessKey"]}
+    kms = replace(sandbox, env=sandbox.env | credentials).boto("kms")
+    assert kms.describe_key(KeyId=key["KeyArn"])["KeyMetadata"]["KeyUsage"] == "SIGN_VERIFY"
+    try:
+        kms.sign(KeyId=key["KeyArn"], Message=bytes(32), MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
+    except ClientError as error:
+        return error.response["Error"]["Code"] == "AccessDeniedException"
+    return False
+
+
 def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox) -> None:
     old = pi.certificate_id
     make_due(cloud, pi, sandbox)
@@ -95,6 +114,11 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     cloud = Cloud(sandbox)
     assert {name: stateful_resources(sandbox).get(name) for name in before} == before
     assert {name: sandbox.outputs.get(name) for name in outputs} == outputs
+
+    (ca,) = cloud.iot.list_ca_certificates()["certificates"]
+    tags = cloud.iot.list_tags_for_resource(resourceArn=ca["certificateArn"])["tags"]
+    assert {"Key": "zymkey-fleet", "Value": "zymkey"} in tags
+    assert key_denies_an_administrator(sandbox)
 
     # The device of the first release notices nothing, and renews.
     pi.zymkey_iot("bootstrap", "--mqtt")

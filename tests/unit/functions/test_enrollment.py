@@ -100,6 +100,23 @@ def test_an_unfinished_certificate_of_an_issuer_that_was_replaced_is_given_up(de
     assert_enrolled(fleet, candidate, certificate)
 
 
+def test_what_a_retired_ca_has_signed_is_kept_and_renewed_by_the_ca_that_issues(deploy, authority, kms_authority):
+    """The functions do not hear of a retired CA: ``infra/trust_stack.py`` leaves it out."""
+    old = deploy("external")
+    candidate = old.invite(Candidate())
+    old.enroll(candidate)
+    first = authority.sign(candidate)
+    assert old.post(UPLOAD, pem(first)).status == 200
+
+    fleet = deploy("kms", ledger_table=old.choices.ledger_table)
+    assert fleet.choices.ca_certificate(certificate_id(authority.certificate)) is None
+    assert issued(fleet.enroll(candidate)) == first
+    renewed = issued(fleet.enroll(candidate, later=int(life_of(first) * 0.7)))
+    renewed.verify_directly_issued_by(kms_authority[0])
+    device = fleet.ledger.device(candidate.name)
+    assert (device.certificate_id, device.superseded) == (certificate_id(renewed), certificate_id(first))
+
+
 # Questions that need no key
 
 
