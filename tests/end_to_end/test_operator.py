@@ -151,10 +151,17 @@ def test_verify_proves_the_deployment_to_a_verifier_and_leaves_no_trace(
     report = hasty("verify", "--json", *(example_ca if issuer == "external" else []), **verifier).json
     assert report["ok"] is True
     first_connection = ["first-connection"] if issuer == "external" else []
-    assert [each["step"] for each in report["steps"]] == [*STEPS, "without-thing", *first_connection, "clean-up"]
+    credentials = ["credentials"] if "DeviceRoleArn" in cloud.outputs else []
+    steps = [*STEPS, *credentials, "without-thing", *first_connection, "clean-up"]
+    assert [each["step"] for each in report["steps"]] == steps
     observed = report["observations"]
     assert set(observed) | set(report["open"]) == set(QUESTIONS)
     assert observed["mqttWithoutThing"] == "connects"
+    if credentials:
+        assert observed["credentialsAnswer"].startswith("HTTP 200 until ")
+        assert observed["credentialsInAnotherName"].startswith("HTTP 403 ")
+    else:
+        assert report["open"]["credentialsAnswer"] == "the setting credentials is not set"
     assert report["observations"]["wwwAuthenticateArrivesAs"] == "WWW-Authenticate"
     assert report["observations"]["httpsRefusal"].startswith("HTTP 403 ForbiddenException")
     if issuer == "aws":
