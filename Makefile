@@ -163,6 +163,10 @@ snapshot: setup ## Renew the committed snapshots of the templates: look at the d
 	@$(BIN)/python -m tests.template.snapshots
 	@git status --short tests/template/snapshots docs/permissions.md
 
+.PHONY: fleet
+fleet: setup ## Write a new fleet's choices into cdk.json: name, topics, CA (NAME=acme, REPLACE=yes)
+	@$(BIN)/python -m infra.new_fleet $(if $(REPLACE),--replace) '$(NAME)'
+
 .PHONY: synth
 synth: setup ## Write the templates to cdk.out, as `cdk synth` does
 	@node_modules/.bin/cdk synth --quiet

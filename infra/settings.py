@@ -7,7 +7,7 @@ Each setting can be overridden for one run: ``cdk deploy -c zymkey-fleet.issuer=
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,8 @@ def _read(values: dict[str, Any]) -> Settings:
             },
         )
     )
+    settings = replace(settings, topics=settings.topics.of_fleet(settings.fleet))
+    _check_length(f"{CONTEXT_KEY}.topics", settings.topics)
     if settings.issuer == EXTERNAL and settings.external_certificate_authority is None:
         raise SettingsError(
             f"{CONTEXT_KEY}.externalCertificateAuthority is null, but must name the CA certificate's file "
@@ -297,7 +299,6 @@ def _topics(where: str, value: Any) -> Topics:
     topics = Topics(**an_object(where, value, {name: (name, _topic_templates) for name in ("publish", "subscribe")}))
     if not topics.publish:
         raise SettingsError(f"{where}.publish is [], but must have at least one topic: a bootstrap publishes.")
-    _check_length(where, topics)
     return topics
 
 
