@@ -37,6 +37,9 @@ NEW = OLD | {"name": "2027", "commonName": "the new CA"}
 DAY = 86_400
 
 
+ACCESS_LOG = "/aws/vendedlogs/zymkey"
+
+
 @pytest.fixture
 def addresses(tmp_path: Path) -> Iterator[Addresses]:
     gateway, https, mqtt = free_ports(3)
@@ -104,6 +107,15 @@ class Fleet:
     def registered(self) -> dict[str, str]:
         """Every CA that AWS IoT knows: id → status."""
         return {each["certificateId"]: each["status"] for each in self.cloud.iot.list_ca_certificates()["certificates"]}
+
+    def tags(self) -> dict[str, str]:
+        """Of the Enrollment stack, as CloudFormation has them."""
+        (stack,) = self.sandbox.boto("cloudformation").describe_stacks(StackName="zymkey-Enrollment")["Stacks"]
+        return {each["Key"]: each["Value"] for each in stack.get("Tags", [])}
+
+    def log_groups(self) -> set[str]:
+        pages = self.sandbox.boto("logs").get_paginator("describe_log_groups").paginate()
+        return {each["logGroupName"] for page in pages for each in page["logGroups"]}
 
     def age(self, pi: RaspberryPi, item: str, **times: int) -> None:
         """Nobody waits until a certificate is old: the ledger remembers it so."""
@@ -231,11 +243,17 @@ def the_first_one_is_retired_once_no_device_stands_on_it(
 
 
 def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
-    """This deployment updates the registration, whose handler sends the status. Returns a device that is new then."""
+    """This deployment updates the registration, whose handler sends the status. Returns a device that is new then.
+
+    It also has what an account with rules of its own demands; the deployment after it has it no more.
+    """
     before = fleet.registered()
+    rules: dict[str, Any] = {"accessLogGroup": ACCESS_LOG, "tags": {"team": "plant"}, "reservedConcurrency": 20}
 
-    fleet.deploy(OLD | {"retired": True}, NEW, alarmEmail="ops@example.com", mqttWithoutThing="deny")
+    fleet.deploy(OLD | {"retired": True}, NEW, alarmEmail="ops@example.com", mqttWithoutThing="deny", **rules)
 
+    assert fleet.tags() == {"team": "plant"}
+    assert ACCESS_LOG in fleet.log_groups()
     assert set(fleet.authorities()) == {"the new CA"}
     assert fleet.registered() == before
     latest = fleet.new_device()
@@ -304,6 +322,8 @@ def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
     new = {"Issuer": "aws", "EnrollmentUrl": domain.URL, "DomainTarget": fleet.cloud.outputs["DomainTarget"]}
     assert fleet.cloud.outputs == {**outputs, **new}
     assert fleet.registered() == registered
+    assert fleet.tags() == {}
+    assert ACCESS_LOG not in fleet.log_groups()
     for pi in devices:
         shutil.rmtree(pi.state)
         pi.zymkey_iot("bootstrap")
