@@ -1,7 +1,7 @@
 """The unmodified CDK app, deployed into the emulator with the real CDK command line.
 
-Only two settings differ from what an account gets: the issuer that was asked for, and the functions' code built
-for this machine, because the emulator runs functions on it.
+Only three settings differ from what an account gets: the issuer that was asked for; the functions' code built for this
+machine, because the emulator runs functions on it; and what the devices' programs may do, so that it can be tried.
 """
 
 import hashlib
@@ -70,9 +70,24 @@ def forget_deployment(directory: Path) -> None:
     _record(directory).unlink(missing_ok=True)
 
 
-def settings_for(issuer: str, authority: ExampleAuthority | None) -> dict[str, str]:
-    """cdk.json settings that the sandbox overrides, by their dotted names."""
+# What the programs of the sandbox's devices may do in AWS: keep files, each device in its own folder of one bucket.
+BUCKET = "sandbox-devices"
+CREDENTIALS = {
+    "statements": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": f"arn:aws:s3:::{BUCKET}/${{credentials-iot:ThingName}}/*",
+        }
+    ]
+}
+
+
+def settings_for(issuer: str, authority: ExampleAuthority | None, app: Path = REPOSITORY) -> dict[str, str]:
+    """cdk.json settings that the sandbox overrides, by their dotted names; of ``app``, which may be an old release."""
     settings = {"issuer": issuer, "bundleFor": "host"}
+    if "credentials" in json.loads((app / "cdk.json").read_text())["context"]["zymkey-fleet"]:
+        settings["credentials"] = json.dumps(CREDENTIALS)
     if authority is not None:
         settings["externalCertificateAuthority"] = authority.settings()
     return settings

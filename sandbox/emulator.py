@@ -14,7 +14,8 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
-from .addresses import ACCOUNT, DATA_ENDPOINT_HOST, REGION, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
+from . import emulated_role_aliases
+from .addresses import ACCOUNT, DATA_ENDPOINT_HOST, REGION, REPOSITORY, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
 from .background import BackgroundProcess, version_of
 from .certificates import ServerCertificates
 from .errors import SandboxError
@@ -24,12 +25,25 @@ POLL_SECONDS = 0.1
 ANSWER_SECONDS = 5.0
 FIRST_HANDSHAKE_SECONDS = 1.0
 
+# This repository is no part of the emulator's path any more when it starts: functions have to bring their own code.
+_START = """\
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from sandbox.emulated_role_aliases import install
+sys.path.pop(0)
+install()
+from ministack.app import main
+main()
+"""
+
 
 def emulator_process(addresses: Addresses) -> BackgroundProcess:
     return BackgroundProcess(
         name="emulator",
         directory=addresses.directory,
-        version=version_of(metadata.version("ministack"), emulator_environment(addresses)),
+        version=version_of(
+            metadata.version("ministack"), emulator_environment(addresses), Path(emulated_role_aliases.__file__)
+        ),
     )
 
 
@@ -60,7 +74,7 @@ def _start(addresses: Addresses, certificates: ServerCertificates, process: Back
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     environment = {"PATH": os.environ.get("PATH", os.defpath), **emulator_environment(addresses)}
-    process.start([sys.executable, "-m", "ministack"], environment, folder=temporary)
+    process.start([sys.executable, "-c", _START, str(REPOSITORY)], environment, folder=temporary)
     _wait_until_healthy(addresses, certificates, process)
 
 

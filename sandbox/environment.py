@@ -49,6 +49,7 @@ def device_environment(addresses: Addresses, *, enrollment_url: str, roots: Path
         "IOT_ENDPOINT": DATA_ENDPOINT_HOST,
         "IOT_HTTPS_PORT": str(addresses.https_port),
         "IOT_MQTT_PORT": str(addresses.mqtt_port),
+        "IOT_CREDENTIAL_ENDPOINT": f"{DATA_ENDPOINT_HOST}:{addresses.https_port}",
         "CA_BUNDLE": str(roots),
         "OPENSSL_ENGINES": str(engines),
     }

@@ -83,7 +83,7 @@ def start(
         _start_emulator(addresses, certificates, say)
         _start_data_endpoint(addresses, certificates, aws, say)
         authority = _example_authority(addresses, aws, issuer)
-        chosen = settings_for(issuer, authority) | dict(settings or {})
+        chosen = settings_for(issuer, authority, app) | dict(settings or {})
         deployment = _ensure_deployment(addresses, aws, chosen, app, say)
         _write_environment(addresses, certificates, deployment)
         return Sandbox(addresses=addresses, deployment=deployment, authority=authority, zymkey_problem=zymkey_problem)

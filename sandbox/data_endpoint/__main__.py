@@ -6,6 +6,7 @@ import boto3
 
 from ..addresses import Addresses
 from ..certificates import ServerCertificates
+from .credentials import CredentialProvider
 from .publishing import Publisher
 from .registration import SWITCH, JustInTimeRegistration
 from .registry import Registry
@@ -16,12 +17,13 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 
 addresses = Addresses.from_environment()
 certificates = ServerCertificates.in_directory(addresses.directory)
-iot, broker = boto3.client("iot"), boto3.client("iot-data")
+iot, iam, broker = boto3.client("iot"), boto3.client("iam"), boto3.client("iot-data")
 registry = Registry(iot)
 DataEndpoint(
     port=addresses.https_port,
     context=tls_context(str(certificates.chain), str(certificates.key)),
     registry=registry,
     publisher=Publisher(registry, broker),
-    registration=JustInTimeRegistration(iot, boto3.client("iam"), broker, switch=addresses.directory / SWITCH),
+    registration=JustInTimeRegistration(iot, iam, broker, switch=addresses.directory / SWITCH),
+    credentials=CredentialProvider(registry, iot, iam, boto3.client("sts")),
 ).serve_forever()

@@ -1,14 +1,14 @@
 """HTTP/1.1 over one TLS connection, with h11 doing the protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import h11
 
 from .publishing import MAX_PAYLOAD, Reply, error
 
-# Method, target, body in; reply out.
-Answer = Callable[[str, str, bytes], Reply]
+# Method, target, headers by their names in lower case, and body in; reply out.
+Answer = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
 class Stream(Protocol):
@@ -30,7 +30,7 @@ def converse(stream: Stream, answer: Answer) -> None:
             _send(
                 http,
                 stream,
-                answer(request.method.decode(), request.target.decode(), body)
+                answer(request.method.decode(), request.target.decode(), _headers(request), body)
                 if len(body) <= MAX_PAYLOAD
                 else error(413, "RequestEntityTooLargeException", f"More than {MAX_PAYLOAD} bytes."),
             )
@@ -41,6 +41,10 @@ def converse(stream: Stream, answer: Answer) -> None:
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             return
         http.start_next_cycle()
+
+
+def _headers(request: h11.Request) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
 
 
 def _next_request(http: h11.Connection, stream: Stream) -> tuple[h11.Request | None, bytes]:

@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.exceptions import ClientError
@@ -32,7 +32,7 @@ class Reply:
     """Status, headers beside the usual ones, and a JSON body."""
 
     status: int
-    body: Mapping[str, str | None]
+    body: Mapping[str, Any]
     headers: Mapping[str, str]
 
     def content(self) -> bytes:

@@ -49,6 +49,10 @@ class Registry:
             ca_certificate_id=found.get("caCertificateId"),
         )
 
+    def things(self, certificate: RegisteredCertificate) -> list[str]:
+        """The names of the things that the certificate is attached to."""
+        return self._iot.list_principal_things(principal=certificate.arn)["things"]
+
     def policies(self, certificate: RegisteredCertificate) -> list[str]:
         """Default versions of the attached policies, as JSON documents."""
         attached = self._iot.list_attached_policies(target=certificate.arn)["policies"]

@@ -10,13 +10,15 @@ import logging
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
 from .conversation import converse
-from .publishing import Publisher, Session
+from .credentials import CredentialProvider
+from .publishing import Publisher, Reply, Session
 from .registration import JustInTimeRegistration
 from .registry import Registry
 
@@ -51,6 +53,7 @@ class DataEndpoint:
         registry: Registry,
         publisher: Publisher,
         registration: JustInTimeRegistration | None = None,
+        credentials: CredentialProvider | None = None,
     ) -> None:
         """Without ``registration`` a certificate that is not registered stays so."""
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
@@ -58,6 +61,7 @@ class DataEndpoint:
         self._registry = registry
         self._publisher = publisher
         self._registration = registration
+        self._credentials = credentials
 
     @property
     def port(self) -> int:
@@ -87,12 +91,17 @@ class DataEndpoint:
                 connection.do_handshake()
                 session = self._authenticate(connection)
                 if session is not None:
-                    converse(_TlsStream(connection), lambda *request: self._publisher.answer(session, *request))
+                    converse(_TlsStream(connection), lambda *request: self._answer(session, *request))
                 connection.shutdown()
             except (SSL.Error, OSError) as interruption:
                 log.info("connection ended: %r", interruption)
             except Exception:
                 log.exception("a request failed")
+
+    def _answer(self, session: Session, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if self._credentials is not None and self._credentials.is_asked(target):
+            return self._credentials.answer(session, method, target, headers)
+        return self._publisher.answer(session, method, target, body)
 
     def _authenticate(self, connection: SSL.Connection) -> Session | None:
         """The session of an acceptable client, or None: as with AWS IoT the connection is then just closed.

@@ -1,6 +1,7 @@
 """HTTP at the data endpoint: many requests on one connection, and bad ones answered."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -22,8 +23,9 @@ class Client:
         self.received += data
 
 
-def echo(method: str, target: str, body: bytes) -> Reply:
-    return Reply(status=200, body={"asked": f"{method} {target} {body.decode()}"}, headers={"x-extra": "1"})
+def echo(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    asked = f"{method} {target} {body.decode()}"
+    return Reply(status=200, body={"asked": asked, "host": headers["host"]}, headers={"x-extra": "1"})
 
 
 def request(body: bytes, headers: str = "") -> bytes:
@@ -42,7 +44,7 @@ def test_a_request_is_answered_with_headers_and_length() -> None:
     assert head.startswith(b"HTTP/1.1 200")
     assert b"x-extra: 1" in head
     assert f"content-length: {len(body)}".encode() in head.lower()
-    assert json.loads(body) == {"asked": "POST /topics/a hello"}
+    assert json.loads(body) == {"asked": "POST /topics/a hello", "host": "x"}
 
 
 def test_a_connection_serves_many_requests() -> None:

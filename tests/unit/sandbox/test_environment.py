@@ -49,6 +49,7 @@ def test_everything_that_the_commands_read_is_there() -> None:
         "ENROLLMENT_URL": "https://x",
         "IOT_ENDPOINT": "localhost",
         "IOT_HTTPS_PORT": "2",
+        "IOT_CREDENTIAL_ENDPOINT": "localhost:2",
         "IOT_MQTT_PORT": "3",
         "CA_BUNDLE": "r",
         "OPENSSL_ENGINES": "e",
