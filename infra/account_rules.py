@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from infra.fleet_tag import FLEET_TAG
+from infra.fleet_tag import FLEET_TAG, SIGNS_TAG
 from infra.setting_readers import SettingsError, a_text, a_whole_number, shown, wrong
 
 # Of the 50 that a resource may have (AWS Tagging, limits), some are the stack's own and the fleet's.
@@ -35,8 +35,8 @@ def tags(where: str, value: Any) -> dict[str, str]:
             )
         if not re.fullmatch(f"{_TAG_TEXT}{{0,256}}", text):
             raise wrong(f"{where}.{key}", text, "at most 256 letters, digits, spaces and _.:/=+@-")
-        if key == FLEET_TAG:
-            raise SettingsError(f"{where}.{key} is the tag that permissions look at; its value is the fleet's name.")
+        if key in (FLEET_TAG, SIGNS_TAG):
+            raise SettingsError(f"{where}.{key} is a tag that permissions look at; its value is the fleet's name.")
     return dict(value)
 
 

@@ -4,6 +4,8 @@ from aws_cdk import CfnTag
 
 # ``aws:ResourceTag/zymkey-fleet`` in a policy restricts an action to what this fleet has declared.
 FLEET_TAG = "zymkey-fleet"
+# A role with this tag, whose value is the fleet's name, may sign with a CA's key if IAM allows it to.
+SIGNS_TAG = "zymkey-fleet-signs"
 
 
 def fleet_tag(fleet: str) -> CfnTag:

@@ -19,6 +19,8 @@ MAX_BYTES = 4096
 # The longest of the names and ARNs that AWS makes here: a key's ARN in GovCloud has 86 characters, and a name that
 # CloudFormation makes of a fleet's of 31 has 72.
 _LONGEST_NAME = 90
+# The id of a key in KMS: a UUID, or ``mrk-`` and 32 digits.
+_KEY_ID = 36
 # A certificate made by another key on another day: signature, serial number, times may each be longer by some bytes.
 _DER_MARGIN = 8
 
@@ -61,6 +63,7 @@ def longest_ca(*, common_name: str, organization: str, validity_years: int) -> i
         organization=organization,
         validity_years=validity_years,
         now=datetime.now(UTC),
+        distinguisher="0" * _KEY_ID,
     )
     base64 = -(-(len(sample.public_bytes(Encoding.DER)) + _DER_MARGIN) // 3) * 4
     lines = -(-base64 // 64) + 2

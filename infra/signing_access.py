@@ -9,8 +9,7 @@ from aws_cdk import Stack, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-# A role with this tag, whose value is the fleet's name, may sign if IAM allows it to.
-SIGNS_TAG = "zymkey-fleet-signs"
+from infra.fleet_tag import SIGNS_TAG
 
 _SIGN = "kms:Sign"
 # What ``pki.kms_key`` sends.
