@@ -183,6 +183,7 @@ READERS = {
     "functions/deployment.py",
     "functions/enroll.py",
     "fleet/commands/ca_retire.py",
+    "fleet/left_behind.py",
 }
 
 
