@@ -59,7 +59,7 @@ def adopt(
         if device.unfinished != certificate.certificate_id:
             _abandon_other(device, lease_id, now, deployment)
             deployment.ledger.record_certificate(certificate, lease=lease_id, now=now)
-        complete(certificate, lease_id, now=now, deployment=deployment, in_aws_iot=in_aws_iot)
+        complete(certificate, device, lease_id, now=now, deployment=deployment, in_aws_iot=in_aws_iot)
     log.info("a certificate that was signed elsewhere is in use", certificate_id=certificate.certificate_id)
     return certificate
 

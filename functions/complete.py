@@ -1,19 +1,26 @@
 """The last part of every enrollment: a recorded certificate is registered, permitted, and the device's own."""
 
-from functions import registration
+from functions import registration, things
 from functions.deployment import Deployment
 from functions.issuers import issuer_of
 from functions.log import log
 from functions.metrics import Metric, counted
-from ledger import Blocked, Certificate
+from ledger import Blocked, Certificate, Device
 
 
 def complete(
-    certificate: Certificate, lease: str, *, now: int, deployment: Deployment, in_aws_iot: bool = False
+    certificate: Certificate,
+    device: Device,
+    lease: str,
+    *,
+    now: int,
+    deployment: Deployment,
+    in_aws_iot: bool = False,
 ) -> None:
     """Register and permit a recorded certificate, and make it the device's own. Every step can be repeated.
 
     Args:
+        device: whose it is, as the lease found it; its thing is there.
         in_aws_iot: AWS IoT is known to have it already, so it is at most to be activated.
 
     Raises:
@@ -26,7 +33,9 @@ def complete(
         arn = registration.activate(certificate.certificate_id, iot=iot)
     else:
         arn = issuer_of(deployment).register(certificate)
-    registration.permit(arn, device=certificate.device, policy=deployment.choices.iot_policy, iot=iot)
+    registration.permit(arn, device=device.name, policy=deployment.choices.iot_policy, iot=iot)
+    if device.certificate_id is None:  # a renewal leaves the groups as they are
+        things.join_groups(device, now=now, deployment=deployment)
     try:
         renewed = deployment.ledger.make_current(certificate, lease=lease, now=now)
     except Blocked:

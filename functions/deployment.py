@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Choices:
     validity_days: int
     topics: Mapping[str, Any]
     uninvited: str  # "refuse" or "approve"
+    # What every new thing gets: type, attributes, groups, billingGroup; each may lack.
+    things: Mapping[str, Any] = field(default_factory=dict)
     enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
     role_alias: str | None = None  # of AWS IoT, by which devices get AWS credentials
 
@@ -63,6 +65,7 @@ class Choices:
             validity_days=int(environment["CERTIFICATE_VALIDITY_DAYS"]),
             topics=json.loads(environment["TOPICS"]),
             uninvited=environment["UNINVITED"],
+            things=json.loads(environment.get("THINGS", "{}")),
             enrollment_url=environment.get("ENROLLMENT_URL"),
             role_alias=environment.get("ROLE_ALIAS"),
         )

@@ -1,6 +1,6 @@
 """Enrollment: from a CSR to a certificate that AWS IoT takes. Every step can be repeated.
 
-claim → thing → sign → record the PEM → register → attach → policy → done. Whatever breaks in between, the next
+claim → thing → sign → record the PEM → register → attach → policy → groups → done. Whatever breaks in between, the next
 request of the same key goes on from there: what is recorded is registered, what is registered is not registered again.
 Two requests at once: the ledger's lease lets one through, the other is told to come back.
 """
@@ -60,7 +60,7 @@ def _issued(
         if certificate is None:
             certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
             log.info("signed and recorded", certificate_id=certificate.certificate_id)
-        complete(certificate, lease_id, now=now, deployment=deployment)
+        complete(certificate, device, lease_id, now=now, deployment=deployment)
     return certificate
 
 

@@ -34,7 +34,7 @@ def claim(device: Device, *, now: int, deployment: Deployment) -> None:
     """
     thing = _described(device.name, deployment) if device.certificate_id is not None else None
     if thing is None:
-        if _create(device, deployment):
+        if _create(device, now, deployment):
             return
         thing = deployment.iot.describe_thing(thingName=device.name)
     owner = thing.get("attributes", {}).get(THING_MARK)
@@ -74,6 +74,20 @@ def _refusal(device: Device, owner: str | None, now: int, deployment: Deployment
     )
 
 
+def join_groups(device: Device, *, now: int, deployment: Deployment) -> None:
+    """Put a new device's thing into the groups. One that AWS IoT refuses keeps no device from its certificate.
+
+    Raises:
+        ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
+    """
+    iot = deployment.iot
+    for group in deployment.choices.things.get("groups", ()):
+        try:
+            iot.add_thing_to_thing_group(thingName=device.name, thingGroupName=group)
+        except (iot.exceptions.ResourceNotFoundException, iot.exceptions.InvalidRequestException) as error:
+            _note(device, f"thing not in its group {group}", error, now, deployment)
+
+
 def _described(name: str, deployment: Deployment) -> DescribeThingResponseTypeDef | None:
     try:
         return deployment.iot.describe_thing(thingName=name)
@@ -81,12 +95,26 @@ def _described(name: str, deployment: Deployment) -> DescribeThingResponseTypeDe
         return None
 
 
-def _create(device: Device, deployment: Deployment) -> bool:
+def _create(device: Device, now: int, deployment: Deployment) -> bool:
     """Whether the thing is there now, with the mark; False when there is one with another configuration."""
-    mark = {THING_MARK: deployment.choices.fleet}
+    iot, choices = deployment.iot, deployment.choices
+    mark = {THING_MARK: choices.fleet}
+    options: dict[str, Any] = {}
+    if "type" in choices.things:
+        options["thingTypeName"] = choices.things["type"]
+    if "billingGroup" in choices.things:
+        options["billingGroupName"] = choices.things["billingGroup"]
+    attributes = {**choices.things.get("attributes", {}), **mark}
     try:
-        deployment.iot.create_thing(thingName=device.name, attributePayload={"attributes": mark})
-    except deployment.iot.exceptions.ResourceAlreadyExistsException:
+        try:
+            iot.create_thing(thingName=device.name, attributePayload={"attributes": attributes}, **options)
+        except (iot.exceptions.ResourceNotFoundException, iot.exceptions.InvalidRequestException) as error:
+            if not options and attributes == mark:
+                raise
+            # The thing type or the billing group is gone, or AWS IoT has other limits by now.
+            iot.create_thing(thingName=device.name, attributePayload={"attributes": mark})
+            _note(device, "thing without type, attributes and billing group", error, now, deployment)
+    except iot.exceptions.ResourceAlreadyExistsException:
         return False
     return True
 
@@ -128,3 +156,8 @@ def _mark(thing: DescribeThingResponseTypeDef, deployment: Deployment) -> None:
         log.warning("the device's thing has no place for the fleet's mark", reason=bounded(str(error)))
     else:
         log.info("the device's thing has the fleet's mark now", thing=thing["thingName"])
+
+
+def _note(device: Device, what: str, error: Exception, now: int, deployment: Deployment) -> None:
+    log.warning(what, reason=bounded(str(error)))
+    deployment.ledger.note(device.name, what, by="enrollment", detail=bounded(str(error)), now=now)

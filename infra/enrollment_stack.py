@@ -77,7 +77,7 @@ class EnrollmentStack(Stack):
             trust.signing_key.grant(enroll.role, "kms:Sign")
             tag_as_signer(enroll.role, fleet=settings.fleet)
         grant_creation(enroll.role, issuer=settings.issuer)
-        grant_activation(enroll.role)
+        grant_activation(enroll.role, things=settings.things)
 
         trust.ledger.grant(superseded.sweep.role, "GetItem", "PutItem", "UpdateItem")
         trust.ledger.grant_listing(superseded.sweep.role)
@@ -95,7 +95,7 @@ class EnrollmentStack(Stack):
             trust.ledger.grant(first.activate.role, "GetItem", "PutItem", "Query", "UpdateItem")
             # ``firstConnection: any`` lets a key in, and so answers its request for approval, if it has made one.
             trust.ledger.grant_on_keys(first.activate.role, ["requests"], "DeleteItem")
-            grant_activation(first.activate.role)
+            grant_activation(first.activate.role, things=settings.things)
 
         Monitoring(
             self,
@@ -137,6 +137,7 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
         "UNINVITED": settings.uninvited,
+        **({} if settings.things is None else {"THINGS": json.dumps(settings.things.document())}),
         **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),
         **({} if trust.credentials is None else {"ROLE_ALIAS": trust.credentials.role_alias}),
         "POWERTOOLS_LOG_LEVEL": "INFO",  # with less, there would be no metrics either: they are lines of this level

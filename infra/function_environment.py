@@ -28,6 +28,7 @@ _DER_MARGIN = 8
 _SETTINGS = {
     "CA_CERTIFICATES": "certificateAuthorities (fewer, or shorter names) or externalCertificateAuthority",
     "TOPICS": "topics",
+    "THINGS": "things",
     "CERTIFICATE_SUBJECT": "certificateSubject",
     "ENROLLMENT_URL": "domain",
 }

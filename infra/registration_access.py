@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
 from infra.acknowledge import acknowledge
+from infra.things import ThingSettings
 from pki.issuers import AMAZON, EXTERNAL, KMS
 
 # What ``iot_arn`` returns, as cdk-nag writes it.
@@ -30,7 +31,7 @@ def grant_creation(role: iam.Role, *, issuer: str) -> None:
     acknowledge(role, {"AwsSolutions-IAM5[Resource::*]": f"{' and '.join(actions)} have no resource type."})
 
 
-def grant_activation(role: iam.Role) -> None:
+def grant_activation(role: iam.Role, *, things: ThingSettings | None) -> None:
     """Allow to switch certificates on and off, create and mark their things, and attach the policy."""
     grant_switching(role)
     iot = iot_arn(role)
@@ -45,6 +46,17 @@ def grant_activation(role: iam.Role) -> None:
         (["iot:AttachThingPrincipal"], [f"{iot}:cert/*", f"{iot}:thing/*"]),
     ):
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
+    if things is not None and things.billing_group:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["iot:CreateThing"], resources=[f"{iot}:billinggroup/{things.billing_group}"])
+        )
+    if things is not None and things.groups:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["iot:AddThingToThingGroup"],
+                resources=[*(f"{iot}:thinggroup/{each}" for each in things.groups), f"{iot}:thing/*"],
+            )
+        )
     acknowledge(role, {f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:thing/*]": "Operators name things at any time."})
 
 

@@ -37,6 +37,7 @@ from infra.setting_readers import (
     shown,
     wrong,
 )
+from infra.things import ThingSettings, read_things
 from infra.topics import Topics, template_problem
 from pki.issuers import EXTERNAL, ISSUERS, KMS
 
@@ -112,6 +113,7 @@ class Settings:
     iot_logging: str = "off"
     credentials: CredentialSettings | None = None
     mqtt_without_thing: str = ALLOW
+    things: ThingSettings | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     permissions_boundary: str | None = None
     access_log_group: str | None = None
@@ -197,6 +199,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "runbookUrl": ("runbook_url", a_runbook_url),
                 "iotLogging": ("iot_logging", a_choice(*IOT_LOG_LEVELS)),
                 "credentials": ("credentials", read_credentials),
+                "things": ("things", read_things),
                 "mqttWithoutThing": ("mqtt_without_thing", a_choice(*MQTT_WITHOUT_THING)),
             },
         )

@@ -228,3 +228,16 @@ def test_people_may_do_what_the_commands_of_their_role_do(policy: str, may: set[
         if name.startswith(policy)
     )
     assert allowed(iter(properties["PolicyDocument"]["Statement"]), conditions=CONDITIONS) == may
+
+
+def test_the_settings_groups_and_billing_group_are_what_a_function_may_use_and_no_other() -> None:
+    things = {"groups": ["plant", "hall-7"], "billingGroup": "research"}
+    for issuer, handler in (("kms", "http_api"), ("external", "first_connection")):
+        template = synthesize(issuer=issuer, things=things).enrollment
+        may = of_function(template, f"functions.handlers.{handler}.handler")
+        assert {pair for pair in may if "group" in pair[0].lower() or "group" in pair[1]} == {
+            ("iot:AddThingToThingGroup", f"{IOT}:thing/*"),
+            ("iot:AddThingToThingGroup", f"{IOT}:thinggroup/plant"),
+            ("iot:AddThingToThingGroup", f"{IOT}:thinggroup/hall-7"),
+            ("iot:CreateThing", f"{IOT}:billinggroup/research"),
+        }

@@ -279,3 +279,46 @@ def test_a_certificate_is_attached_to_its_thing_alone_and_as_before_where_aws_io
         patch.setattr(fleet.iot, "attach_thing_principal", is_attached_already)
         assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
     assert asked == ["EXCLUSIVE_THING", None]
+
+
+# What every new thing gets
+
+
+@EVERY_ISSUER
+def test_a_new_thing_gets_the_type_attributes_and_groups_of_the_settings(deploy, issuer, authority, aws):
+    aws("iot").create_thing_type(thingTypeName="sensor")
+    for group in ("plant", "hall-7"):
+        aws("iot").create_thing_group(thingGroupName=group)
+    things = {"type": "sensor", "attributes": {"site": "berlin"}, "groups": ["plant", "hall-7"], "billingGroup": "b"}
+    fleet = deploy(issuer, things=things)
+    candidate = fleet.invite(Candidate())
+    finish(fleet, authority, candidate)
+    thing = fleet.iot.describe_thing(thingName=candidate.name)
+    assert (thing["thingTypeName"], thing["attributes"]) == ("sensor", {"site": "berlin", THING_MARK: "zymkey"})
+    groups = fleet.iot.list_thing_groups_for_thing(thingName=candidate.name)["thingGroups"]
+    assert {each["groupName"] for each in groups} == {"plant", "hall-7"}
+
+
+@EVERY_ISSUER
+def test_a_type_and_a_group_that_are_gone_keep_no_device_from_its_certificate(deploy, issuer, authority):
+    fleet = deploy(issuer, things={"type": "gone", "attributes": {"site": "berlin"}, "groups": ["nowhere"]})
+    candidate = fleet.invite(Candidate())
+    certificate = finish(fleet, authority, candidate)
+    assert_enrolled(fleet, candidate, certificate)
+    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
+    said = {each.what for each in fleet.ledger.history(candidate.name)}
+    assert {"thing without type, attributes and billing group", "thing not in its group nowhere"} <= said
+
+
+@BOTH
+def test_an_enrollment_into_a_group_that_breaks_is_repaired_and_a_renewal_calls_no_group(deploy, issuer, aws):
+    aws("iot").create_thing_group(thingGroupName="plant")
+    fleet = deploy(issuer, things={"groups": ["plant"]})
+    for kind in ("refused", "lost"):
+        candidate = fleet.invite(Candidate())
+        assert fleet.enroll(candidate, Faults(operation="AddThingToThingGroup", kind=kind)).status == 503
+        certificate = issued(fleet.enroll(candidate))
+        assert_enrolled(fleet, candidate, certificate)
+    faults = Faults()
+    issued(renew(fleet, candidate, certificate, faults))
+    assert "AddThingToThingGroup" not in faults.calls

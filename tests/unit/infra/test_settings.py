@@ -38,7 +38,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("domain", "formerDomains"),
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
         "credentials",
-        "mqttWithoutThing",
+        *("mqttWithoutThing", "things"),
         *("tags", "permissionsBoundary", "accessLogGroup", "reservedConcurrency"),
     }
 
