@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ledger import Certificate, CertificateState, Ledger
+from ledger import THING_MARK, Certificate, CertificateState, Ledger
 from pki.fingerprint import certificate_id
 from tests.support.fleet.authority import CA, fingerprint, issue, new_key
 from tests.support.ledger import create_table
 
 URL = "https://enroll.example.com/v1"
+# The fleet in the mark of every test's things: their deployments are in one account, with devices of the same names.
+THINGS_OF = "test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ def renew(cloud, name, key, *, registered=True, permitted=True):
             "certificateArn"
         ]
         if permitted:
-            cloud.iot.create_thing(thingName=name)
+            cloud.iot.create_thing(thingName=name, attributePayload={"attributes": {THING_MARK: THINGS_OF}})
             cloud.iot.attach_thing_principal(thingName=name, principal=arn)
             cloud.iot.attach_policy(policyName=cloud.policy, target=arn)
     cloud.ledger.make_current(certificate, lease="mine", now=now)

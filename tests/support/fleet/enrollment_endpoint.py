@@ -6,12 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from functions.deployment import Choices, Deployment
 from functions.handlers import http_api
+from tests.support.fleet.deployment import THINGS_OF
 
 
 def deployment(cloud, *, issuer, ca_certificates=(), uninvited="refuse"):
     """What the function is given; CA certificates oldest first."""
     choices = Choices(
-        fleet=cloud.fleet,
+        fleet=THINGS_OF,
         issuer=issuer,
         ledger_table=cloud.table,
         iot_policy=cloud.policy,
