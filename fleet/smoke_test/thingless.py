@@ -28,7 +28,7 @@ from pki.fingerprint import certificate_id
 
 CONNECTS, REFUSED = "connects", "refused"
 _CAN_BE_DENIED = "mqttWithoutThingCanBeDenied"
-_NOT_YET = "a new version of the IoT policy takes up to ten minutes: run zymkey-fleet verify again after that"
+_NOT_YET = "a new version of the IoT policy takes up to ten minutes: run `zymkey-fleet verify` again after that"
 
 
 def another_device(like: Enrolled, device: ThrowAwayDevice, deployment: Deployment, sign: Sign) -> Enrolled:
