@@ -12,6 +12,7 @@ from tests.template.synthesis import EXTERNAL_CA, Template, synthesize
 MAKES_CAS = {
     *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
 }
+WATCHES_KEYS = {"AWS::Events::Rule", "AWS::CloudWatch::Alarm"}
 
 
 def changes(old: Template, new: Template) -> tuple[set[str], set[str], set[str]]:
@@ -26,7 +27,7 @@ def types(template: Template, names: set[str]) -> set[str]:
 
 
 CA_TYPES = {"AWS::KMS::Key", "Custom::CertificateAuthority", "AWS::IoT::CACertificate"}
-OF_ISSUER = {"kms": CA_TYPES | MAKES_CAS, "aws": set(), "external": {"AWS::IoT::CACertificate"}}
+OF_ISSUER = {"kms": CA_TYPES | MAKES_CAS | WATCHES_KEYS, "aws": set(), "external": {"AWS::IoT::CACertificate"}}
 
 
 @pytest.mark.parametrize(("before", "after"), list(permutations(ISSUERS, 2)))
