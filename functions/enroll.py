@@ -54,9 +54,11 @@ def _issued(
             # That request was at work when the ledger was asked who this is, and had ended when the lease was taken.
             give_back(device.name, lease_id, deployment)
             return certificate
-        if device.csr is None or deployment.choices.issuer != EXTERNAL:  # while a CSR waits, its thing is there
-            things.claim(device, now=now, deployment=deployment)
         certificate = _unfinished(device, lease_id, issuer, now=now, deployment=deployment)
+        if certificate is not None or deployment.choices.issuer != EXTERNAL:
+            things.claim(device, now=now, deployment=deployment)
+        elif device.csr is None:  # to ask once is enough: while a CSR waits, its device comes again and again
+            things.look(device, now=now, deployment=deployment)
         if certificate is None:
             certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
             log.info("signed and recorded", certificate_id=certificate.certificate_id)

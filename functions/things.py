@@ -37,6 +37,22 @@ def claim(device: Device, *, now: int, deployment: Deployment) -> None:
         if _create(device, now, deployment):
             return
         thing = deployment.iot.describe_thing(thingName=device.name)
+    _refuse_foreign(thing, device, now, deployment)
+
+
+def look(device: Device, *, now: int, deployment: Deployment) -> None:
+    """Refuse a device whose thing is not this fleet's, and create none: its certificate is not there yet.
+
+    Raises:
+        ForeignThing: the thing belongs to another fleet, or to no fleet.
+        ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
+    """
+    thing = _described(device.name, deployment)
+    if thing is not None:
+        _refuse_foreign(thing, device, now, deployment)
+
+
+def _refuse_foreign(thing: DescribeThingResponseTypeDef, device: Device, now: int, deployment: Deployment) -> None:
     owner = thing.get("attributes", {}).get(THING_MARK)
     if owner == deployment.choices.fleet:
         return

@@ -322,3 +322,33 @@ def test_an_enrollment_into_a_group_that_breaks_is_repaired_and_a_renewal_calls_
     faults = Faults()
     issued(renew(fleet, candidate, certificate, faults))
     assert "AddThingToThingGroup" not in faults.calls
+
+
+# While a CSR waits for a CA elsewhere
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_while_a_csr_waits_its_thing_is_looked_for_once_and_not_made(fleet, authority):
+    candidate = fleet.invite(Candidate())
+    before = fleet.everything()
+    about_things = []
+    for _ in range(3):
+        faults = Faults()
+        assert fleet.enroll(candidate, faults).status == 202
+        about_things.append([each for each in faults.calls if "Thing" in each])
+    assert about_things == [["DescribeThing"], [], []]
+    assert fleet.everything() == before
+    certificate = authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(certificate)).status == 200
+    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
+    assert_enrolled(fleet, candidate, certificate)
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_a_name_that_another_fleet_takes_while_a_csr_waits_is_refused_at_the_upload(fleet, other_fleet, authority):
+    candidate = fleet.invite(Candidate())
+    assert fleet.enroll(candidate).status == 202
+    finish(other_fleet, authority, other_fleet.invite(take_another_key(candidate)))
+    certificate = authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(certificate)).status == 409
+    assert fleet.status_of(certificate) is None
