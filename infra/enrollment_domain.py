@@ -37,8 +37,8 @@ class EnrollmentDomain(Construct):
         mapping = apigateway.CfnApiMapping(
             self, "Mapping", api_id=api_id, domain_name=domain.name, stage=stage.stage_name
         )
-        mapping.add_dependency(name)
-        mapping.add_dependency(stage)
+        mapping.add_resource_dependency(name)
+        mapping.add_resource_dependency(stage)
         if domain.hosted_zone_id is None:
             return
         for kind in ("A", "AAAA"):
