@@ -241,6 +241,20 @@ def test_an_alarm_is_raised_when_the_keys_end_or_another_policy_is_near() -> Non
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
+def test_the_watching_rule_has_a_target_that_takes_its_events_and_nobody_elses() -> None:
+    """EventBridge counts a rule that has run; whether a rule without a target runs, no document says."""
+    trust = synthesize().trust
+    ((rule_name, rule),) = trust.resources("AWS::Events::Rule").items()
+    ((queue, properties),) = trust.resources("AWS::SQS::Queue").items()
+    assert rule["Properties"]["Targets"] == [{"Id": "Queue", "Arn": {"Fn::GetAtt": [queue, "Arn"]}}]
+    assert properties["Properties"]["MessageRetentionPeriod"] == 60
+    policy = trust.only("AWS::SQS::QueuePolicy")["PolicyDocument"]
+    (allow,) = (each for each in policy["Statement"] if each["Effect"] == "Allow")
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allow["Action"] == "sqs:SendMessage"
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule_name, "Arn"]}}}
+
+
 def test_the_key_of_each_ca_is_watched_until_the_ca_is_retired() -> None:
     """The deletion of a retired CA's key is what its operator is told to do in the end."""
     authority = {"commonName": "CA", "organization": "", "validityYears": 9}
