@@ -1,16 +1,25 @@
-"""What a device of the first release makes of this release's refusals: the same exit code, and the whole sentence."""
+"""The first release's devices and ledger, and this release's functions: its device understands every refusal, and what
+its functions have enrolled is known, and renewed.
+"""
 
+import base64
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from cryptography.hazmat.primitives.serialization import pkcs7
 
 from functions.failures import refusal_for
 from functions.refusals import BadRequest, NotYet, Unauthorized
 from functions.reply import refusal
-from ledger import Blocked, Busy, KeyTaken, LeaseLost, RequestsFull, TokenSpent
+from ledger import THING_MARK, Blocked, Busy, CertificateState, KeyTaken, LeaseLost, RequestsFull, TokenSpent
+from pki.fingerprint import certificate_id
+from tests.support.aws_fleet import Candidate, assert_enrolled
+from tests.support.aws_functions import ENROLL, UPLOAD, api_event, issued, life_of, pem
+from tests.support.emulator import CREDENTIALS
 from tests.support.release import FIRST_RELEASE, sources_of
 
 PROGRAM = """
@@ -58,3 +67,107 @@ def test_a_device_of_the_first_release_understands_every_refusal(first_release):
     assert [tuple(each[:3]) for each in told] == [expected for _, expected in ANSWERS]
     for each, (_, _, _, cause) in zip(refusals, told, strict=True):
         assert each.sentence.rstrip(".") in cause, "it is not cut off"
+
+
+FUNCTION = """
+import json, sys
+import boto3
+from infra.functions import http_api
+from infra.functions.deployment import Choices, Deployment
+from ledger import Ledger
+told = json.load(sys.stdin)
+iot, kms, dynamodb = (
+    boto3.client(each, endpoint_url=told["aws"], region_name="us-east-1") for each in ("iot", "kms", "dynamodb")
+)
+choices = Choices.read(told["environment"])
+ledger = Ledger(client=dynamodb, table=choices.ledger_table)
+ledger.allow(told["name"], fingerprint=told["fingerprint"], by="test", now=told["now"])
+deployment = Deployment(choices=choices, ledger=ledger, iot=iot, iot_once=iot, kms=kms)
+print(json.dumps(http_api.answer(told["event"], deployment)))
+"""
+
+
+@pytest.fixture
+def enrolled_by_first_release(first_release, aws_address):
+    """A function that lets a candidate in, and gives it its certificate, as the first release does both."""
+
+    def enroll(fleet, candidate, route, body):
+        choices = fleet.choices
+        environment = {
+            "FLEET": choices.fleet,
+            "ISSUER": choices.issuer,
+            "LEDGER_TABLE": choices.ledger_table,
+            "IOT_POLICY": choices.iot_policy,
+            "CA_CERTIFICATES": pem(*choices.ca_certificates).decode(),
+            "CA_KEY_ARN": choices.ca_key_arn,
+            "CERTIFICATE_SUBJECT": "{}",
+            "CERTIFICATE_VALIDITY_DAYS": str(choices.validity_days),
+            "TOPICS": json.dumps(choices.topics),
+            "UNINVITED": "refuse",
+        }
+        told = {
+            "aws": aws_address,
+            "environment": environment,
+            "name": candidate.name,
+            "fingerprint": candidate.fingerprint,
+            "now": int(time.time()),
+            "event": api_event(f"POST {route}", body),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", FUNCTION],
+            input=json.dumps(told),
+            cwd=first_release,
+            env=CREDENTIALS,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout.splitlines()[-1])
+        assert answer["statusCode"] == 200, answer
+        return answer["body"]
+
+    return enroll
+
+
+@pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
+def test_what_the_first_release_has_enrolled_is_known_and_renewed(fleet, enrolled_by_first_release):
+    candidate = Candidate()
+    (first,) = pkcs7.load_der_pkcs7_certificates(
+        base64.b64decode(enrolled_by_first_release(fleet, candidate, ENROLL, candidate.csr))
+    )
+    assert_enrolled(fleet, candidate, first)
+    assert THING_MARK not in fleet.iot.describe_thing(thingName=candidate.name)["attributes"]
+
+    assert issued(fleet.enroll(candidate, with_token=False)) == first
+    renewed = issued(fleet.enroll(candidate, with_token=False, later=int(life_of(first) * 0.8)))
+    assert_renewed(fleet, candidate, first, renewed)
+
+
+@pytest.mark.parametrize("issuer", ["external"], indirect=True)
+def test_what_the_first_release_was_given_is_known_and_renewed(fleet, authority, enrolled_by_first_release):
+    candidate = Candidate()
+    first = authority.sign(candidate)
+    enrolled_by_first_release(fleet, candidate, UPLOAD, pem(first))
+    assert_enrolled(fleet, candidate, first)
+
+    assert issued(fleet.enroll(candidate, with_token=False)) == first
+    later = int(life_of(first) * 0.8)
+    assert fleet.enroll(candidate, with_token=False, later=later).status == 202
+    renewed = authority.sign(candidate)
+    assert fleet.post(UPLOAD, pem(renewed)).status == 200
+    assert_renewed(fleet, candidate, first, renewed)
+
+
+def assert_renewed(fleet, candidate, first, renewed):
+    device = fleet.ledger.device(candidate.name)
+    assert (device.certificate_id, device.superseded) == (certificate_id(renewed), certificate_id(first))
+    assert fleet.certificates_of(candidate.name) == {certificate_id(each): "ACTIVE" for each in (first, renewed)}
+    assert fleet.policies_of(certificate_id(renewed)) == [fleet.iot_policy]
+    states = {each.certificate_id: each.state for each in fleet.ledger.certificates(candidate.name)}
+    assert states == {
+        certificate_id(first): CertificateState.SUPERSEDED,
+        certificate_id(renewed): CertificateState.ACTIVE,
+    }
+    assert candidate.name in [each.name for each in fleet.ledger.devices()]
+    assert fleet.iot.describe_thing(thingName=candidate.name)["attributes"][THING_MARK] == fleet.choices.fleet
