@@ -45,6 +45,9 @@ class CredentialProvider:
         asked = _TARGET.fullmatch(target)
         if method != "GET" or asked is None:
             return _refusal(404, "ResourceNotFoundException", "Only /role-aliases/<alias>/credentials is known here.")
+        # The endpoint lets in what is PENDING_ACTIVATION, whose policy may be attached already.
+        if not session.registered.is_active:
+            return _refusal(403, "AccessDeniedException", "Certificate is invalid on this endpoint")
         thing = headers.get(THING_HEADER)
         if thing is not None and thing not in self._registry.things(session.registered):
             return _refusal(403, "AccessDeniedException", "Invalid thing name passed")
