@@ -28,6 +28,9 @@ _PAUSE = 0.05
 # Variables that have a say in what a run does; none is written down.
 _VARIABLES = ("ZYMKEY_IOT_", "IOT_", "CA_BUNDLE", "ENROLLMENT_URL")
 
+Stamps = dict[str, list[int] | None]
+"""By path: see ``stamps``."""
+
 
 class CredentialCache:
     """One file for each way to ask: the options and variables of a run. Without a folder for it, nothing is kept."""
@@ -38,7 +41,7 @@ class CredentialCache:
             for name, value in environ.items()
             if name.startswith(_VARIABLES) or name.lower().endswith("_proxy")
         }
-        asked = json.dumps([options, variables], sort_keys=True, default=str)
+        asked = json.dumps([options, variables, _place(options, environ)], sort_keys=True, default=str)
         digest = hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()
         self._name = f"credentials-{digest[:16]}"
         self._folder = _open_folder(environ)
@@ -55,21 +58,24 @@ class CredentialCache:
         try:
             with os.fdopen(self._open(".json", os.O_RDONLY), "rb") as file:
                 kept = json.loads(file.read())
-            if not _lives_on(kept["obtained"], kept["expires"]) or _stamps(kept["files"]) != kept["files"]:
+            if not _lives_on(kept["obtained"], kept["expires"]) or stamps(kept["files"]) != kept["files"]:
                 return None
             document = kept["document"]
         except (OSError, ValueError, LookupError, TypeError):
             return None  # none was kept, or the file is none of ours: AWS is asked
         return document if isinstance(document, dict) else None
 
-    def keep(self, document: Mapping[str, object], *, expires: float, files: Sequence[str]) -> None:
+    def keep(self, document: Mapping[str, object], *, expires: float, files: Stamps) -> None:
         """Keep ``document`` until ``expires`` (seconds since 1970), or until one of ``files`` changes.
 
         What cannot be written is not kept: the credentials are good all the same.
+
+        Args:
+            files: as they were before AWS was asked: one that was replaced meanwhile counts as changed.
         """
         if self._folder is None:
             return
-        kept = {"obtained": time.time(), "expires": expires, "files": _stamps(files), "document": document}
+        kept = {"obtained": time.time(), "expires": expires, "files": files, "document": document}
         temporary = f"{self._name}.{os.getpid()}.tmp"
         with suppress(OSError):
             with os.fdopen(self._open(f".{os.getpid()}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
@@ -81,13 +87,16 @@ class CredentialCache:
     def locked(self) -> Iterator[None]:
         """Keep other processes that ask in the same way from asking AWS: they find what this one keeps.
 
+        Where no lock can be made, as when memory is full, each asks AWS.
+
         Raises:
             AlreadyRunning: another process holds the lock for too long.
         """
-        if self._folder is None:
+        opened = self._opened_lock()
+        if opened is None:
             yield
             return
-        with os.fdopen(self._open(".lock", os.O_RDWR | os.O_CREAT), "r+b") as lock:
+        with os.fdopen(opened, "r+b") as lock:
             end = time.monotonic() + PATIENCE
             while True:
                 try:
@@ -102,6 +111,11 @@ class CredentialCache:
                 time.sleep(_PAUSE)
             yield
 
+    def _opened_lock(self) -> int | None:
+        with suppress(OSError):
+            return None if self._folder is None else self._open(".lock", os.O_RDWR | os.O_CREAT)
+        return None
+
     def _open(self, ending: str, flags: int) -> int:
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(f"{self._name}{ending}", flags, 0o600, dir_fd=self._folder)
@@ -115,23 +129,32 @@ class CredentialCache:
                     os.unlink(name, dir_fd=self._folder)
 
 
+def _place(options: Mapping[str, object], environ: Mapping[str, str]) -> list[str | None]:
+    """What a relative state folder, or one in a home (``~``), depends on beside its name; nothing for an absolute one.
+
+    Of relative paths, this one alone leads to another device.
+    """
+    state = str(options.get("state") or environ.get("ZYMKEY_IOT_STATE") or "/")
+    return [] if state.startswith("/") else [os.getcwd(), environ.get("HOME"), environ.get("SUDO_USER")]  # noqa: PTH109
+
+
 def _lives_on(obtained: float, expires: float) -> bool:
     """A clock that was set back since proves nothing."""
     now = time.time()
     return obtained <= now < expires - min(MARGIN, (expires - obtained) / 2)
 
 
-def _stamps(files: Sequence[str]) -> dict[str, list[int] | None]:
+def stamps(files: Sequence[str]) -> Stamps:
     """What changes when a file is replaced: time, size and number; None where there is none."""
-    stamps: dict[str, list[int] | None] = {}
+    found: Stamps = {}
     for file in files:
         try:
             status = os.stat(file)  # noqa: PTH116 - pathlib costs as much as all the rest
         except OSError:
-            stamps[file] = None
+            found[file] = None
         else:
-            stamps[file] = [status.st_mtime_ns, status.st_size, status.st_ino]
-    return stamps
+            found[file] = [status.st_mtime_ns, status.st_size, status.st_ino]
+    return found
 
 
 def _open_folder(environ: Mapping[str, str]) -> int | None:

@@ -46,12 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(arguments: argparse.Namespace, cache: "CredentialCache") -> "dict[str, object]":
+    from ..credential_cache import stamps
     from ..credentials import files, get_credentials
     from ..settings import load
     from ..settings_files import FILES
 
     settings = load(arguments)
-    used = [*files(settings), *map(str, FILES)]
+    used = stamps([*files(settings), *map(str, FILES)])
     credentials = get_credentials(settings)
     document = credentials.document()
     cache.keep(document, expires=credentials.expires, files=used)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -49,6 +50,8 @@ class CredentialProvider(TlsServer):
         self.refusals: list[Refusal] = []
         self.end = 0
         self.body: bytes | None = None
+        self.meanwhile: Callable[[], object] | None = None
+        """What happens on the device while a request is answered."""
         self.asked: list[tuple[str, str | None]] = []
         """Path and thing of each request."""
 
@@ -58,6 +61,8 @@ class CredentialProvider(TlsServer):
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         self.asked.append((handler.path, handler.headers.get("x-amzn-iot-thingname")))
+        if self.meanwhile is not None:
+            self.meanwhile()
         if self.end:
             self.end -= 1
             handler.close_connection = True

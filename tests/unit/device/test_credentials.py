@@ -1,15 +1,19 @@
 """`zymkey-iot credentials`: what AWS's SDKs read, one signature for as long as that is good, and each way to fail."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -162,6 +166,48 @@ def test_without_a_folder_nothing_is_kept_and_each_run_asks(
     monkeypatch.setattr(credential_cache, "_open_folder", lambda _: None)
     for _ in range(2):
         given(zymkey_iot("credentials"))
+    assert len(provider.asked) == 2
+
+
+@pytest.mark.parametrize("name", ["", "ZYMKEY_IOT_STATE"], ids=["option", "variable"])
+def test_a_state_folder_that_is_named_from_two_folders_is_two(
+    device: Pi, provider: CredentialProvider, tmp_path: Path, name: str
+) -> None:
+    """What one device was given is not another's, though both are ``--state state`` to those who stand beside it."""
+    other = tmp_path / "other"
+    shutil.copytree(device.state, other / device.state.name)
+    relative = {"ZYMKEY_IOT_STATE": device.state.name} if name else {"ZYMKEY_IOT_STATE": ""}
+    options = () if name else ("--state", device.state.name)
+    for folder in (device.state.parent, other, other):
+        given(replace(device, folder=folder).run("credentials", *options, **relative))
+    assert len(provider.asked) == 2
+
+
+def test_full_memory_costs_signatures_and_no_credentials(
+    device: Pi, provider: CredentialProvider, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_file = os.open
+
+    def full(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if str(path).startswith("credentials-") and flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return open_file(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    for _ in range(2):
+        given(zymkey_iot("credentials"))
+    assert len(provider.asked) == 2
+
+
+def test_a_certificate_that_changes_meanwhile_is_asked_for_again(
+    device: Pi, provider: CredentialProvider, zymkey_iot: Command
+) -> None:
+    provider.meanwhile = lambda: (device.state / "certificate.pem").write_bytes(
+        (device.state / "certificate.pem").read_bytes() + b"\n"
+    )
+    given(zymkey_iot("credentials"))
+    provider.meanwhile = None
+    given(zymkey_iot("credentials"))
     assert len(provider.asked) == 2
 
 
