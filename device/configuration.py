@@ -51,6 +51,10 @@ class Configuration:
     credentials: CredentialSource | None = None
     """None when the fleet gives its devices no AWS credentials, and in the documents of the first release."""
 
+    @property
+    def credential_endpoint(self) -> str | None:
+        return None if self.credentials is None else self.credentials.endpoint
+
     @classmethod
     def from_json(cls, document: bytes) -> "Configuration":
         """Read the document. Whoever sent it is not trusted with more than what it says: nothing in it can do harm.

@@ -3,13 +3,17 @@
 They are what the fleet's setting ``credentials`` allows. Each request is one connection, so it costs one signature.
 """
 
+import sys
+
 from . import configuration as cloud
 from . import https
 from .configuration import CredentialSource
 from .device import Device, open_device
+from .enrollment_urls import EnrollmentUrls
 from .errors import CredentialsDenied, HungUp, NetworkError, RoleAliasUnknown, SignerUnsupported, UsageError
 from .iot_credentials import PORT, THING_HEADER, Credentials, credentials_url, read_reply
 from .iot_https import refused
+from .report import Report
 from .settings import Settings
 from .store import StateFolder
 from .tls import present, roots
@@ -26,7 +30,7 @@ def get_credentials(settings: Settings) -> Credentials:
     Raises:
         CredentialsDenied: the fleet gives this device none.
         CertificateUnusable, KeyUnavailable: as ``open_device`` raises them.
-        DeviceError: as ``read_reply``, ``configuration.fetch`` and ``https.request`` raise them.
+        DeviceError: as ``read_reply``, ``EnrollmentUrls.ask`` and ``https.request`` raise them.
     """
     device = open_device(settings)
     known = device.configuration.credentials
@@ -57,7 +61,12 @@ def _current_source(device: Device) -> CredentialSource | None:
             "this device has no enrollment URL, and has to ask there who gives it AWS credentials.",
             cure="zymkey-iot bootstrap https://…",
         )
-    configuration, _ = cloud.fetch(device.settings.url, network=device.network)
+    report = Report(stream=sys.stderr)  # standard output is for the credentials alone
+    urls = EnrollmentUrls(
+        device.settings, StateFolder(device.settings.state), report, network=lambda: device.network, renewal=True
+    )
+    configuration, _ = urls.ask(lambda url: cloud.fetch(url, network=device.network))
+    urls.check_answer(configuration)
     return configuration.credentials
 
 

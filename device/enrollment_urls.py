@@ -96,9 +96,10 @@ def check_is_this_fleet(url: str, found: Configuration, known: Configuration) ->
     Raises:
         UnexpectedReply: it is another fleet's.
     """
-    for what in ("fleet", "data_endpoint", "https_port", "mqtt_port"):
+    for what in ("fleet", "data_endpoint", "https_port", "mqtt_port", "credential_endpoint"):
         here, there = getattr(known, what), getattr(found, what)
-        if here != there:
+        # A fleet may begin or cease to give credentials; its account's credential provider stays where it is.
+        if here != there and not (what == "credential_endpoint" and None in (here, there)):
             raise UnexpectedReply(
                 f"{url} is not this fleet's: its {what.replace('_', ' ')} is {there}, and not {here}.",
                 cure=TELL_OPERATOR,

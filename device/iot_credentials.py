@@ -85,8 +85,8 @@ def read_reply(reply: Reply, *, thing: str, role_alias: str) -> Credentials:
     if reply.status in (401, 403):
         raise CredentialsDenied(
             f"the IoT policy does not allow this device the AWS credentials of {role_alias}{shown}.",
-            cure="the same command again in ten minutes, if the fleet was deployed a moment ago; "
-            "or tell the operator, whose deployment's policy has to allow iot:AssumeRoleWithCertificate",
+            cure="the same command again in ten minutes, if the fleet was deployed a moment ago; or tell the operator: "
+            "the fleet gives no AWS credentials any more, or its policy does not allow iot:AssumeRoleWithCertificate",
         )
     if reply.status == 400:
         raise CredentialsDenied(

@@ -1,6 +1,7 @@
 """The enrollment service, asked for what needs no token: the configuration."""
 
 from dataclasses import replace
+from typing import Any
 
 from ... import configuration as cloud
 from ...cures import BOOTSTRAP, TELL_OPERATOR
@@ -19,9 +20,9 @@ def enrollment(examination: Examination) -> Finding:
     kept = examination.kept_configuration
     facts = {"fleet": configuration.fleet, "issuer": configuration.issuer, "endpoint": configuration.data_endpoint}
     announced = configuration.enrollment_url
-    if kept is not None and replace(kept, enrollment_url=announced, announcement_refused=None) != replace(
-        configuration, announcement_refused=None
-    ):
+    # What a device does not need the kept configuration for: it asks for the credentials' source when it lacks one.
+    aside: Any = {"enrollment_url": None, "announcement_refused": None, "credentials": None}
+    if kept is not None and replace(kept, **aside) != replace(configuration, **aside):
         differs = [
             name
             for name in ("data_endpoint", "publish", "subscribe")

@@ -412,6 +412,25 @@ def test_the_old_one_is_not_believed_when_it_has_become_another_fleets(
     assert est.enrollments == []
 
 
+def test_the_old_one_cannot_lead_to_another_credential_provider(
+    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
+) -> None:
+    """Whoever holds a name that was given up would give programs credentials of an account of their own."""
+    est.configuration["credentials"] = {"endpoint": "credentials.example.com", "roleAlias": "loopback-device"}
+    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
+    assert zymkey_iot(*RENEW).returncode == 0
+    make_due(est)
+    new.answers = [Answer(404)] * 9
+    elsewhere = {"endpoint": "credentials.example.org", "roleAlias": "loopback-device"}
+    est.configuration = est.configuration | {"credentials": elsewhere}
+    before = device.files()
+    assert zymkey_iot(*RENEW).returncode == 6
+    assert device.files() == before
+
+    est.configuration = est.configuration | {"credentials": None}
+    assert zymkey_iot(*RENEW).returncode == 0, "a fleet that gives no credentials any more is the same one"
+
+
 def test_when_neither_serves_the_error_is_that_of_the_first(
     moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
 ) -> None:

@@ -288,6 +288,24 @@ def test_a_configuration_from_before_the_setting_needs_nothing_but_the_enrollmen
     assert pi.files() == kept
 
 
+def test_when_the_enrollment_url_does_not_serve_the_second_one_is_asked(
+    pi: Pi, est: EstServer, provider: CredentialProvider, memory: Path
+) -> None:
+    source = est.configuration.pop("credentials")
+    pi.environment |= {"IOT_CREDENTIAL_ENDPOINT": provider.endpoint, "XDG_RUNTIME_DIR": str(memory)}
+    assert pi.run("bootstrap").returncode == 0
+    est.configuration["credentials"] = source
+    kept = json.loads((pi.state / "device.json").read_text())
+    moved = kept | {"url": "https://localhost:1", "fallback-url": kept["url"]}
+    (pi.state / "device.json").write_text(json.dumps(moved))
+    del pi.environment["ENROLLMENT_URL"]
+
+    done = pi.run("credentials")
+    given(done)
+    assert "https://localhost:1 does not serve: " in done.stderr
+    assert f"{kept['url']} does, and was asked in its place." in done.stderr
+
+
 def test_a_role_alias_that_has_another_name_now_is_asked_for(
     device: Pi, est: EstServer, provider: CredentialProvider
 ) -> None:

@@ -170,6 +170,13 @@ def test_a_configuration_that_the_cloud_has_changed_since(enrolled: Pi, diagnose
     assert str(enrolled.state / "configuration.json") in found.cure("enrollment")
 
 
+def test_credentials_that_the_fleet_has_begun_to_give_are_no_fault(
+    enrolled: Pi, diagnose: Diagnose, est: EstServer
+) -> None:
+    est.configuration["credentials"] = {"endpoint": "localhost", "roleAlias": "loopback-device"}
+    assert diagnose("--only", "enrollment").status("enrollment") == "ok"
+
+
 def test_throttling_is_told_from_a_certificate_that_is_refused(
     enrolled: Pi, diagnose: Diagnose, endpoint: DataEndpoint
 ) -> None:
