@@ -124,8 +124,9 @@ class Monitoring(Construct):
                 missing=_MISSING.IGNORE,
                 description="A device has not renewed its certificate, which expires within 30 days.",
             ),
-            # The sweep reports also when it finds nothing, so its silence is what is told: no data for two days. (The
-            # longest that an alarm looks back is a week.) The threshold is out of reach: it never is ALARM.
+            # The sweep reports also when it finds nothing, so its silence is what is told: no data for two days, and
+            # for the few periods more that CloudWatch looks at before it says so. (The longest that an alarm looks back
+            # is a week.) The threshold is out of reach: it never is ALARM.
             alarms.add(
                 self,
                 "SweepNotRun",
@@ -133,7 +134,7 @@ class Monitoring(Construct):
                 threshold=_UNREACHABLE,
                 periods=2,
                 missing=_MISSING.MISSING,
-                description="INSUFFICIENT_DATA means: the daily sweep has not reported for two days.",
+                description="INSUFFICIENT_DATA means: the daily sweep has not reported for two days or longer.",
             ),
         ]
         errors = {name: function.metric_errors(period=PERIOD) for name, function in functions.items()}
