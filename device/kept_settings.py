@@ -21,6 +21,11 @@ FALLBACK = "fallback_url"
 """Another enrollment URL of the same fleet, which has worked too (``enrollment_urls``)."""
 
 NETWORK = ("ca_file", "proxy", "no_proxy")
+_FORMER = "former-urls"
+"""Enrollment URLs of the same fleet that the device has left: none is asked, and a card may still name one."""
+
+_MOST_FORMER = 8
+
 KEPT = (*IDENTITY, FALLBACK, *NETWORK, *SERVERS, "tls")
 
 _OF_FLEET = (FALLBACK, *SERVERS)
@@ -66,6 +71,19 @@ def with_urls(device: Mapping[str, Any], *, url: str | None, fallback_url: str |
     second = next((each for each in others if each is not None and not is_same_url(each, first)), None)
     rest = {label: value for label, value in device.items() if label not in ("url", "fallback-url")}
     return {"url": first, **rest} if second is None else {"url": first, **rest, "fallback-url": second}
+
+
+def with_former_urls(device: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the URLs of its fleet that the one before it knew, and that it has no more."""
+    rest = {label: value for label, value in device.items() if label != _FORMER}
+    known = dict.fromkeys([*_former(before), *_urls(before)]) if is_same_fleet(device, before) else ()
+    left = [url for url in known if not any(is_same_url(url, current) for current in _urls(device))]
+    return {**rest, _FORMER: left[-_MOST_FORMER:]} if left else rest
+
+
+def _former(document: Mapping[str, Any]) -> list[str]:
+    urls = document.get(_FORMER)
+    return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
 
 
 def is_same_fleet(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -118,7 +136,8 @@ def is_former_url(state: Path, url: Any) -> bool:
     Raises:
         StorageError: the state folder cannot be read.
     """
-    return is_same_url(url, StateFolder(state).device().get("fallback-url"))
+    device = StateFolder(state).device()
+    return any(is_same_url(url, left) for left in (device.get("fallback-url"), *_former(device)))
 
 
 def is_kept(source: str, state: Path) -> bool:

@@ -12,7 +12,7 @@ from .device import Device
 from .errors import DeviceError, Pending, UsageError
 from .hooks import run_pending_hooks
 from .kept import belongs_to_another_key, find_candidate, find_certificate, find_configuration, read_certificate
-from .kept_settings import is_same_device, with_urls
+from .kept_settings import is_same_device, with_former_urls, with_urls
 from .keys import DeviceKey
 from .report import Report
 from .retry import Deadline
@@ -108,7 +108,7 @@ def _take_up_url(run: Run, current: DeviceCertificate) -> None:
         return
     settle_urls(run, Configuration.from_json(document), current)
     # Nothing else of what this run was told has been proved.
-    device = with_urls(in_use.device, **run.urls_to_keep, chosen=run.urls.chosen)
+    device = with_former_urls(with_urls(in_use.device, **run.urls_to_keep, chosen=run.urls.chosen), in_use.device)
     if device != in_use.device:
         run.state.promote(replace(in_use, device=device))
 

@@ -140,7 +140,9 @@ class Run:
     def candidate(self, certificate: DeviceCertificate | None, configuration: bytes | None = None) -> Candidate:
         """What would be put into use together."""
         settings = replace(self.settings, **cast(dict[str, Any], self.ports | self.urls_to_keep))
-        device = kept_settings.document(settings, self.key.fingerprint)
+        device = kept_settings.with_former_urls(
+            kept_settings.document(settings, self.key.fingerprint), self.state.device()
+        )
         return Candidate(
             device=device, certificate=None if certificate is None else certificate.pem, configuration=configuration
         )

@@ -618,6 +618,39 @@ def test_a_card_with_the_old_url_leads_nowhere_else_and_is_no_reason_to_warn(
     assert urls(moved) == (new.url, est.url)
 
 
+def test_a_card_with_the_url_before_last_leads_nowhere_else_either(
+    moved: Pi,
+    est: EstServer,
+    authority: Authority,
+    pki: Path,
+    zymkey_iot: Command,
+    settings_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("device.settings_files.CARD", settings_file)
+    with beside(est, authority, pki / "localhost.pem") as third:
+        est.configuration["enrollmentUrl"] = third.url
+        other = urls(moved)[0]
+        assert zymkey_iot(*RENEW).returncode == 0
+        assert urls(moved) == (third.url, other)
+        make_due(est)
+        settings_file.write_text(f'url = "{est.url}"\nname = "pi-7"\n')
+        est.asked.clear()
+        for words in (RENEW, ["bootstrap"], ["bootstrap"], [*RENEW[:1], *RENEW[2:]]):
+            done = zymkey_iot(*words, "--json")
+            assert done.returncode in (0, NOT_DUE), done.stderr
+            assert warnings(done.stdout) == []
+        assert est.asked == []
+        assert urls(moved) == (third.url, other)
+        assert kept(moved)["former-urls"] == [est.url]
+
+        settings_file.unlink()
+        est.configuration["enrollmentUrl"] = est.url
+        make_due(est)
+        assert zymkey_iot("renew").returncode == 0, "the fleet comes back"
+        assert (urls(moved), kept(moved)["former-urls"]) == ((est.url, third.url), [other])
+
+
 def test_a_card_with_another_fleets_url_still_moves_a_device_at_a_bootstrap(
     moved: Pi,
     authority: Authority,
@@ -635,6 +668,7 @@ def test_a_card_with_another_fleets_url_still_moves_a_device_at_a_bootstrap(
         assert "this device works with" in said.stdout
         assert zymkey_iot("bootstrap").returncode == 0
         assert urls(moved) == (other.url, None)
+        assert "former-urls" not in kept(moved)
 
 
 # What is shown
