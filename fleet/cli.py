@@ -18,6 +18,7 @@ COMMANDS = {
     "list": "list all devices",
     "show": "show one device and every certificate that it ever had",
     "history": "show what happened to one device",
+    "set": "change the attributes and groups of a device's thing in AWS IoT",
     "block": "keep a device out, and switch its certificates off",
     "unblock": "let a blocked device in again",
     "remove": "remove a device, so that its name and its key are free again",

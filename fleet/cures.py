@@ -54,5 +54,8 @@ def _as_it_is(device: Device) -> str:
     if device.state is State.BLOCKED:
         return f"if it is the same device: `zymkey-fleet unblock {positional(device.name)}`"
     if device.state is State.INVITED:
-        return "if it is the same device, it may enroll as it is"
+        return (
+            "if it is the same device, it may enroll as it is; attributes and groups of its thing: "
+            f"`zymkey-fleet set {positional(device.name)}`"
+        )
     return f"zymkey-fleet show {positional(device.name)}, if it is the same device"

@@ -78,8 +78,10 @@ def _refusal(device: Device, owner: str | None, now: int, deployment: Deployment
             _REFUSED,
             by="enrollment",
             detail=f"AWS IoT's thing {name} {whose}. If it is this device's: aws iot update-thing --thing-name={name} "
-            f"--attribute-payload '{mark}'. If nobody needs it: aws iot delete-thing --thing-name={name}. Otherwise "
-            "block and remove this device, and give it another name.",
+            f"--attribute-payload '{mark}'. If nobody needs it: detach what `aws iot list-thing-principals "
+            f"--thing-name={name}` lists (aws iot detach-thing-principal --thing-name={name} --principal=ARN), then "
+            f"aws iot delete-thing --thing-name={name}. Otherwise block and remove this device, and give it another "
+            "name.",
             now=now,
         )
     return ForeignThing(
@@ -97,7 +99,12 @@ def join_groups(device: Device, *, now: int, deployment: Deployment) -> None:
         ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
     """
     iot = deployment.iot
-    for group in deployment.choices.things.get("groups", ()):
+    things = deployment.choices.things
+    usable = {*things.get("groups", ()), *things.get("allowedGroups", ())}
+    for group in dict.fromkeys((*things.get("groups", ()), *device.profile.groups)):
+        if group not in usable:  # nor may this role use it, since the settings do not name it any more
+            _note(device, f"thing not in its group {group}", "things.allowedGroups does not list it", now, deployment)
+            continue
         try:
             iot.add_thing_to_thing_group(thingName=device.name, thingGroupName=group)
         except (iot.exceptions.ResourceNotFoundException, iot.exceptions.InvalidRequestException) as error:
@@ -120,14 +127,14 @@ def _create(device: Device, now: int, deployment: Deployment) -> bool:
         options["thingTypeName"] = choices.things["type"]
     if "billingGroup" in choices.things:
         options["billingGroupName"] = choices.things["billingGroup"]
-    attributes = {**choices.things.get("attributes", {}), **mark}
+    attributes = {**choices.things.get("attributes", {}), **device.profile.attributes, **mark}
     try:
         try:
             iot.create_thing(thingName=device.name, attributePayload={"attributes": attributes}, **options)
         except (iot.exceptions.ResourceNotFoundException, iot.exceptions.InvalidRequestException) as error:
             if not options and attributes == mark:
                 raise
-            # The thing type or the billing group is gone, or AWS IoT has other limits by now.
+            # The thing type or the billing group is gone, or these are more attributes than a thing may have.
             iot.create_thing(thingName=device.name, attributePayload={"attributes": mark})
             _note(device, "thing without type, attributes and billing group", error, now, deployment)
     except iot.exceptions.ResourceAlreadyExistsException:
@@ -174,6 +181,6 @@ def _mark(thing: DescribeThingResponseTypeDef, deployment: Deployment) -> None:
         log.info("the device's thing has the fleet's mark now", thing=thing["thingName"])
 
 
-def _note(device: Device, what: str, error: Exception, now: int, deployment: Deployment) -> None:
-    log.warning(what, reason=bounded(str(error)))
-    deployment.ledger.note(device.name, what, by="enrollment", detail=bounded(str(error)), now=now)
+def _note(device: Device, what: str, why: object, now: int, deployment: Deployment) -> None:
+    log.warning(what, reason=bounded(str(why)))
+    deployment.ledger.note(device.name, what, by="enrollment", detail=bounded(str(why)), now=now)

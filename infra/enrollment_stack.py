@@ -120,6 +120,7 @@ class EnrollmentStack(Stack):
             "Fleet": settings.fleet,
             **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
             "MqttWithoutThing": settings.mqtt_without_thing,
+            **({} if settings.things is None else {"Things": json.dumps(settings.things.document())}),
         }.items():
             CfnOutput(self, name, value=value)
 

@@ -15,6 +15,7 @@ from infra.acknowledge import acknowledge
 from infra.fleet_tag import only_of_fleet
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
+from infra.things import ThingSettings
 from pki.names import VERIFY_PREFIX
 
 # The names of the throw-away devices of ``zymkey-fleet verify``.
@@ -27,6 +28,7 @@ DEVICES, KEYS, REQUESTS = "device#*", "key#*", "requests"
 VERIFY_DEVICES = f"device#{VERIFY_NAMES}"
 
 _REASONS = {
+    "thing/*": "Operators name things at any time; `set` changes those with the fleet's mark, which IAM cannot see.",
     "cert/*": "Certificates get their ids when they are created.",
     "cacert/*": "The settings do not name a retired CA; the fleet's tag limits it.",
     _VERIFY_THINGS: "Each smoke test names its own thing.",
@@ -61,7 +63,8 @@ def _reader(device_policy: str) -> Rights:
     )
 
 
-def _operator(device_policy: str) -> Rights:
+def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
+    groups = () if things is None else things.usable_groups
     reader = _reader(device_policy)
     return Rights(
         writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS])],
@@ -69,6 +72,18 @@ def _operator(device_policy: str) -> Rights:
             *reader.iot,
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
             (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
+            (["DescribeThing", "UpdateThing"], ["thing/*"]),
+            # AWS IoT checks both the group and the thing.
+            *(
+                [
+                    (
+                        ["AddThingToThingGroup", "RemoveThingFromThingGroup"],
+                        [*(f"thinggroup/{each}" for each in groups), "thing/*"],
+                    )
+                ]
+                if groups
+                else []
+            ),
         ],
         iot_of_fleet=[(["UpdateCACertificate"], ["cacert/*"])],
         unlimited=reader.unlimited,
@@ -113,6 +128,7 @@ class People(Construct):
         fleet: str,
         ledger: LedgerTable,
         device_policy: str,
+        things: ThingSettings | None,
         enrollment_stack: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -140,7 +156,7 @@ class People(Construct):
 
         self.policy_arns = {
             "ReaderPolicyArn": managed_policy(Construct(self, "Reader"), _reader(device_policy)),
-            "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), _operator(device_policy)),
+            "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), _operator(device_policy, things)),
             "VerifierPolicyArn": managed_policy(Construct(self, "Verifier"), _verifier()),
         }
 

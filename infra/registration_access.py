@@ -50,11 +50,11 @@ def grant_activation(role: iam.Role, *, things: ThingSettings | None) -> None:
         role.add_to_principal_policy(
             iam.PolicyStatement(actions=["iot:CreateThing"], resources=[f"{iot}:billinggroup/{things.billing_group}"])
         )
-    if things is not None and things.groups:
+    if things is not None and things.usable_groups:
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iot:AddThingToThingGroup"],
-                resources=[*(f"{iot}:thinggroup/{each}" for each in things.groups), f"{iot}:thing/*"],
+                resources=[*(f"{iot}:thinggroup/{each}" for each in things.usable_groups), f"{iot}:thing/*"],
             )
         )
     acknowledge(role, {f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:thing/*]": "Operators name things at any time."})

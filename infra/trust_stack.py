@@ -82,6 +82,7 @@ class TrustStack(Stack):
             fleet=settings.fleet,
             ledger=self.ledger,
             device_policy=self.device_policy.policy_name,
+            things=settings.things,
             enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []

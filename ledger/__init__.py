@@ -3,6 +3,7 @@
 ``records``   what is remembered, as plain values.
 ``errors``    why a change was refused.
 ``dynamodb``  the few calls to DynamoDB that a conditional write is made of.
+``thing``     the mark of a fleet's things, and what one device's thing has of its own.
 ``ledger``    every item's shape and every condition. Start there.
 
 Shared by what runs in AWS (``functions``) and by the operator's command (``fleet``); it knows neither.
@@ -23,7 +24,6 @@ from ledger.errors import (
 from ledger.ledger import Ledger
 from ledger.records import (
     LISTED_ATTRIBUTES,
-    THING_MARK,
     Certificate,
     CertificateAuthority,
     CertificateState,
@@ -32,6 +32,7 @@ from ledger.records import (
     Request,
     State,
 )
+from ledger.thing import THING_MARK, ThingProfile
 
 __all__ = [
     "LISTED_ATTRIBUTES",
@@ -51,6 +52,7 @@ __all__ = [
     "Request",
     "RequestsFull",
     "State",
+    "ThingProfile",
     "TokenExpired",
     "TokenSpent",
     "WrongState",

@@ -69,6 +69,7 @@ from ledger.records import (
     Request,
     State,
 )
+from ledger.thing import ThingProfile
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -136,13 +137,26 @@ class Ledger:
 
     # The operator lets devices in, and keeps them out
 
-    def invite(self, name: str, *, token_hash: str, token_expires: int, by: str, now: int) -> None:
+    def invite(
+        self,
+        name: str,
+        *,
+        token_hash: str,
+        token_expires: int,
+        by: str,
+        now: int,
+        profile: ThingProfile | None = None,
+    ) -> None:
         """Let in the first key that shows the token. A second invitation of the same name replaces the first.
+
+        Args:
+            profile: what the device's thing gets of its own; None for what an earlier invitation said, if there is one.
 
         Raises:
             WrongState: the device has a key already.
         """
         item = _device_item(name, State.INVITED, now) | {
+            "thing": self._encoded(profile, name),
             "token_hash": token_hash,
             "token_expires": token_expires,
             "expires_at": token_expires + INVITATION_LINGERS,
@@ -156,17 +170,31 @@ class Ledger:
         except ConditionFailed:
             raise self._name_is_taken(name) from None
 
-    def allow(self, name: str, *, fingerprint: str, by: str, now: int, approved: bool = False) -> None:
+    def allow(
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        by: str,
+        now: int,
+        approved: bool = False,
+        profile: ThingProfile | None = None,
+    ) -> None:
         """Let in one key, without any secret. Doing it twice is doing it once.
 
         Args:
             approved: the key waits for approval; its request is answered with this, and removed in the same write.
+            profile: what the device's thing gets of its own; None for what an earlier invitation said, if there is one.
 
         Raises:
-            WrongState: the name belongs to another key, or no such key waits for approval.
+            WrongState: the name belongs to another key, or no such key waits for approval; or the key was let in
+                before, with another profile.
             KeyTaken: the key belongs to another name.
         """
-        item = _device_item(name, State.INVITED, now) | {"fingerprint": fingerprint}
+        item = _device_item(name, State.INVITED, now) | {
+            "fingerprint": fingerprint,
+            "thing": self._encoded(profile, name),
+        }
         free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
         key = {"pk": _key_key(fingerprint)[0], "sk": "key", "device": name}
         request = [self._table.delete("requests", fingerprint, condition="attribute_exists(#pk)")] if approved else []
@@ -180,6 +208,10 @@ class Ledger:
         except ConditionFailed:
             device = self.device(name)
             if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
+                if profile not in (None, device.profile):
+                    raise WrongState(
+                        f"Device {name!r} has this key already, and its thing has other attributes or groups."
+                    ) from None
                 self._table.write(self._table.delete("requests", fingerprint))
                 return
             self._refuse_taken_key(fingerprint, name)
@@ -234,6 +266,36 @@ class Ledger:
             if self._existing(name).state is State.BLOCKED:
                 raise Busy(1) from None
         return self._existing(name)
+
+    def set_profile(self, name: str, profile: ThingProfile, *, before: ThingProfile, by: str, now: int) -> None:
+        """Remember what a device's thing has of its own. Doing it twice is doing it once.
+
+        Args:
+            before: what the ledger remembered when the caller decided.
+
+        Raises:
+            WrongState: there is no such device.
+            Busy: another operator was faster.
+        """
+        old, new = before.encode(), profile.encode()
+        if old == new:
+            return
+        unchanged = "#thing = :old" if old else "attribute_exists(#pk) AND attribute_not_exists(#thing)"
+        values: Item = {"old": old} if old else {}
+        try:
+            self._table.write(
+                self._table.update(
+                    *_device_key(name),
+                    set={"updated_at": now, **({"thing": new} if new else {})},
+                    remove=() if new else ("thing",),
+                    condition=unchanged,
+                    **values,
+                ),
+                self._event(name, now, "thing changed", by, new or "nothing of its own"),
+            )
+        except ConditionFailed:
+            self._existing(name)
+            raise Busy(1) from None
 
     def note(self, name: str, what: str, *, by: str, detail: str, now: int) -> None:
         """Add a line to a device's history, and change nothing else."""
@@ -724,6 +786,13 @@ class Ledger:
         return True
 
     # Parts of a write
+
+    def _encoded(self, profile: ThingProfile | None, name: str) -> str | None:
+        """A profile as an item holds it; for None the one that the device has."""
+        if profile is not None:
+            return profile.encode()
+        device = self.device(name)
+        return device.thing if device else None
 
     def _rejection(self, fingerprint: str, now: int) -> Write:
         return self._table.update(

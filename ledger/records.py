@@ -3,8 +3,7 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-# The attribute of a thing in AWS IoT whose value is the name of the fleet that it belongs to.
-THING_MARK = "zymkey-fleet"
+from ledger.thing import ThingProfile
 
 
 class State(StrEnum):
@@ -44,10 +43,17 @@ class Device:
     superseded_issued_by: str | None = None
     csr: str | None = None  # PEM, while an offline CA has yet to sign it
     csr_at: int | None = None
+    thing: str | None = None  # what its thing has of its own, as ``ThingProfile`` encodes it
+
+    @property
+    def profile(self) -> ThingProfile:
+        return ThingProfile.decode(self.thing)
 
 
-# What the index ``listing`` holds of a device: everything except the CSR, so that a large fleet is cheap to list.
-LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in ("name", "csr")))
+# What the index ``listing`` holds of a device: neither the CSR, so that a large fleet is cheap to list, nor what was
+# added after the first release, since DynamoDB cannot change the attributes of an index.
+_NOT_LISTED = ("name", "csr", "thing")
+LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in _NOT_LISTED))
 
 
 @dataclass(frozen=True, kw_only=True)

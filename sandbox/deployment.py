@@ -1,7 +1,8 @@
 """The unmodified CDK app, deployed into the emulator with the real CDK command line.
 
-Only three settings differ from what an account gets: the issuer that was asked for; the functions' code built for this
-machine, because the emulator runs functions on it; and what the devices' programs may do, so that it can be tried.
+Only four settings differ from what an account gets: the issuer that was asked for; the functions' code built for this
+machine, because the emulator runs functions on it; and what the devices' programs may do, and a thing group that they
+may be put into, so that both can be tried.
 """
 
 import hashlib
@@ -83,11 +84,17 @@ CREDENTIALS = {
 }
 
 
+THING_GROUP = "sandbox-devices"
+
+
 def settings_for(issuer: str, authority: ExampleAuthority | None, app: Path = REPOSITORY) -> dict[str, str]:
     """cdk.json settings that the sandbox overrides, by their dotted names; of ``app``, which may be an old release."""
     settings = {"issuer": issuer, "bundleFor": "host"}
-    if "credentials" in json.loads((app / "cdk.json").read_text())["context"]["zymkey-fleet"]:
+    known = json.loads((app / "cdk.json").read_text())["context"]["zymkey-fleet"]
+    if "credentials" in known:
         settings["credentials"] = json.dumps(CREDENTIALS)
+    if "things" in known:
+        settings["things"] = json.dumps({"allowedGroups": [THING_GROUP]})
     if authority is not None:
         settings["externalCertificateAuthority"] = authority.settings()
     return settings

@@ -11,12 +11,14 @@ from fleet.cures import SEE_WAITING, if_key_is_refused
 from fleet.deployment import open_deployment
 from fleet.failures import explained
 from fleet.output import print_json, print_line
+from fleet.things import add_thing_options, profile_of
 from pki.names import DEVICE_NAME_RULE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_fingerprint(parser)
     parser.add_argument("--name", required=True, type=device_name, help=f"the device's new name: {DEVICE_NAME_RULE}")
+    add_thing_options(parser)
     add_json(parser)
     add_deployment(parser)
     parser.epilog = """\
@@ -27,12 +29,15 @@ JSON: name, state, fingerprint."""
         parser,
         "zymkey-fleet pending",
         "zymkey-fleet approve SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY --name pi-1",
+        "zymkey-fleet approve SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY --name pi-1 --group plant",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = open_deployment(arguments)
     name, fingerprint, ledger = arguments.name, arguments.fingerprint, deployment.ledger
+
+    profile = profile_of(arguments, deployment)
 
     def cure() -> str:
         if all(each.fingerprint != fingerprint for each in ledger.requests()):
@@ -46,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             by=deployment.operator,
             now=int(time.time()),
             approved=True,
+            profile=profile,
         )
     if arguments.json:
         print_json({"name": arguments.name, "state": "allowed", "fingerprint": arguments.fingerprint})

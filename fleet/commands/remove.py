@@ -19,7 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_deployment(parser)
     parser.epilog = """\
 A device that has enrolled must be blocked first, so that none of its certificates stays in use. Its certificates and
-its history are kept: `zymkey-fleet history NAME`.
+its history are kept: `zymkey-fleet history NAME`. Its thing stays in AWS IoT, with the fleet's mark, attributes and
+groups, and with its certificates, which are INACTIVE: a device that gets this name later gets this thing. If it is to
+go: detach what `aws iot list-thing-principals --thing-name=NAME` lists with `aws iot detach-thing-principal`, then
+`aws iot delete-thing --thing-name=NAME`.
 JSON: name, removed."""
     add_examples(parser, "zymkey-fleet block pi-1", "zymkey-fleet remove pi-1")
 

@@ -4,6 +4,7 @@ AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query.
 """
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
@@ -11,6 +12,7 @@ from fleet.cures import SEE_ALL
 from fleet.deployment import open_deployment
 from fleet.errors import Refused
 from fleet.output import iso, print_json, print_line, print_record, print_table
+from fleet.things import shown_profile
 from ledger import Certificate, Device
 
 
@@ -22,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 States of a certificate: recorded (signed, registration not complete), active (in use), superseded (replaced by a
 renewal; it works for some days more), deactivated (switched off in AWS IoT), abandoned (never completed).
 A removed device is shown with the certificates that it had.
-JSON: name, state (or "removed"), fingerprint, the times of the invitation and the CSR, certificates."""
+Attributes and groups are those that `invite`, `allow`, `approve` or `set` gave to its thing in AWS IoT.
+JSON: name, state (or "removed"), fingerprint, the times of the invitation and the CSR, attributes, groups,
+certificates."""
     add_examples(parser, "zymkey-fleet show pi-1")
 
 
@@ -38,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(shown | {"certificates": [_certificate(each) for each in certificates]})
         return 0
-    print_record(shown)
+    print_record(shown | {name: _in_words(shown[name]) for name in ("attributes", "groups") if name in shown})
     if certificates:
         print_line("")
         print_table(
@@ -61,7 +65,14 @@ def _device(name: str, device: Device | None) -> dict[str, Any]:
         "updated": iso(device.updated_at),
         "tokenExpires": iso(device.token_expires),
         "waitsForSignatureSince": iso(device.csr_at),
+        **shown_profile(device.profile),
     }
+
+
+def _in_words(content: Mapping[str, str] | list[str]) -> str | None:
+    """The attributes or the groups of a thing in one line; None when there are none."""
+    words = [f"{name}={value}" for name, value in content.items()] if isinstance(content, Mapping) else content
+    return ", ".join(words) or None
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:

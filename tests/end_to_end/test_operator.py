@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from fleet.smoke_test.questions import QUESTIONS
+from ledger import THING_MARK
+from sandbox.deployment import THING_GROUP
 from sandbox.environment import as_operator
 from sandbox.operator import ensure_person
 from tests.support.cloud.commands import Command, operator
@@ -46,11 +48,27 @@ def ledger_items(sandbox: Any) -> int:
     return sum(page["Count"] for page in pages)
 
 
+def thing_of(cloud: Cloud, name: str) -> tuple[dict[str, str], list[str]]:
+    """The attributes of a device's thing beside the fleet's mark, and its groups."""
+    attributes = dict(cloud.iot.describe_thing(thingName=name)["attributes"])
+    assert attributes.pop(THING_MARK) == cloud.outputs["Fleet"]
+    groups = cloud.iot.list_thing_groups_for_thing(thingName=name)["thingGroups"]
+    return attributes, [each["groupName"] for each in groups]
+
+
 def test_a_device_s_life_from_invitation_to_removal(fleet: Command, cloud: Cloud) -> None:
+    cloud.iot.create_thing_group(thingGroupName=THING_GROUP)
     candidate = Candidate(name=new_name())
-    candidate.token = fleet("invite", candidate.name, "--json").json["token"]
+    thing = ("--attribute", "site=berlin", "--group", THING_GROUP)
+    candidate.token = fleet("invite", candidate.name, *thing, "--json").json["token"]
     certificate = issued(cloud.enroll(candidate))
     assert_enrolled(cloud, candidate, certificate)
+    assert thing_of(cloud, candidate.name) == ({"site": "berlin"}, [THING_GROUP])
+    fleet("set", candidate.name, "--attribute", "site=", "--attribute", "hall=7", "--no-group", THING_GROUP)
+    assert thing_of(cloud, candidate.name) == ({"hall": "7"}, [])
+    fleet("set", candidate.name, "--group", THING_GROUP)
+    assert thing_of(cloud, candidate.name) == ({"hall": "7"}, [THING_GROUP])
+    assert "does not list the group 'vault'" in fleet("set", candidate.name, "--group", "vault", code=1).err
 
     (listed,) = (each for each in fleet("list", "--json").json if each["name"] == candidate.name)
     assert (listed["state"], listed["fingerprint"]) == ("enrolled", candidate.fingerprint)

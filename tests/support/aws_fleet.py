@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ledger import Ledger
+from ledger import Ledger, ThingProfile
 from ledger.token import token_hash
 from pki.fingerprint import certificate_id, key_fingerprint
 
@@ -67,11 +67,16 @@ class Fleet:
         self.iot = iot
         self.ledger = ledger
 
-    def invite(self, candidate: Candidate, *, lasts: int = 3600) -> Candidate:
+    def invite(self, candidate: Candidate, *, lasts: int = 3600, profile: ThingProfile | None = None) -> Candidate:
         """Let the first key in that shows the candidate's token."""
         now = int(time.time())
         self.ledger.invite(
-            candidate.name, token_hash=token_hash(candidate.token), token_expires=now + lasts, by="test", now=now
+            candidate.name,
+            token_hash=token_hash(candidate.token),
+            token_expires=now + lasts,
+            by="test",
+            now=now,
+            profile=profile,
         )
         return candidate
 

@@ -76,7 +76,9 @@ class FunctionsInProcess(Fleet):
         if faults:
             faults.watch(*clients)
         permitted = granted(self.choices.issuer, handler)
-        if self.choices.things.get("groups"):  # what tests/template/test_permissions.py holds of these settings
+        if self.choices.things.get("groups") or self.choices.things.get(
+            "allowedGroups"
+        ):  # what tests/template/test_permissions.py holds of these settings
             permitted |= {"iot:AddThingToThingGroup"}
         iot, kms, dynamodb = (cast(Any, OfRole(each, permitted)) for each in clients)
         return Deployment(

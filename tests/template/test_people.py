@@ -11,7 +11,7 @@ import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
 from fleet.smoke_test.device import PREFIX
-from ledger import CertificateAuthority, Ledger
+from ledger import CertificateAuthority, Ledger, ThingProfile
 from pki.issuers import ISSUERS
 from tests.template.shown import shown
 from tests.template.synthesis import Template, synthesize
@@ -83,9 +83,9 @@ def transactions(call: Callable[[Ledger], object], *, state: str = "enrolled") -
     return recorder.transactions
 
 
-def policy(output: str, issuer: str = "kms") -> dict[str, Any]:
+def policy(output: str, issuer: str = "kms", **settings: Any) -> dict[str, Any]:
     """The document of the managed policy that an output names, with its resources as one string each."""
-    both = synthesize(issuer=issuer)
+    both = synthesize(issuer=issuer, **settings)
     exported = both.enrollment.body["Outputs"][output]["Value"]["Fn::GetStackOutput"]["OutputName"]
     document = _referenced(both.trust, exported)["PolicyDocument"]
     statements = []
@@ -124,6 +124,9 @@ def of_a_person(name: str) -> dict[str, list[Transaction]]:
     """What the operator's commands write, by the ledger's method."""
     by = {"by": "test", "now": 1}
     return {
+        "set_profile": transactions(
+            lambda ledger: ledger.set_profile(name, ThingProfile(groups=("plant",)), before=ThingProfile(), **by)
+        ),
         "invite": transactions(lambda ledger: ledger.invite(name, token_hash="0", token_expires=2, **by)),
         "allow": transactions(lambda ledger: ledger.allow(name, fingerprint=KEY, approved=True, **by)),
         "block": transactions(lambda ledger: ledger.block(name, **by)),
@@ -135,6 +138,23 @@ def of_a_person(name: str) -> dict[str, list[Transaction]]:
         "deactivated": transactions(lambda ledger: ledger.deactivated(name, CERTIFICATE, **by)),
         "reactivated": transactions(lambda ledger: ledger.reactivated(name, CERTIFICATE, **by)),
     }
+
+
+def test_an_operator_may_use_the_groups_of_the_settings_and_no_other() -> None:
+    iot = "arn:<Partition>:iot:<Region>:<AccountId>"
+    things = {"groups": ["plant"], "allowedGroups": ["hall-7"]}
+    with_groups, without = (policy("OperatorPolicyArn", things=each) for each in (things, None))
+    added = [each for each in with_groups["Statement"] if each not in without["Statement"]]
+    assert added == [
+        {
+            "Effect": "Allow",
+            "Action": ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"],
+            "Resource": [f"{iot}:thing/*", f"{iot}:thinggroup/hall-7", f"{iot}:thinggroup/plant"],
+        }
+    ]
+    outputs = synthesize(things=things).enrollment.body["Outputs"]
+    assert json.loads(outputs["Things"]["Value"]) == things
+    assert "Things" not in synthesize().enrollment.body["Outputs"]
 
 
 def of_the_maker() -> list[Transaction]:
@@ -207,7 +227,15 @@ def test_the_registration_of_a_ca_has_the_tag_that_the_operators_policy_asks_for
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_managed_policy_fits_into_what_iam_takes_with_the_longest_names(output: str, issuer: str) -> None:
     """6,144 characters without white space (IAM quotas). The names that AWS makes of ours are bounded here."""
-    both = synthesize(issuer=issuer, fleet="f" * 31)
+    groups = [letter * 128 for letter in "abcd"]
+    most = [f"{number:025d}" for number in range(20)]
+    for each in (groups, most):
+        things = {"allowedGroups": each}
+        both = synthesize(issuer=issuer, fleet="f" * 31, things=things)
+        _fits(both, output)
+
+
+def _fits(both: Any, output: str) -> None:
     exported = both.enrollment.body["Outputs"][output]["Value"]["Fn::GetStackOutput"]["OutputName"]
     assert len(_resolved(_referenced(both.trust, exported)["PolicyDocument"])) <= 6144
 

@@ -209,7 +209,8 @@ WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem
             | REMOVE
             | WRITE
             | {("dynamodb:ConditionCheckItem", "<table>")}
-            | {("iot:UpdateCACertificate", f"{IOT}:cacert/*")},
+            | {("iot:UpdateCACertificate", f"{IOT}:cacert/*")}
+            | {(f"iot:{action}Thing", f"{IOT}:thing/*") for action in ("Describe", "Update")},
         ),
         (
             "PeopleVerifier",
@@ -231,7 +232,7 @@ def test_people_may_do_what_the_commands_of_their_role_do(policy: str, may: set[
 
 
 def test_the_settings_groups_and_billing_group_are_what_a_function_may_use_and_no_other() -> None:
-    things = {"groups": ["plant", "hall-7"], "billingGroup": "research"}
+    things = {"groups": ["plant"], "allowedGroups": ["hall-7"], "billingGroup": "research"}
     for issuer, handler in (("kms", "http_api"), ("external", "first_connection")):
         template = synthesize(issuer=issuer, things=things).enrollment
         may = of_function(template, f"functions.handlers.{handler}.handler")

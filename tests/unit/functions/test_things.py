@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from functions.lease import LEASE_SECONDS
-from ledger import THING_MARK
+from ledger import THING_MARK, ThingProfile
 from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled
@@ -22,6 +22,11 @@ BOTH = pytest.mark.parametrize("issuer", ["aws", "kms"], indirect=True)
 
 def attributes_of(fleet, name):
     return fleet.iot.describe_thing(thingName=name).get("attributes", {})
+
+
+def groups_of(fleet, name):
+    groups = fleet.iot.list_thing_groups_for_thing(thingName=name)["thingGroups"]
+    return {each["groupName"] for each in groups}
 
 
 def unmark(fleet, name):
@@ -82,7 +87,8 @@ def test_a_new_device_s_thing_has_the_mark_and_a_second_fleet_is_refused_the_nam
     assert other_fleet.ledger.certificates(candidate.name) == []
     (event,) = [each for each in other_fleet.ledger.history(candidate.name) if each.what.startswith("refused")]
     assert "of the fleet 'zymkey'" in event.detail
-    assert f"aws iot delete-thing --thing-name={candidate.name}" in event.detail
+    detach, delete = (f"aws iot {each}-thing" for each in ("detach", "delete"))
+    assert event.detail.index(detach) < event.detail.index(f"{delete} --thing-name={candidate.name}")
     assert_enrolled(fleet, candidate, certificate)
 
     # What the operator was told to type.
@@ -295,8 +301,7 @@ def test_a_new_thing_gets_the_type_attributes_and_groups_of_the_settings(deploy,
     finish(fleet, authority, candidate)
     thing = fleet.iot.describe_thing(thingName=candidate.name)
     assert (thing["thingTypeName"], thing["attributes"]) == ("sensor", {"site": "berlin", THING_MARK: "zymkey"})
-    groups = fleet.iot.list_thing_groups_for_thing(thingName=candidate.name)["thingGroups"]
-    assert {each["groupName"] for each in groups} == {"plant", "hall-7"}
+    assert groups_of(fleet, candidate.name) == {"plant", "hall-7"}
 
 
 @EVERY_ISSUER
@@ -322,6 +327,64 @@ def test_an_enrollment_into_a_group_that_breaks_is_repaired_and_a_renewal_calls_
     faults = Faults()
     issued(renew(fleet, candidate, certificate, faults))
     assert "AddThingToThingGroup" not in faults.calls
+
+
+# What the operator gave to one device
+
+
+@EVERY_ISSUER
+def test_a_device_s_own_attributes_and_groups_come_on_top_of_the_settings(deploy, issuer, authority, aws):
+    for group in ("every", "plant", "hall-7"):
+        aws("iot").create_thing_group(thingGroupName=group)
+    things = {"attributes": {"site": "berlin"}, "groups": ["every"], "allowedGroups": ["plant", "hall-7"]}
+    fleet = deploy(issuer, things=things)
+    own = ThingProfile(attributes={"site": "paris", "hall": "7"}, groups=("plant",))
+    candidate = fleet.invite(Candidate(), profile=own)
+    other = fleet.invite(Candidate())
+    for each in (candidate, other):
+        finish(fleet, authority, each)
+    assert attributes_of(fleet, candidate.name) == {"site": "paris", "hall": "7", THING_MARK: "zymkey"}
+    assert groups_of(fleet, candidate.name) == {"every", "plant"}
+    assert attributes_of(fleet, other.name) == {"site": "berlin", THING_MARK: "zymkey"}
+    assert groups_of(fleet, other.name) == {"every"}
+
+
+@BOTH
+def test_a_group_that_the_settings_list_no_more_or_that_is_gone_keeps_no_device_from_its_certificate(deploy, issuer):
+    """The role may use the groups of the settings alone: another one is not even asked for."""
+    fleet = deploy(issuer, things={"allowedGroups": ["gone"]})
+    candidate = fleet.invite(Candidate(), profile=ThingProfile(groups=("not-listed", "gone")))
+    faults = Faults()
+    assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate, faults)))
+    assert faults.calls.count("AddThingToThingGroup") == 1
+    said = {each.what: each.detail for each in fleet.ledger.history(candidate.name)}
+    assert said["thing not in its group not-listed"] == "things.allowedGroups does not list it"
+    assert "thing not in its group gone" in said
+
+
+@BOTH
+def test_no_profile_can_take_the_place_of_the_mark(fleet):
+    candidate = fleet.invite(Candidate(), profile=ThingProfile(attributes={THING_MARK: "another"}))
+    issued(fleet.enroll(candidate))
+    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
+
+
+@BOTH
+def test_the_billing_group_of_the_settings_is_sent(deploy, issuer, monkeypatch):
+    fleet = deploy(issuer, things={"billingGroup": "research"})
+    sent = []
+    create = fleet.iot.create_thing
+
+    def watched(**request):
+        sent.append(request)
+        return create(**request)
+
+    candidate = fleet.invite(Candidate())
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.iot, "create_thing", watched)
+        issued(fleet.enroll(candidate))
+    (request,) = sent
+    assert request["billingGroupName"] == "research"
 
 
 # While a CSR waits for a CA elsewhere
