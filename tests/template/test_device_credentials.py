@@ -40,7 +40,7 @@ def test_the_setting_adds_a_role_its_alias_and_one_statement_of_the_policy_and_c
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_a_device_may_have_the_credentials_of_its_fleets_alias_and_of_no_other(issuer: str) -> None:
-    statement = trust(issuer).only("AWS::IoT::Policy")["PolicyDocument"]["Statement"][-1]
+    statement = dict(trust(issuer).only("AWS::IoT::Policy")["PolicyDocument"]["Statement"][-1])
     (resource,) = statement.pop("Resource")
     assert statement == {"Sid": "Credentials", "Effect": "Allow", "Action": ["iot:AssumeRoleWithCertificate"]}
     prefix = ["arn:", {"Ref": "AWS::Partition"}, ":iot:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
@@ -54,7 +54,7 @@ def test_an_adopted_policy_gets_the_statement_too() -> None:
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_the_role_is_for_aws_iots_credential_provider_and_allows_what_the_setting_says(issuer: str) -> None:
-    properties = role(trust(issuer))["Properties"]
+    properties = dict(role(trust(issuer))["Properties"])
     assert properties.pop("AssumeRolePolicyDocument")["Statement"] == [
         {
             "Action": "sts:AssumeRole",
