@@ -38,6 +38,8 @@ def claim(device: Device, *, now: int, deployment: Deployment) -> None:
             return
         thing = deployment.iot.describe_thing(thingName=device.name)
     _refuse_foreign(thing, device, now, deployment)
+    if device.certificate_id is None:
+        _give_own_attributes(thing, device, now, deployment)
 
 
 def look(device: Device, *, now: int, deployment: Deployment) -> None:
@@ -140,6 +142,20 @@ def _create(device: Device, now: int, deployment: Deployment) -> bool:
     except iot.exceptions.ResourceAlreadyExistsException:
         return False
     return True
+
+
+def _give_own_attributes(thing: DescribeThingResponseTypeDef, device: Device, now: int, deployment: Deployment) -> None:
+    """Give a new device's thing that was there already, such as a removed device's, what the operator asked for."""
+    present = thing.get("attributes", {})
+    own = device.profile.attributes.items()
+    wanted = {name: value for name, value in own if present.get(name) != value and name != THING_MARK}
+    if not wanted:
+        return
+    iot = deployment.iot
+    try:
+        iot.update_thing(thingName=device.name, attributePayload={"attributes": wanted, "merge": True})
+    except iot.exceptions.InvalidRequestException as error:
+        _note(device, "thing without its own attributes", error, now, deployment)
 
 
 def _attached(name: str, deployment: Deployment) -> set[str]:

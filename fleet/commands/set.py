@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_attributes(others, has_type=bool(thing.get("thingTypeName")))
     with explained(if_refused=SEE_ALL):
         deployment.ledger.set_profile(name, profile, before=before, by=deployment.operator, now=int(time.time()))
+    if thing is None:
+        thing = _own_thing(name, deployment)  # when it enrolled meanwhile, it was with what the ledger had before
     if thing is not None:
         _apply(thing, profile, attributes, arguments.no_group, rules, deployment)
     if arguments.json:

@@ -24,7 +24,7 @@ KEPT = {
 # What makes a CA, and is not needed once it is made.
 REPLACEABLE = {"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}
 # What tells people about the CA's key.
-REPLACEABLE |= {"AWS::CloudWatch::Alarm", "AWS::Events::Rule"}
+REPLACEABLE |= {"AWS::CloudWatch::Alarm", "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"}
 
 TWO_CAS = [
     {"name": "2026", "commonName": "zymkey fleet CA", "organization": "zymkey fleet", "validityYears": 20},

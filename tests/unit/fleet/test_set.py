@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fleet.deployment import Deployment
-from ledger import THING_MARK, ThingProfile
+from ledger import THING_MARK, Ledger, ThingProfile
 from tests.support.fleet.authority import fingerprint, new_key
 from tests.support.fleet.deployment import deploy, enroll
 
@@ -191,6 +191,43 @@ def test_a_device_without_a_thing_gets_it_at_its_enrollment(run, cloud):
     )
     expected = ThingProfile(attributes={"site": "berlin"}, groups=("plant",))
     assert cloud.ledger.device("pi-without").profile == expected
+
+
+def test_a_device_that_enrolls_while_set_works_gets_the_change_all_the_same(run, cloud, monkeypatch):
+    enroll(cloud, "pi-racing", permitted=False)
+    set_profile = Ledger.set_profile
+
+    def slow(*words, **options):
+        cloud.iot.create_thing(
+            thingName="pi-racing", attributePayload={"attributes": {THING_MARK: cloud.fleet, "site": "berlin"}}
+        )
+        set_profile(*words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "set_profile", slow)
+        assert run("set", "pi-racing", "--attribute", "site=paris", "--json").json["thing"] is True
+    assert attributes_of(cloud, "pi-racing") == {"site": "paris"}
+
+
+def test_two_operators_at_once_the_slower_one_is_told_to_try_again(run, cloud, device, monkeypatch):
+    set_profile = Ledger.set_profile
+
+    def overtaken(ledger, name, profile, **options):
+        set_profile(ledger, name, ThingProfile(groups=("plant",)), before=ThingProfile(), by="another", now=1)
+        set_profile(ledger, name, profile, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "set_profile", overtaken)
+        assert run("set", device, "--attribute", "site=paris").code == 6
+    assert attributes_of(cloud, device) == {}
+    assert run("set", device, "--attribute", "site=paris").code == 0
+    assert cloud.ledger.device(device).profile == ThingProfile(attributes={"site": "paris"}, groups=("plant",))
+
+
+def test_the_help_of_remove_says_what_becomes_of_the_thing_and_to_detach_before_it_is_deleted(run):
+    said = " ".join(run("remove", "--help").out.split())
+    assert "Its thing stays in AWS IoT" in said
+    assert 0 < said.index("aws iot detach-thing-principal") < said.index("aws iot delete-thing")
 
 
 def test_set_alone_repairs_a_group_that_was_missing(run, cloud, device):

@@ -349,6 +349,32 @@ def test_a_device_s_own_attributes_and_groups_come_on_top_of_the_settings(deploy
     assert groups_of(fleet, other.name) == {"every"}
 
 
+@EVERY_ISSUER
+def test_a_thing_that_a_removed_device_left_gets_the_next_one_s_attributes_too(fleet, authority):
+    fleet.iot.create_thing(
+        thingName=(candidate := Candidate()).name,
+        attributePayload={"attributes": {THING_MARK: "zymkey", "site": "berlin", "room": "3"}},
+    )
+    fleet.invite(candidate, profile=ThingProfile(attributes={"site": "paris"}))
+    certificate = finish(fleet, authority, candidate)
+    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey", "site": "paris", "room": "3"}
+    assert_enrolled(fleet, candidate, certificate)
+
+
+@BOTH
+def test_attributes_that_a_thing_has_no_room_for_keep_no_device_from_its_certificate(fleet, monkeypatch):
+    candidate = fleet.invite(Candidate(), profile=ThingProfile(attributes={"site": "paris"}))
+    fleet.iot.create_thing(thingName=candidate.name, attributePayload={"attributes": {THING_MARK: "zymkey"}})
+
+    def refuse(**_):
+        raise fleet.iot.exceptions.InvalidRequestException({"Error": {}}, "UpdateThing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.iot, "update_thing", refuse)
+        assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
+    assert "thing without its own attributes" in {each.what for each in fleet.ledger.history(candidate.name)}
+
+
 @BOTH
 def test_a_group_that_the_settings_list_no_more_or_that_is_gone_keeps_no_device_from_its_certificate(deploy, issuer):
     """The role may use the groups of the settings alone: another one is not even asked for."""
