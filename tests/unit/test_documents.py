@@ -1,9 +1,12 @@
-"""What README.md and docs/ say of the device's settings is so, and can be read in a terminal."""
+"""What README.md and docs/ say of the device's settings and of AWS's command line is so, and fits a terminal."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from device.cli import COMMANDS
 from device.kept_settings import KEPT
@@ -56,3 +59,41 @@ def test_links_inside_of_the_project_lead_somewhere(name: str) -> None:
         if anchor:
             heads = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads], anchor
+
+
+def commands_of_aws(text: str) -> Iterator[tuple[str, str, set[str]]]:
+    """Service, operation and options, out of blocks of shell and of code within a sentence, which may be wrapped."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for command in [*lines, *(" ".join(each.split()) for each in spans)]:
+        for service, operation, rest in re.findall(r"\baws ([a-z0-9-]+) ([a-z][a-z0-9-]+)([^|;]*)", command):
+            yield service, operation, set(re.findall(r"(?<!\S)--([a-z-]+)", rest))
+
+
+# The command line's own: operations without a model, and options of every operation.
+OWN = {("configure", "export-credentials"), ("logs", "tail"), ("s3", "cp")}
+OF_ALL = {"output", "profile", "query", "region"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_aws_command_line_has_each_command_with_its_options(name: str) -> None:
+    session = botocore.session.get_session()
+    for service, operation, options in commands_of_aws((ROOT / name).read_text()):
+        if (service, operation) in OWN:
+            continue
+        model = session.get_service_model(service)
+        operations = {xform_name(each, "-"): each for each in model.operation_names}
+        assert operation in operations, (service, operation)
+        shape = model.operation_model(operations[operation]).input_shape
+        members = {xform_name(member, "-"): found for member, found in shape.members.items()} if shape else {}
+        switches = {f"no-{member}" for member, found in members.items() if found.type_name == "boolean"}
+        assert options <= members.keys() | switches | OF_ALL, (service, operation, options)
+
+
+def test_commands_are_found_where_the_documents_have_them() -> None:
+    found = {name: list(commands_of_aws((ROOT / name).read_text())) for name in DOCUMENTS}
+    protection = ("cloudformation", "update-termination-protection")
+    for name in ("README.md", "docs/operator.md"):
+        assert (*protection, {"no-enable-termination-protection", "stack-name"}) in found[name]
+    assert len(found["docs/runbook.md"]) > 15
