@@ -77,7 +77,7 @@ def host_and_port(value: Any) -> tuple[str, int]:
     """
     text = str(value).strip()
     host, colon, number = text.rpartition(":")
-    if colon and text.count(":") == 1:
+    if colon and text.count(":") == 1 and "/" not in text:
         return endpoint(host), port(number)
     return endpoint(text), 443
 

@@ -22,8 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_examples(
         parser,
         "sudo zymkey-iot credentials",
-        "zymkey-iot config aws-cli >> ~/.aws/config",
-        "AWS_PROFILE=zymkey-iot aws sts get-caller-identity",
+        "sudo mkdir -p /root/.aws",
+        "sudo zymkey-iot config aws-cli | sudo tee -a /root/.aws/config",
+        "sudo aws sts get-caller-identity --profile zymkey-iot",
     )
 
 

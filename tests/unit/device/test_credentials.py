@@ -390,6 +390,22 @@ def test_a_clock_that_is_wrong_is_found_by_how_long_they_live(
     assert SECRET not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("https://abc.credentials.iot.eu-central-1.amazonaws.com", "it is a host name alone, without a scheme"),
+        ("abc.credentials.iot.eu-central-1.amazonaws.com/role-aliases", "it is a host name alone, without a scheme"),
+        ("abc.credentials.iot.eu-central-1.amazonaws.com:", "a port is a number from 1 to 65535"),
+        ("a b:443", "no host has such a name"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_named(device: Pi, address: str, sentence: str) -> None:
+    done = device.run("credentials", "--credential-endpoint", address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "(--credential-endpoint) is not allowed: " in done.stderr
+    assert sentence in done.stderr
+
+
 def test_curl_asks_as_this_process_does(device: Pi, provider: CredentialProvider) -> None:
     given(device.run("credentials", "--tls", "curl"))
     assert provider.asked == [(f"/role-aliases/{ALIAS}/credentials", "pi-7")]
