@@ -12,7 +12,7 @@ from tests.template.synthesis import EXTERNAL_CA, Template, synthesize
 MAKES_CAS = {
     *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"),
 }
-WATCHES_KEYS = {"AWS::Events::Rule", "AWS::CloudWatch::Alarm"}
+WATCHES_KEYS = {"AWS::Events::Rule", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::CloudWatch::Alarm"}
 
 
 def changes(old: Template, new: Template) -> tuple[set[str], set[str], set[str]]:

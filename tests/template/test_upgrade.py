@@ -12,6 +12,20 @@ from tests.template.synthesis import Template, synthesize
 
 # CloudFormation would replace these, and nothing is lost: a version of the API's deployment, a permission to invoke.
 REPLACEABLE = {"AWS::ApiGatewayV2::Deployment", "AWS::Lambda::Permission"}
+# What holds state, or is known to devices and people by its id, with each issuer.
+STATEFUL: dict[str, set[str]] = {
+    "kms": {"AWS::KMS::Key", "AWS::IoT::CACertificate", "Custom::CertificateAuthority"},
+    "external": {"AWS::IoT::CACertificate"},
+    "aws": set(),
+}
+STATEFUL_WITH_EACH = {"AWS::DynamoDB::Table", "AWS::IoT::Policy", "AWS::IAM::ManagedPolicy"}
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_what_holds_state_is_among_what_is_compared(issuer: str) -> None:
+    for stack, kinds in (("trust", STATEFUL_WITH_EACH | STATEFUL[issuer]), ("enrollment", {"AWS::ApiGatewayV2::Api"})):
+        old = json.loads(file_of(FIRST_RELEASE, f"tests/template/snapshots/{issuer}-{stack}.json"))
+        assert kinds <= {resource["Type"] for resource in old["Resources"].values()}
 
 
 @pytest.mark.parametrize("stack", ["trust", "enrollment"])
