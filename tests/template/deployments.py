@@ -15,6 +15,7 @@ OPTIONAL: dict[str, Any] = {
     },
     "alarmEmail": "ops@example.com",
     "iotLogging": "ERROR",
+    "things": {"groups": ["every"], "allowedGroups": ["plant"], "billingGroup": "research"},
 }
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
