@@ -12,6 +12,7 @@ from infra.acknowledge import acknowledge
 from infra.adoption import Placeholder
 from infra.bundled_function import FunctionDefaults
 from infra.custom_resource_provider import CustomResourceProvider
+from infra.declared_status import DeclaredStatus
 from infra.fleet_tag import fleet_tag
 from infra.ledger_table import LedgerTable
 from infra.settings import CertificateAuthority as CertificateAuthoritySettings
@@ -64,6 +65,7 @@ class CertificateAuthority(Construct):
         fleet: str,
         enrollment_stack: str,
         maker: CertificateAuthorityMaker,
+        declared_status: DeclaredStatus,
         adopted_key: str | None = None,
     ) -> None:
         """``adopted_key`` is the ARN of the key of this CA that an earlier deployment left."""
@@ -126,3 +128,4 @@ class CertificateAuthority(Construct):
             tags=[fleet_tag(fleet)],
         )
         registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        declared_status.guard(self, registration, setting=f'the CA "{settings.name}" of certificateAuthorities')

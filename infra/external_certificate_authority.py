@@ -4,6 +4,7 @@ from aws_cdk import Annotations, CfnWaitConditionHandle, RemovalPolicy
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
+from infra.declared_status import DeclaredStatus
 from infra.external_authority_files import AuthorityFiles
 from infra.fleet_tag import fleet_tag
 
@@ -24,6 +25,7 @@ class ExternalCertificateAuthority(Construct):
         fleet: str,
         retired: bool,
         registers_at_first_connection: bool,
+        declared_status: DeclaredStatus,
         adopted: str | None = None,
     ) -> None:
         """``adopted`` is the AWS IoT id of the registration that an earlier deployment left, used as it is."""
@@ -52,4 +54,5 @@ class ExternalCertificateAuthority(Construct):
             tags=[fleet_tag(fleet)],
         )
         registration.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        declared_status.guard(self, registration, setting="externalCertificateAuthority")
         self.certificate_id = registration.attr_id

@@ -8,6 +8,7 @@ from infra.alarm_settings import refuse_topic_of_another_region
 from infra.alarms import Alarms, AlarmTopic
 from infra.bundled_function import FunctionDefaults
 from infra.certificate_authority import CertificateAuthority, CertificateAuthorityMaker
+from infra.declared_status import DeclaredStatus
 from infra.device_credentials import DeviceCredentials
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
@@ -90,6 +91,10 @@ class TrustStack(Stack):
         self.signing_key: kms.IKey | None = None
         self.external_ca_id: str | None = None
 
+        external = settings.external_certificate_authority
+        if settings.issuer == KMS or external is not None:
+            declared_status = DeclaredStatus(self, "DeclaredStatus", defaults=defaults, tags=settings.tags)
+
         if settings.issuer == KMS:
             maker = CertificateAuthorityMaker(
                 self, "CertificateAuthorityMaker", defaults=defaults, ledger=self.ledger, fleet=settings.fleet
@@ -103,6 +108,7 @@ class TrustStack(Stack):
                     fleet=settings.fleet,
                     enrollment_stack=enrollment_stack,
                     maker=maker,
+                    declared_status=declared_status,
                     adopted_key=adopt.certificate_authorities.get(authority.name),
                 )
                 if not authority.retired:
@@ -120,7 +126,6 @@ class TrustStack(Stack):
 
         # Registered while the settings name it, also with another issuer: AWS IoT registers a CA only once, so
         # CloudFormation could not register it again later.
-        external = settings.external_certificate_authority
         if external is not None and external_authority is not None:
             issues = settings.issuer == EXTERNAL
             external_ca = ExternalCertificateAuthority(
@@ -130,6 +135,7 @@ class TrustStack(Stack):
                 fleet=settings.fleet,
                 retired=external.retired,
                 registers_at_first_connection=issues and settings.first_connection != "off",
+                declared_status=declared_status,
                 adopted=adopt.external_certificate_authority,
             )
             if issues:

@@ -41,8 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 After a rotation: the command refuses to retire the newest CA, which issues, and a CA while devices hold unexpired
 certificates of it. Devices renew by themselves at two thirds of their certificate's life.
 
-Write the setting that the command prints into cdk.json, and deploy: without it, a later deployment can make the CA
-active again. A retired CA may also be removed from cdk.json; its registration and its key in KMS are retained, and the
+Write the setting that the command prints into cdk.json, and deploy: a deployment without it is refused when it would
+make the CA active again. A retired CA may also be removed from cdk.json; its registration and its key in KMS are retained, and the
 key costs money until you schedule its deletion.
 
 After a theft (--force): AWS IoT registers no further certificate of the CA. Certificates that are registered already
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         for place in sorted({each.place for each in of_this_name}):
             print_line(
                 f'If cdk.json names it, add "retired": true to {place} there, and deploy; '
-                "without this, a later deployment can make it active again."
+                "a deployment without this is refused when it would make the CA active again."
             )
     return 0
 

@@ -28,16 +28,23 @@ def both(templates: Templates) -> list[Any]:
 
 
 def test_tags_are_the_stacks_own_and_no_part_of_a_template() -> None:
-    """CloudFormation gives a stack's tags to all that takes tags: the template stays as it is."""
+    """CloudFormation gives a stack's tags to all that takes tags: the template stays as it is.
+
+    Only what is asked before a registration changes, since CloudFormation changes the registration.
+    """
     app = App(context=context(tags=TAGS), builtin_cloud_formation_validation=False)
     add_app_stacks(app)
     stacks = app.synth().stacks
     assert [dict(stack.tags) for stack in stacks] == [TAGS, TAGS]
     plain = synthesize()
-    assert [stack.template for stack in stacks] in (
-        [plain.trust.body, plain.enrollment.body],
-        [plain.enrollment.body, plain.trust.body],
-    )
+    templates = [_without_the_guard(stack.template) for stack in stacks]
+    expected = [_without_the_guard(plain.trust.body), plain.enrollment.body]
+    assert templates in (expected, expected[::-1])
+
+
+def _without_the_guard(template: dict[str, Any]) -> dict[str, Any]:
+    resources = {name: each for name, each in template["Resources"].items() if each["Type"] != "Custom::DeclaredStatus"}
+    return {**template, "Resources": resources}
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)

@@ -54,7 +54,10 @@ def allowed(statements: Iterator[dict[str, Any]], *, conditions: tuple[str, ...]
 
 def of_function(template: Template, handler: str) -> set[tuple[str, str]]:
     """What the function may do beside writing its own log."""
-    name, function = template.function(handler)
+    return _of(template, *template.function(handler))
+
+
+def _of(template: Template, name: str, function: dict[str, Any]) -> set[tuple[str, str]]:
     pairs = allowed(template.statements_of_role(function["Role"]["Fn::GetAtt"][0]), conditions=CONDITIONS)
     log_pairs = {pair for pair in pairs if pair[0].startswith("logs:")}
     assert log_pairs == {(action, "<logs>") for action in WRITE_LOG}, name
@@ -127,12 +130,27 @@ def test_what_keeps_an_adopted_policy_may_change_that_one_policy() -> None:
         assert all(fits(f"iot:{action}", f"{IOT}:policy/old-policy") for action in actions)
 
 
+@pytest.mark.parametrize("issuer", ["kms", "external"])
+def test_what_asks_for_the_status_of_a_ca_may_do_nothing_else(issuer: str) -> None:
+    asked = {("iot:DescribeCACertificate", f"{IOT}:cacert/*")}
+    assert of_function(synthesize(issuer=issuer).trust, "functions.handlers.declared_status.handler") == asked
+    assert fits("iot:DescribeCACertificate", f"{IOT}:cacert/*")
+
+
 def test_the_provider_framework_may_call_the_one_handler() -> None:
-    assert of_function(synthesize().trust, "framework.onEvent") == {
-        ("lambda:GetFunction", "<handler>"),
-        ("lambda:InvokeFunction", "<handler>"),
-        ("lambda:InvokeFunction", "<handler>:*"),
+    template = synthesize().trust
+    frameworks = {
+        name: each["Properties"]
+        for name, each in template.resources("AWS::Lambda::Function").items()
+        if each["Properties"]["Handler"] == "framework.onEvent"
     }
+    assert len(frameworks) == 2
+    for name, function in frameworks.items():
+        assert _of(template, name, function) == {
+            ("lambda:GetFunction", "<handler>"),
+            ("lambda:InvokeFunction", "<handler>"),
+            ("lambda:InvokeFunction", "<handler>:*"),
+        }
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)

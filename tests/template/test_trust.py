@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from aws_cdk import Stack
@@ -25,6 +26,8 @@ KEPT = {
 REPLACEABLE = {"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"}
 # What tells people about the CA's key.
 REPLACEABLE |= {"AWS::CloudWatch::Alarm", "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"}
+# What is asked before a CA is registered, and keeps nothing.
+REPLACEABLE |= {"Custom::DeclaredStatus"}
 
 TWO_CAS = [
     {"name": "2026", "commonName": "zymkey fleet CA", "organization": "zymkey fleet", "validityYears": 20},
@@ -96,10 +99,10 @@ def test_the_ca_is_made_by_the_custom_resource_and_registered_as_it_is() -> None
 def test_cloudformation_calls_the_provider_framework_which_answers_for_a_handler_that_cannot_even_start() -> None:
     template = trust()
     (certificate,) = template.resources("Custom::CertificateAuthority").values()
-    framework_id, _ = template.function("framework.onEvent")
+    framework_id = certificate["Properties"]["ServiceToken"]["Fn::GetAtt"][0]
     handler_id, _ = template.function("functions.handlers.certificate_authority.handler")
-    assert certificate["Properties"]["ServiceToken"] == {"Fn::GetAtt": [framework_id, "Arn"]}
     framework = template.resources()[framework_id]["Properties"]
+    assert framework["Handler"] == "framework.onEvent"
     assert framework["Environment"]["Variables"]["USER_ON_EVENT_FUNCTION_ARN"] == {"Fn::GetAtt": [handler_id, "Arn"]}
 
 
@@ -150,6 +153,34 @@ def test_a_retired_external_ca_stays_registered_and_inactive_beside_another_issu
     assert (registration["Status"], registration["AutoRegistrationStatus"]) == ("INACTIVE", "DISABLE")
 
 
+@pytest.mark.parametrize("issuer", ["kms", "external"])
+def test_aws_iot_is_asked_before_each_change_of_a_registration(issuer: str) -> None:
+    """Whatever changes about a registration makes CloudFormation send its status: the function is called first."""
+    authority = {
+        "kms": lambda retired: {"certificateAuthorities": [TWO_CAS[0] | {"retired": retired}, TWO_CAS[1]]},
+        "external": lambda retired: {
+            "issuer": "aws",
+            "externalCertificateAuthority": EXTERNAL_CA | {"retired": retired},
+        },
+    }[issuer]
+    both = ({}, {"tags": {"owner": "acme"}}, {"fleet": "another"})
+    templates = [trust(**authority(False) | each) for each in both] + [trust(**authority(True))]
+    if issuer == "external":
+        templates.append(trust(issuer="external", externalCertificateAuthority=EXTERNAL_CA))
+    asked = []
+    for template in templates:
+        registrations = template.resources("AWS::IoT::CACertificate")
+        for registration in registrations.values():
+            (guard,) = registration["DependsOn"]
+            properties = template.resources()[guard]["Properties"]
+            for each in ("CACertificatePem", "Status"):
+                assert properties[each.removeprefix("CA")] == registration["Properties"][each]
+            if registration is next(iter(registrations.values())):
+                asked.append(json.dumps(properties))
+    assert len(set(asked)) == len(templates), "a change that the function does not hear of"
+    assert properties["Setting"] in ("externalCertificateAuthority", 'the CA "2036" of certificateAuthorities')
+
+
 def test_with_amazons_issuer_there_is_no_ca_no_key_and_nothing_that_makes_one() -> None:
     types = {resource["Type"] for resource in trust(issuer="aws").resources().values()}
     assert types == {"AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IoT::Policy"}
@@ -166,7 +197,7 @@ def test_a_ca_elsewhere_is_registered_with_its_proof_and_meets_devices_at_their_
         "Tags": [{"Key": "zymkey-fleet", "Value": "zymkey"}],
     }
     assert not template.resources("AWS::KMS::Key")
-    assert not template.resources("AWS::Lambda::Function")
+    assert not template.resources("Custom::CertificateAuthority")
 
 
 @pytest.mark.parametrize("expired", [False, True])
@@ -174,7 +205,13 @@ def test_a_proof_that_has_expired_is_warned_of_since_a_first_registration_would_
     stack = Stack(None, "Stack")
     files = AuthorityFiles(certificate_pem="ca", verification_pem="proof", is_verification_expired=expired)
     ExternalCertificateAuthority(
-        stack, "CA", files=files, fleet="zymkey", retired=False, registers_at_first_connection=False
+        stack,
+        "CA",
+        files=files,
+        fleet="zymkey",
+        retired=False,
+        registers_at_first_connection=False,
+        declared_status=Mock(),
     )
     warnings = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("has expired"))
     assert len(warnings) == expired
