@@ -55,21 +55,28 @@ class LedgerTable(Construct):
             iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[self.table.table_arn])
         )
 
-    def grant_on_keys(self, grantee: iam.IGrantable, keys: Sequence[str], *actions: str) -> None:
+    def grant_on_keys(
+        self, grantee: iam.IGrantable, keys: Sequence[str], *actions: str, also_without_keys: bool = True
+    ) -> None:
         """Allow these actions on items under these partition keys alone (``*`` for the rest of one).
 
         Each write of a transaction is authorized as the action that it is (DynamoDB Developer Guide, "Using IAM with
-        transactions"). That its own key is looked at then is written nowhere: ``verify`` observes it. ForAllValues
-        holds for a request without any key, too: hence ``Null`` (IAM User Guide, set operators).
+        transactions"). That AWS says its key then is written nowhere: ``verify`` observes it. ForAllValues holds for
+        a request without any key, too (IAM User Guide, set operators), so if AWS does not say it, the action is allowed
+        on all items, and nobody is locked out.
+
+        Args:
+            also_without_keys: False refuses what AWS says no key of: for who had no permission before, and has to be
+                kept from the rest by all means.
         """
+        limits: dict[str, dict[str, object]] = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+        if not also_without_keys:
+            limits["Null"] = {"dynamodb:LeadingKeys": "false"}
         grantee.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=[f"dynamodb:{action}" for action in actions],
                 resources=[self.table.table_arn],
-                conditions={
-                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
-                    "Null": {"dynamodb:LeadingKeys": "false"},
-                },
+                conditions=limits,
             )
         )
 

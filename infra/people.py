@@ -41,12 +41,14 @@ class Rights:
 
     Attributes:
         writes: actions on items of the ledger, each with the partition keys that it is limited to.
+        writes_without_keys: whether they may write, too, when AWS does not say which keys.
         iot: actions of AWS IoT, each with its resources.
         unlimited: actions that have no resource type, and can only be allowed on ``*``.
         iot_of_fleet: actions on resources that have the fleet's tag.
     """
 
     writes: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
+    writes_without_keys: bool = False
     iot: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
     unlimited: Sequence[str] = ()
     iot_of_fleet: Sequence[tuple[Sequence[str], Sequence[str]]] = field(default=())
@@ -68,6 +70,8 @@ def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
     reader = _reader(device_policy)
     return Rights(
         writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS])],
+        # Operators of the first release wrote whatever they liked: an update must not lock them out.
+        writes_without_keys=True,
         iot=[
             *reader.iot,
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
@@ -138,7 +142,7 @@ class People(Construct):
             ledger.grant(policy, "GetItem", "Query")
             ledger.grant_listing(policy)
             for actions, keys in rights.writes:
-                ledger.grant_on_keys(policy, keys, *actions)
+                ledger.grant_on_keys(policy, keys, *actions, also_without_keys=rights.writes_without_keys)
             policy.add_statements(
                 iam.PolicyStatement(
                     actions=["cloudformation:DescribeStacks"],

@@ -42,8 +42,8 @@ After a rotation: the command refuses to retire the newest CA, which issues, and
 certificates of it. Devices renew by themselves at two thirds of their certificate's life.
 
 Write the setting that the command prints into cdk.json, and deploy: a deployment without it is refused when it would
-make the CA active again. A retired CA may also be removed from cdk.json; its registration and its key in KMS are retained, and the
-key costs money until you schedule its deletion.
+make the CA active again. A retired CA may also be removed from cdk.json; its registration and its key in KMS are
+retained, and the key costs money until you schedule its deletion.
 
 After a theft (--force): AWS IoT registers no further certificate of the CA. Certificates that are registered already
 go on working: look at `audit` and `list` next, and `block` each device that is not yours. New certificates need another
