@@ -14,7 +14,7 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
-from . import emulated_role_aliases
+from . import emulated_ca_resource, emulated_role_aliases
 from .addresses import ACCOUNT, DATA_ENDPOINT_HOST, REGION, REPOSITORY, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
 from .background import BackgroundProcess, version_of
 from .certificates import ServerCertificates
@@ -29,9 +29,10 @@ FIRST_HANDSHAKE_SECONDS = 1.0
 _START = """\
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from sandbox.emulated_role_aliases import install
+from sandbox import emulated_ca_resource, emulated_role_aliases
 sys.path.pop(0)
-install()
+emulated_ca_resource.install()
+emulated_role_aliases.install()
 from ministack.app import main
 main()
 """
@@ -42,7 +43,10 @@ def emulator_process(addresses: Addresses) -> BackgroundProcess:
         name="emulator",
         directory=addresses.directory,
         version=version_of(
-            metadata.version("ministack"), emulator_environment(addresses), Path(emulated_role_aliases.__file__)
+            metadata.version("ministack"),
+            emulator_environment(addresses),
+            emulated_ca_resource.SOURCE,
+            Path(emulated_role_aliases.__file__),
         ),
     )
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 ACTIONS = (
     "iot:AttachPolicy",
-    "iot:DescribeCACertificate",
     "iot:DetachPolicy",
     "iot:DetachThingPrincipal",
     "iot:ListPrincipalThings",
