@@ -25,7 +25,8 @@ class FunctionDefaults:
     architecture: str
     log_retention_days: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    longest: Mapping[str, int] = field(default_factory=dict)  # bytes of values that only AWS knows
+    # Values that only AWS knows: how many bytes they take at least and at most.
+    unknown: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class LogGroup(Construct):
@@ -70,7 +71,7 @@ class BundledFunction(Construct):
         super().__init__(scope, construct_id)
 
         whole = {**defaults.environment, "POWERTOOLS_SERVICE_NAME": service, **(environment or {})}
-        check_environment(service, whole, longest=defaults.longest)
+        check_environment(self, service, whole, unknown=defaults.unknown)
         log_group = LogGroup(self, "Logs", retention_days=defaults.log_retention_days).group
         self.role = FunctionRole(self, "Execution", log_group=log_group).role
         self.function = lambda_.Function(

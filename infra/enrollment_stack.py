@@ -44,7 +44,12 @@ class EnrollmentStack(Stack):
         defaults = replace(
             defaults,
             environment=_environment(settings, trust),
-            longest={"CA_CERTIFICATES": sum(trust.longest_ca_certificates)},
+            unknown={
+                "CA_CERTIFICATES": (
+                    sum(least for least, _ in trust.length_of_ca_certificates),
+                    sum(most for _, most in trust.length_of_ca_certificates),
+                )
+            },
         )
         enroll = BundledFunction(
             self,

@@ -13,7 +13,7 @@ from infra.device_credentials import DeviceCredentials
 from infra.device_policy import DevicePolicy
 from infra.external_authority_files import AuthorityFiles
 from infra.external_certificate_authority import ExternalCertificateAuthority
-from infra.function_environment import length_in_json, longest_ca
+from infra.function_environment import length_in_json, length_of_ca
 from infra.key_watch import KeyWatch
 from infra.ledger_table import LedgerTable
 from infra.people import People
@@ -87,7 +87,7 @@ class TrustStack(Stack):
             enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []
-        self.longest_ca_certificates: list[int] = []
+        self.length_of_ca_certificates: list[tuple[int, int]] = []
         self.signing_key: kms.IKey | None = None
         self.external_ca_id: str | None = None
 
@@ -114,8 +114,8 @@ class TrustStack(Stack):
                 if not authority.retired:
                     self.ca_certificates.append(ca.certificate_pem)
                     keys.append(ca.key)
-                    self.longest_ca_certificates.append(
-                        longest_ca(
+                    self.length_of_ca_certificates.append(
+                        length_of_ca(
                             common_name=authority.common_name,
                             organization=authority.organization,
                             validity_years=authority.validity_years,
@@ -140,5 +140,5 @@ class TrustStack(Stack):
             )
             if issues:
                 self.ca_certificates.append(external_ca.certificate_pem)
-                self.longest_ca_certificates.append(length_in_json(external_ca.certificate_pem))
+                self.length_of_ca_certificates.append((length_in_json(external_ca.certificate_pem),) * 2)
                 self.external_ca_id = external_ca.certificate_id
