@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ledger import CertificateAuthority, CertificateState, State
+from ledger import THING_MARK, CertificateAuthority, CertificateState, State, ThingProfile
 from pki.certificates import ca_certificate, device_certificate
 from pki.fingerprint import certificate_id, key_fingerprint
 from tests.support.aws_fleet import new_name
@@ -120,6 +120,27 @@ class Enrolled:
         for each in self.certificates:
             self.whole.cloud.iot.update_certificate(certificateId=certificate_id(each), newStatus="INACTIVE")
             ledger.deactivated(self.name, certificate_id(each), by="test", now=now)
+
+
+def test_a_change_of_a_thing_is_finished_in_the_ledger_and_in_aws_iot(operator: Operator, tell: Tell) -> None:
+    cloud = operator.whole.cloud
+    iot: Any = cloud.iot
+    names: list[str] = []
+
+    def prepare() -> None:
+        names[:] = [operator.device()[0]]
+        attributes = {THING_MARK: cloud.fleet, "site": "berlin"}
+        iot.create_thing(thingName=names[0], attributePayload={"attributes": attributes})
+        operator.words = ("set", names[0], "--attribute", "site=", "--attribute", "hall=7")
+
+    def finish() -> None:
+        assert operator.again()[0] == 0
+        known = cloud.ledger.device(names[0])
+        assert known is not None
+        assert known.profile == ThingProfile(attributes={"hall": "7"})
+        assert iot.describe_thing(thingName=names[0])["attributes"] == {THING_MARK: cloud.fleet, "hall": "7"}
+
+    tell(operator.kill("set", prepare=prepare, finish=finish))
 
 
 def test_a_block_is_finished_and_the_device_publishes_no_more(operator: Operator, tell: Tell) -> None:
