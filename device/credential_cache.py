@@ -1,7 +1,7 @@
 """AWS credentials that were given to this user, until shortly before they expire: in memory, readable by nobody else.
 
 Each answer of AWS costs the key a signature, and a program may ask for credentials at each of its requests, so most
-runs end here. Nothing costly is imported: such a run takes little more than the start of Python.
+runs end here. Nothing costly is imported: such a run takes Python's start, and as long again for options and digest.
 """
 
 import fcntl
