@@ -1,8 +1,8 @@
 """Who may sign with a CA's key: what the key's own policy denies to everybody else, whatever IAM allows them.
 
 The roles have names that CloudFormation makes, and one of them is in a stack that does not exist yet when the key is
-made. So the policy knows them by a tag. Who may change the key's policy, or tag roles, can let themselves in: the
-account's administrators. CloudTrail has both.
+made. So the policy knows them by a tag. Who may change the key's policy, or make and tag roles, can let themselves in:
+the account's administrators. CloudTrail has both.
 """
 
 from aws_cdk import Stack, Tags

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
+from sandbox.errors import SandboxError
 from tests.support.cloud.commands import Command, RaspberryPi, operator
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.running_sandbox import RunningSandbox, start_sandbox
@@ -96,6 +97,19 @@ def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox) -> None:
     pi.zymkey_iot("publish", "--mqtt", "devices/{device}/t", "1")
 
 
+def a_ca_that_was_retired_by_the_command_alone_is_not_made_active_again(
+    addresses: Addresses, sandbox: RunningSandbox, first_release: Path
+) -> None:
+    """The first release knew no setting for it, and the update changes the registration: it gets the fleet's tag."""
+    iot = sandbox.boto("iot")
+    Command(str(first_release / "bin" / "zymkey-fleet"), sandbox.env)("ca", "retire", "2026", "--force")
+    with pytest.raises(SandboxError, match=r"is INACTIVE in AWS IoT, as\s"):
+        start_sandbox(addresses, "kms")
+    (ca,) = iot.list_ca_certificates()["certificates"]
+    assert ca["status"] == "INACTIVE"
+    iot.update_ca_certificate(certificateId=ca["certificateId"], newStatus="ACTIVE")
+
+
 def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_what_it_is(
     addresses: Addresses, first_release: Path, tmp_path: Path
 ) -> None:
@@ -110,6 +124,7 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     before, outputs, certificate = stateful_resources(sandbox), sandbox.outputs, pi.certificate_pem
     assert {each.rpartition("(")[2].rstrip(")") for each in before} == STATEFUL
 
+    a_ca_that_was_retired_by_the_command_alone_is_not_made_active_again(addresses, sandbox, first_release)
     sandbox = start_sandbox(addresses, "kms")
     cloud = Cloud(sandbox)
     assert {name: stateful_resources(sandbox).get(name) for name in before} == before
