@@ -214,8 +214,6 @@ def _become(request: _Request) -> None:
     os.environ.clear()
     os.environ.update(request.env)
     time.tzset()
-    # A shell's job in the background ignores Ctrl-C, and what it starts inherits that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _run(request)
     except SystemExit as end:
