@@ -41,6 +41,9 @@ def _proxies() -> list[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as libraries quote it: as it is, as ``repr`` writes it, and line by line."""
-    forms = (secret, repr(secret)[1:-1], *secret.splitlines())
+    """A secret as libraries quote it: as it is, line by line, and as ``repr`` writes it and its octets in HTTP."""
+    forms: set[str] = set()
+    for part in (secret, *secret.splitlines()):
+        octets = (part.encode("utf-8", "backslashreplace"), part.encode("latin-1", "replace"))
+        forms |= {part, repr(part)[1:-1], *(repr(each)[2:-1] for each in octets)}
     return {form for form in (each.strip() for each in forms) if len(form) >= _SHORTEST}

@@ -180,6 +180,7 @@ READERS = {
     "pki/received_certificate.py",
     "pki/kinds.py",
     "pki/certificate_authority_checks.py",
+    "functions/declared_status.py",
     "functions/deployment.py",
     "functions/enroll.py",
     "fleet/commands/ca_retire.py",
