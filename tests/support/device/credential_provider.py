@@ -2,14 +2,13 @@
 
 import datetime
 import json
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from tests.support.device.tls_server import TlsServer
+from tests.support.device.tls_server import TlsServer, mutual_tls
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 TOKEN = "IQoJb3JpZ2luX2VjEXAMPLE//token=="
@@ -32,9 +31,6 @@ class CredentialProvider(TlsServer):
     """
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
-        context.load_cert_chain(server_pem)
-        context.verify_mode = ssl.CERT_REQUIRED
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,7 +40,7 @@ class CredentialProvider(TlsServer):
             def log_message(self, *_: Any) -> None:
                 pass
 
-        super().__init__(context, Handler)
+        super().__init__(mutual_tls(server_pem, client_ca), Handler)
         self.seconds = 3600.0
         self.aliases = {ALIAS}
         self.refusals: list[Refusal] = []

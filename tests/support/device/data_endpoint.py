@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tests.support.device.tls_server import TlsServer
+from tests.support.device.tls_server import TlsServer, mutual_tls
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,6 @@ class DataEndpoint(TlsServer):
     """
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
-        context.load_cert_chain(server_pem)
-        context.verify_mode = ssl.CERT_REQUIRED
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,7 +41,7 @@ class DataEndpoint(TlsServer):
             def log_message(self, *_: Any) -> None:
                 pass
 
-        super().__init__(context, Handler)
+        super().__init__(mutual_tls(server_pem, client_ca), Handler)
         self.published: list[Published] = []
         self.allowed = "devices/"
         self.statuses: list[int] = []

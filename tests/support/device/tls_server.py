@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from socketserver import BaseRequestHandler
 from typing import Any, Self
 
@@ -21,6 +22,14 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are part of the tests."""
+
+
+def mutual_tls(server_pem: Path, client_ca: Path) -> ssl.SSLContext:
+    """For a server that takes only clients with a certificate of `client_ca`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
+    context.load_cert_chain(server_pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 class TlsServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from pki.fingerprint import certificate_id
 from pki.issuers import KMS
 from tests.support.device.authority import Authority
 from tests.support.device.data_endpoint import DataEndpoint
-from tests.support.device.tls_server import TlsServer
+from tests.support.device.tls_server import TlsServer, mutual_tls
 from tests.support.device.topic_broker import TopicBroker
 
 TOPICS = {"publish": ["devices/{device}/*"], "subscribe": ["devices/{device}/*"]}
@@ -68,9 +67,6 @@ class CredentialProvider(TlsServer):
     """Answers each request with `answer`: a status and a body, or None for a connection that ends."""
 
     def __init__(self, server_pem: Path, client_ca: Path) -> None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
-        context.load_cert_chain(server_pem)
-        context.verify_mode = ssl.CERT_REQUIRED
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -89,7 +85,7 @@ class CredentialProvider(TlsServer):
             def log_message(self, *_: Any) -> None:
                 pass
 
-        super().__init__(context, Handler)
+        super().__init__(mutual_tls(server_pem, client_ca), Handler)
         self.asked: list[tuple[str, str]] = []
         self.answer: Callable[[str], tuple[int, Any] | None] = lambda name: None
 
