@@ -1,10 +1,18 @@
 """The only memory of a deployment: which device has which key, who may enroll, which certificates were issued.
 
-``records``   what is remembered, as plain values.
-``errors``    why a change was refused.
-``dynamodb``  the few calls to DynamoDB that a conditional write is made of.
-``thing``     the mark of a fleet's things, and what one device's thing has of its own.
-``ledger``    every item's shape and every condition. Start there.
+``ledger``        the whole of it, and the tables of items and of states. Start there.
+``operators``     an operator lets devices in, and keeps them out.
+``waiting_keys``  keys without an invitation wait for a decision.
+``enrollment``    a key claims its device, works under a lease, and gets its certificate.
+``certificates``  certificates that AWS IoT accepts no longer, or again.
+``authorities``   CAs that were made in KMS.
+``reading``       what is read.
+``changes``       what those changes share.
+``items``         every item's keys and shape.
+``records``       what is remembered, as plain values.
+``thing``         the mark of a fleet's things, and what one device's thing has of its own.
+``errors``        why a change was refused.
+``dynamodb``      the few calls to DynamoDB that a conditional write is made of.
 
 Shared by what runs in AWS (``functions``) and by the operator's command (``fleet``); it knows neither.
 """

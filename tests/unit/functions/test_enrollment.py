@@ -369,7 +369,7 @@ def test_a_rejected_key_is_told_so(approving):
 
 
 def test_of_strangers_only_so_many_may_wait(approving, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS", 1)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS", 1)
     assert approving.enroll(Candidate(), with_token=False).status == 202
     reply = approving.enroll(Candidate(), with_token=False)
     assert (reply.status, reply.retry_after) == (429, 300)

@@ -186,7 +186,7 @@ def test_a_renewal_of_a_key_that_the_ledger_does_not_know_has_a_name_of_its_own_
 
 
 def test_keys_that_wait_for_approval_and_those_that_find_no_place(deploy, counts, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS_OF_SOURCE", 1)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS_OF_SOURCE", 1)
     fleet = deploy("kms", uninvited="approve")
     assert [fleet.enroll(Candidate(), with_token=False).status for _ in range(2)] == [202, 429]
     assert counts.take() == [ONE[Metric.PENDING], ("Refused", 1, "RequestsFull")]

@@ -86,7 +86,7 @@ def test_addresses_count_by_the_network_that_a_subscriber_has():
 
 
 def test_one_address_cannot_take_all_the_places_of_those_that_wait(deploy, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS_OF_SOURCE", 2)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS_OF_SOURCE", 2)
     fleet = deploy("kms", uninvited="approve")
 
     def ask(address):

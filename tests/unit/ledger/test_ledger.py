@@ -16,7 +16,7 @@ from ledger import (
     TokenSpent,
     WrongState,
 )
-from ledger.ledger import INVITATION_LINGERS
+from ledger.operators import INVITATION_LINGERS
 from tests.support.ledger import CA, KEY, NOW, OTHER_KEY, TOKEN_HASH, begin, certificate, claim, enroll, invite
 
 
@@ -100,7 +100,7 @@ def test_an_erased_device_leaves_nothing_whatever_its_state_and_however_long_its
     others = items()
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
     enroll(ledger)
-    monkeypatch.setattr("ledger.ledger.MAX_WRITES", 3)
+    monkeypatch.setattr("ledger.operators.MAX_WRITES", 3)
     ledger.erase("pi-1")
     assert items() == others
     ledger.erase("pi-1")

@@ -7,7 +7,7 @@ from ledger import (
     RequestsFull,
     WrongState,
 )
-from ledger.ledger import REQUEST_LIFE
+from ledger.waiting_keys import REQUEST_LIFE
 from tests.support.ledger import KEY, NOW
 
 
@@ -56,7 +56,7 @@ def test_a_rejected_key_is_refused_until_its_rejection_is_forgotten(ledger):
 
 
 def test_strangers_can_only_fill_the_list_to_its_bound_and_rejecting_them_makes_room(ledger, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS", 10)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS", 10)
     for number in range(10):
         ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", now=NOW)
     with pytest.raises(RequestsFull):
@@ -70,7 +70,7 @@ def test_strangers_can_only_fill_the_list_to_its_bound_and_rejecting_them_makes_
 
 
 def test_each_source_has_a_share_of_those_that_wait(ledger, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_REQUESTS_OF_SOURCE", 3)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS_OF_SOURCE", 3)
     for number in range(3):
         ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
     with pytest.raises(RequestsFull, match="3 keys from your address"):
@@ -82,7 +82,7 @@ def test_each_source_has_a_share_of_those_that_wait(ledger, monkeypatch):
 
 
 def test_keys_that_were_rejected_are_bounded_too(ledger, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_KEPT_REQUESTS", 2)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_KEPT_REQUESTS", 2)
     for number in range(2):
         ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
     ledger.reject_all([fingerprint(0), fingerprint(1)], now=NOW)
@@ -92,7 +92,7 @@ def test_keys_that_were_rejected_are_bounded_too(ledger, monkeypatch):
 
 
 def test_one_source_cannot_fill_by_rejected_keys_what_is_kept_of_all(ledger, monkeypatch):
-    monkeypatch.setattr("ledger.ledger.MAX_KEPT_REQUESTS_OF_SOURCE", 2)
+    monkeypatch.setattr("ledger.waiting_keys.MAX_KEPT_REQUESTS_OF_SOURCE", 2)
     for number in range(2):
         ledger.hold_for_approval(fingerprint=fingerprint(number), suggested_name="", source="a", now=NOW)
         ledger.reject(fingerprint(number), now=NOW)

@@ -1,0 +1,233 @@
+"""The operator lets devices in, and keeps them out."""
+
+from __future__ import annotations
+
+from ledger.changes import Changes
+from ledger.dynamodb import MAX_WRITES, ConditionFailed, Item
+from ledger.errors import Busy, WrongState
+from ledger.items import device_item, device_key, key_key
+from ledger.records import CertificateState, Device, State
+from ledger.thing import ThingProfile
+
+# An expired invitation stays to be seen in the list for a month before DynamoDB deletes it.
+INVITATION_LINGERS = 30 * 86_400
+
+
+class Operators(Changes):
+    """Invitations, blocked and removed devices, and what a device's thing has of its own."""
+
+    def invite(
+        self,
+        name: str,
+        *,
+        token_hash: str,
+        token_expires: int,
+        by: str,
+        now: int,
+        profile: ThingProfile | None = None,
+    ) -> None:
+        """Let in the first key that shows the token. A second invitation of the same name replaces the first.
+
+        Args:
+            profile: what the device's thing gets of its own; None for what an earlier invitation said, if there is one.
+
+        Raises:
+            WrongState: the device has a key already.
+        """
+        item = device_item(name, State.INVITED, now) | {
+            "thing": self._encoded(profile, name),
+            "token_hash": token_hash,
+            "token_expires": token_expires,
+            "expires_at": token_expires + INVITATION_LINGERS,
+        }
+        free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
+        try:
+            self._table.write(
+                self._table.put(item, condition=free, invited=State.INVITED),
+                self._event(name, now, "invited", by, f"until {token_expires}"),
+            )
+        except ConditionFailed:
+            raise self._name_is_taken(name) from None
+
+    def allow(
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        by: str,
+        now: int,
+        approved: bool = False,
+        profile: ThingProfile | None = None,
+    ) -> None:
+        """Let in one key, without any secret. Doing it twice is doing it once.
+
+        Args:
+            approved: the key waits for approval; its request is answered with this, and removed in the same write.
+            profile: what the device's thing gets of its own; None for what an earlier invitation said, if there is one.
+
+        Raises:
+            WrongState: the name belongs to another key, or no such key waits for approval; or the key was let in
+                before, with another profile.
+            KeyTaken: the key belongs to another name.
+        """
+        item = device_item(name, State.INVITED, now) | {
+            "fingerprint": fingerprint,
+            "thing": self._encoded(profile, name),
+        }
+        free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
+        key = {"pk": key_key(fingerprint)[0], "sk": "key", "device": name}
+        request = [self._table.delete("requests", fingerprint, condition="attribute_exists(#pk)")] if approved else []
+        try:
+            self._table.write(
+                self._table.put(item, condition=free, invited=State.INVITED),
+                self._table.put(key, condition="attribute_not_exists(#pk)"),
+                self._event(name, now, "approved" if approved else "allowed", by, fingerprint),
+                *request,
+            )
+        except ConditionFailed:
+            device = self.device(name)
+            if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
+                if profile not in (None, device.profile):
+                    raise WrongState(
+                        f"Device {name!r} has this key already, and its thing has other attributes or groups."
+                    ) from None
+                self._table.write(self._table.delete("requests", fingerprint))
+                return
+            self._refuse_taken_key(fingerprint, name)
+            if approved and self._table.get("requests", fingerprint) is None:
+                raise WrongState(f"No key {fingerprint} waits for approval.") from None
+            raise self._name_is_taken(name) from None
+
+    def block(self, name: str, *, by: str, now: int) -> Device:
+        """Refuse the device from now on. Its certificates are the caller's to deactivate, and to repeat until done.
+
+        Doing it twice is doing it once. Returns the device as it is now.
+
+        Raises:
+            WrongState: there is no such device.
+        """
+        try:
+            self._table.write(
+                self._table.update(
+                    *device_key(name),
+                    set={"state": State.BLOCKED, "updated_at": now},
+                    copy={"blocked_from": "state"},
+                    remove=("expires_at",),
+                    condition="attribute_exists(#pk) AND #state <> :blocked",
+                    blocked=State.BLOCKED,
+                ),
+                self._event(name, now, "blocked", by),
+            )
+        except ConditionFailed:
+            if self._existing(name).state is not State.BLOCKED:
+                raise Busy(1) from None
+        return self._existing(name)
+
+    def unblock(self, name: str, *, by: str, now: int) -> Device:
+        """Let a blocked device be what it was. Doing it twice is doing it once.
+
+        Raises:
+            WrongState: there is no such device.
+        """
+        try:
+            self._table.write(
+                self._table.update(
+                    *device_key(name),
+                    set={"updated_at": now},
+                    copy={"state": "blocked_from"},
+                    remove=("blocked_from",),
+                    condition="#state = :blocked",
+                    blocked=State.BLOCKED,
+                ),
+                self._event(name, now, "unblocked", by),
+            )
+        except ConditionFailed:
+            if self._existing(name).state is State.BLOCKED:
+                raise Busy(1) from None
+        return self._existing(name)
+
+    def set_profile(self, name: str, profile: ThingProfile, *, before: ThingProfile, by: str, now: int) -> None:
+        """Remember what a device's thing has of its own. Doing it twice is doing it once.
+
+        Args:
+            before: what the ledger remembered when the caller decided.
+
+        Raises:
+            WrongState: there is no such device.
+            Busy: another operator was faster.
+        """
+        old, new = before.encode(), profile.encode()
+        if old == new:
+            return
+        unchanged = "#thing = :old" if old else "attribute_exists(#pk) AND attribute_not_exists(#thing)"
+        values: Item = {"old": old} if old else {}
+        try:
+            self._table.write(
+                self._table.update(
+                    *device_key(name),
+                    set={"updated_at": now, **({"thing": new} if new else {})},
+                    remove=() if new else ("thing",),
+                    condition=unchanged,
+                    **values,
+                ),
+                self._event(name, now, "thing changed", by, new or "nothing of its own"),
+            )
+        except ConditionFailed:
+            self._existing(name)
+            raise Busy(1) from None
+
+    def note(self, name: str, what: str, *, by: str, detail: str, now: int) -> None:
+        """Add a line to a device's history, and change nothing else."""
+        self._table.write(self._event(name, now, what, by, detail))
+
+    def remove(self, name: str, *, by: str, now: int) -> None:
+        """Forget a device, so that its name and its key are free again. Certificates and history stay on record.
+
+        Raises:
+            WrongState: it is pending or enrolled (block it first), or a certificate of it is still in use.
+        """
+        device = self._existing(name)
+        in_use = (CertificateState.RECORDED, CertificateState.ACTIVE, CertificateState.SUPERSEDED)
+        if any(each.state in in_use for each in self.certificates(name)):
+            raise WrongState(f"Device {name!r} still has a certificate in use; block it first.")
+        key = [self._table.delete(*key_key(device.fingerprint))] if device.fingerprint else []
+        same_key = "#fingerprint = :fingerprint" if device.fingerprint else "attribute_not_exists(#fingerprint)"
+        values = {"fingerprint": device.fingerprint} if device.fingerprint else {}
+        try:
+            self._table.write(
+                self._table.delete(
+                    *device_key(name),
+                    condition=f"#state IN (:invited, :blocked) AND {same_key}",
+                    invited=State.INVITED,
+                    blocked=State.BLOCKED,
+                    **values,
+                ),
+                self._event(name, now, "removed", by, device.fingerprint or ""),
+                *key,
+            )
+        except ConditionFailed:
+            raise WrongState(f"Device {name!r} is {device.state}; block it first.") from None
+
+    def erase(self, name: str) -> None:
+        """Forget all about a device, its certificates and its history as well. For devices made to be thrown away.
+
+        Doing it twice is doing it once.
+        """
+        device = self.device(name)
+        key = [self._table.delete(*key_key(device.fingerprint))] if device and device.fingerprint else []
+        # The device comes first, and with its key: what an interruption leaves is found under its name again.
+        rest = [item["sk"] for item in self._table.query(f"device#{name}") if item["sk"] != "device"]
+        writes = [
+            *key,
+            self._table.delete(*device_key(name)),
+            *(self._table.delete(f"device#{name}", sk) for sk in rest),
+        ]
+        for start in range(0, len(writes), MAX_WRITES):
+            self._table.write(*writes[start : start + MAX_WRITES])
+
+    def _encoded(self, profile: ThingProfile | None, name: str) -> str | None:
+        """A profile as an item holds it; for None the one that the device has."""
+        if profile is not None:
+            return profile.encode()
+        device = self.device(name)
+        return device.thing if device else None

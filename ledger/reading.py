@@ -1,0 +1,50 @@
+"""What is read from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ledger.dynamodb import Table
+from ledger.items import certificate_from, certificate_key, device_from, device_key, key_key, read
+from ledger.records import Certificate, Device, Event, Request
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Reading:
+    """The reads. All but ``devices`` are strongly consistent."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
+        self._table = Table(client=client, name=table)
+
+    def device(self, name: str) -> Device | None:
+        item = self._table.get(*device_key(name))
+        return device_from(item) if item else None
+
+    def device_of_key(self, fingerprint: str) -> Device | None:
+        """The device that has this key."""
+        item = self._table.get(*key_key(fingerprint))
+        return self.device(item["device"]) if item else None
+
+    def devices(self) -> Iterator[Device]:
+        """All devices by name, through the index: a moment old, and without CSRs."""
+        return (device_from(item) for item in self._table.listing("device"))
+
+    def certificate(self, name: str, certificate_id: str) -> Certificate | None:
+        item = self._table.get(*certificate_key(name, certificate_id))
+        return certificate_from(item) if item else None
+
+    def certificates(self, name: str) -> list[Certificate]:
+        """Each certificate that was ever issued to a device, oldest first."""
+        items = self._table.query(f"device#{name}", prefix="certificate#")
+        return sorted((certificate_from(item) for item in items), key=lambda each: (each.not_before, each.serial))
+
+    def history(self, name: str) -> list[Event]:
+        """What happened to a device, oldest first; also to one that was removed."""
+        return [read(Event, item) for item in self._table.query(f"device#{name}", prefix="event#")]
+
+    def requests(self) -> list[Request]:
+        """The keys that wait for approval, and those that were rejected lately."""
+        return [read(Request, item) for item in self._table.query("requests")]
