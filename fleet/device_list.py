@@ -1,0 +1,364 @@
+"""Devices from a file: ``--from FILE`` of ``invite`` and ``allow``, as CSV (RFC 4180) or as JSON lines.
+
+CSV has the columns name, key, attributes and groups: in this order, of which the last ones may be missing, or in any
+order below a first line that names them. JSON lines are objects with these members. Attributes are ``a=b;c=d``, or an
+object; groups are ``g1;g2``, or a list. The text is UTF-8, with or without a byte order mark, with any line ends.
+
+A list is read twice, line by line: first all of it is checked, so that a typing error in line 900 costs no 899 devices,
+and each bad line is told; then its devices are yielded. What is remembered are names and keys, since none may come
+twice: some 300 bytes a device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from fleet.arguments import device_name
+from fleet.errors import Refused
+from fleet.output import note
+from fleet.public_key import fingerprint_of
+from fleet.things import ThingRules, attribute, group
+from ledger import ThingProfile
+
+COLUMNS = ("name", "key", "attributes", "groups")
+STANDARD_INPUT = "-"
+_LONGEST_LINE = 1 << 16  # bytes: ten groups and fifty attributes of the greatest length fit
+_SPOOLED_IN_MEMORY = 1 << 20
+
+FORMAT = """\
+FILE is CSV with the columns name, key, attributes (a=b;c=d) and groups (g1;g2): in this order, of which the last ones
+may be missing, or in any order below a line with their names; or JSON lines, one object with such members a device.
+All of it is checked before anything is done, and each line that cannot be used is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedDevice:
+    """One device to let in."""
+
+    name: str
+    key: str | None = None  # its fingerprint
+    profile: ThingProfile | None = None  # what its thing gets of its own; None where nobody said anything
+
+
+@dataclass(frozen=True)
+class _Problem:
+    line: int
+    reason: str
+    is_last: bool = False  # nothing after it can be read
+
+
+class _Unusable(Exception):
+    """Why a line, or with ``is_last`` the rest of the file, cannot be used."""
+
+    def __init__(self, reason: str, *, is_last: bool = False) -> None:
+        super().__init__(reason)
+        self.is_last = is_last
+
+
+@contextmanager
+def open_list(file: str) -> Iterator[BinaryIO]:
+    """The file, or for ``-`` standard input, in a form that can be read twice: what comes from a pipe is kept aside.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    if file == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise _not_read(file, "standard input is closed")
+        with _kept_aside(sys.stdin.buffer) as content:
+            yield content
+        return
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115 - not in a with: its user's errors are none of opening it
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise _not_read(file, getattr(error, "strerror", None) or error) from None
+    with source:
+        if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            yield source
+        else:
+            with _kept_aside(source) as content:
+                yield content
+
+
+def _not_read(file: str, why: object) -> Refused:
+    return Refused(f"The list {file!r} cannot be read: {why}.", cure="name a file that you may read")
+
+
+@contextmanager
+def _kept_aside(source: BinaryIO) -> Iterator[BinaryIO]:
+    """In memory, or in a file without a name, which ends with this process however that ends."""
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_IN_MEMORY) as spooled:
+        shutil.copyfileobj(source, spooled)
+        yield cast(BinaryIO, spooled)
+
+
+@dataclass(kw_only=True)
+class DeviceList:
+    """The devices of an open file.
+
+    Args:
+        source: what messages call the file.
+        with_keys: whether each line needs a key; otherwise none may have one.
+        profile: what the command line gives to every device; a line adds to it, and its attributes win.
+        rules: the deployment's, which every device's thing has to keep.
+    """
+
+    file: BinaryIO
+    source: str
+    with_keys: bool
+    rules: ThingRules = field(default_factory=ThingRules)
+    profile: ThingProfile | None = None
+
+    def check(self) -> list[int]:
+        """Read all of it. Returns the length of each device's name, in order; so there is one at least.
+
+        Raises:
+            Refused: it lists no device, or a line cannot be used; each such line has been told on standard error.
+        """
+        first, problems, lengths = None, 0, []
+        for each in self._entries():
+            if isinstance(each, ListedDevice):
+                lengths.append(len(each.name))
+                continue
+            problems += 1
+            first = first or each
+            note(f"{self.source}, line {each.line}: {each.reason}")
+        if first is not None:
+            lines = f"{problems} lines" if problems > 1 else "1 line"
+            raise Refused(
+                f"{lines} of {self.source} cannot be used, the first is line {first.line}: {first.reason}. Nothing was "
+                "done.",
+                cure="correct the file, and run the same command again",
+            )
+        if not lengths:
+            raise Refused(f"{self.source} lists no device.", cure="name the file that was meant")
+        return lengths
+
+    def __iter__(self) -> Iterator[ListedDevice]:
+        """The devices of a list that was checked.
+
+        Raises:
+            Refused: somebody has changed the file since.
+        """
+        for each in self._entries():
+            if isinstance(each, _Problem):
+                raise Refused(
+                    f"{self.source} has changed while it was read; line {each.line}: {each.reason}.",
+                    cure="correct the file, and run the same command again",
+                )
+            yield each
+
+    def _entries(self) -> Iterator[ListedDevice | _Problem]:
+        self.file.seek(0)
+        rows = _Rows(_Lines(self.file))
+        seen: dict[str, int] = {}
+        while True:
+            try:
+                row = next(rows, None)
+                if row is None:
+                    return
+                device = self._device(row)
+                _refuse_repetition(device.name, f"the name {device.name!r}", seen, rows.line)
+                if device.key is not None:
+                    _refuse_repetition(device.key, f"the key {device.key}", seen, rows.line)
+                yield device
+            except _Unusable as error:
+                yield _Problem(rows.line, str(error), error.is_last)
+                if error.is_last:
+                    return
+
+    def _device(self, row: Mapping[str, Any]) -> ListedDevice:
+        unknown = [name for name in row if name not in COLUMNS]
+        if unknown:
+            raise _Unusable(f"{unknown[0]!r} is none of {', '.join(COLUMNS)}")
+        try:
+            name = device_name(_text(row, "name"))
+            attributes = dict(attribute(each) for each in _attributes(row.get("attributes")))
+            groups = [group(each) for each in _groups(row.get("groups"))]
+            self.rules.check_groups(groups)
+            profile = self._with(attributes, groups)
+            key = self._key(_text(row, "key"))
+        except argparse.ArgumentTypeError as error:
+            raise _Unusable(str(error)) from None
+        except Refused as error:
+            raise _Unusable(error.cause.rstrip(".")) from None
+        return ListedDevice(name=name, key=key, profile=profile)
+
+    def _with(self, attributes: Mapping[str, str], groups: list[str]) -> ThingProfile | None:
+        if not attributes and not groups:
+            return self.profile
+        everyone = self.profile or ThingProfile()
+        profile = ThingProfile(
+            attributes={**everyone.attributes, **attributes}, groups=tuple(dict.fromkeys((*everyone.groups, *groups)))
+        )
+        self.rules.check(profile)
+        return profile
+
+    def _key(self, text: str) -> str | None:
+        if self.with_keys:
+            if not text:
+                raise _Unusable("there is no key, which `zymkey-iot key --csv` prints on the device")
+            return fingerprint_of(text)
+        if text:
+            raise _Unusable("a device whose key is known needs no token: zymkey-fleet allow --from")
+        return None
+
+
+class _Lines:
+    """The lines of a file as text. After a line that is none it goes on; a generator would have ended."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._looked_at: list[str] = []
+        self.number = 0  # of the line that was read last
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self.number += 1
+        if self._looked_at:
+            return self._looked_at.pop()
+        line = self._file.readline(_LONGEST_LINE + 1)
+        if not line:
+            raise StopIteration
+        if len(line) > _LONGEST_LINE:
+            raise _Unusable(f"longer than {_LONGEST_LINE} bytes, so this is no list of devices", is_last=True)
+        if self.number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise _Unusable("this is UTF-16; save the file as UTF-8", is_last=True)
+        try:
+            return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise _Unusable("not UTF-8; save the file as UTF-8") from None
+
+    def put_back(self, line: str) -> None:
+        """Have this line read once more."""
+        self._looked_at.append(line)
+        self.number -= 1
+
+
+class _Rows:
+    """What each line says, by column or member; lines without anything are passed over."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self._lines = lines
+        self._next: Callable[[], Mapping[str, Any] | None] | None = None
+        self.line = 0  # where the row begins that was read last; one in CSV may have several lines
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> Mapping[str, Any]:
+        while True:
+            self.line = self._lines.number + 1
+            if self._next is None:
+                self._next = self._reader()
+            elif row := self._next():
+                return row
+
+    def _reader(self) -> Callable[[], Mapping[str, Any] | None] | None:
+        """How to read the rows, by the first line that says something; None as long as none does."""
+        first = next(self._lines)
+        if not first.strip():
+            return None
+        if first.lstrip().startswith("["):
+            raise _Unusable("JSON lines are one object a line, such as `jq -c '.[]'` makes of a list", is_last=True)
+        if first.lstrip().startswith("{"):
+            self._lines.put_back(first)
+            return lambda: _json_object(next(self._lines))
+        if "," not in first and any(separator in first for separator in ";\t"):
+            raise _Unusable("columns are separated by commas", is_last=True)
+        columns = _header(first)
+        if columns is None:
+            self._lines.put_back(first)
+        rows = csv.reader(self._lines, strict=True)
+        return lambda: _csv_row(columns or list(COLUMNS), rows)
+
+
+def _header(line: str) -> list[str] | None:
+    """The columns that the first line names; None when it is a device's."""
+    with suppress(csv.Error):
+        cells = [cell.strip().lower() for cell in next(csv.reader([line], strict=True))]
+        if "name" not in cells:
+            return None
+        named = [cell for cell in cells if cell]
+        for cell in named:
+            if cell not in COLUMNS:
+                raise _Unusable(f"the column {cell!r} is none of {', '.join(COLUMNS)}", is_last=True)
+            if named.count(cell) > 1:
+                raise _Unusable(f"there are two columns {cell!r}", is_last=True)
+        return cells
+    return None
+
+
+def _csv_row(columns: list[str], rows: Iterator[list[str]]) -> Mapping[str, str] | None:
+    try:
+        cells = next(rows)
+    except csv.Error as error:
+        raise _Unusable(f"not CSV: {str(error).partition(' - ')[0]}") from None
+    if not any(cell.strip() for cell in cells):
+        return None
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        raise _Unusable(f"more columns than {', '.join(each for each in columns if each)}")
+    row = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
+    if row.pop("", ""):
+        raise _Unusable("a value below a column without a name")
+    return row
+
+
+def _json_object(line: str) -> Mapping[str, Any] | None:
+    if not line.strip():
+        return None
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _Unusable("not JSON") from None
+    if not isinstance(row, dict):
+        raise _Unusable("not a JSON object")
+    if not row:
+        raise _Unusable("no member, so no name")
+    return row
+
+
+def _text(row: Mapping[str, Any], member: str) -> str:
+    value = row.get(member)
+    if value is not None and not isinstance(value, str):
+        raise _Unusable(f"the {member} is not a text")
+    return value or ""
+
+
+def _attributes(value: Any) -> list[str]:
+    """Each as ``NAME=VALUE``."""
+    if not isinstance(value, dict):
+        return _groups(value, "attributes")
+    if not all(isinstance(each, str) for each in value.values()):
+        raise _Unusable("the value of an attribute is not a text")
+    return [f"{name}={each}" for name, each in value.items()]
+
+
+def _groups(value: Any, what: str = "groups") -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(";") if part.strip()]
+    if what == "groups" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise _Unusable(f"{what} that are neither a text nor a JSON {'list of texts' if what == 'groups' else 'object'}")
+
+
+def _refuse_repetition(value: str, what: str, seen: dict[str, int], line: int) -> None:
+    before = seen.setdefault(value, line)
+    if before != line:
+        raise _Unusable(f"{what} is in line {before}, too")
