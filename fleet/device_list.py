@@ -212,7 +212,7 @@ class DeviceList:
                 raise _Unusable("there is no key, which `zymkey-iot key --csv` prints on the device")
             return fingerprint_of(text)
         if text:
-            raise _Unusable("a device whose key is known needs no token: zymkey-fleet allow --from")
+            raise _Unusable("a device whose key is known needs no token; `allow` lets it in")
         return None
 
 

@@ -8,7 +8,7 @@ def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
     parser.epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout, for errors too")
 
 

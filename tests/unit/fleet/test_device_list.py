@@ -82,7 +82,7 @@ BAD_LINES = {
     "pi-1,,zymkey-fleet=x": "the attribute zymkey-fleet is the fleet's mark",
     "pi-1,,,a b": "'a b' is not a thing group",
     "pi-1,,,others": "does not list the group 'others'",
-    f"pi-1,{KEY}": "a device whose key is known needs no token: zymkey-fleet allow --from",
+    f"pi-1,{KEY}": "a device whose key is known needs no token; `allow` lets it in",
     "pi-1,,,,more": "more columns than name, key, attributes, groups",
     'pi-1,"a': "not CSV: unexpected end of data",
     b"pi-\xff": "not UTF-8; save the file as UTF-8",
