@@ -9,20 +9,100 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import DeviceError
+from .errors import Busy, DeviceError
 
 FIRST_LIMIT = 1.0
 LAST_LIMIT = 60.0
-# A server sends the same Retry-After to every device, so each device adds a random part of it.
+# Where limits grow further with the time that was waited already: who has waited for hours may wait some minutes more,
+# and a fleet that a long outage has cut off comes back within these minutes, and not within one.
+LONGEST_LIMIT = 900.0
+GROWTH = 1 / 4
+# A server may send the same Retry-After to every device, so each device adds a random part of it; at most some seconds,
+# because the moment may be this device's own, in a queue of hours.
 RETRY_AFTER_SPREAD = 0.1
+MOST_SPREAD = 10.0
 # Bounds of a Retry-After, in seconds. What is below (0, or a date that is past by this machine's clock) must not make a
 # device ask without a pause, and nothing that a server sends may put it to sleep for longer than the timer does.
 SHORTEST_RETRY_AFTER = 1.0
 LONGEST_RETRY_AFTER = 6 * 3600.0
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Temperament:
+    """How long to wait when the cloud is busy and does not say for how long: API Gateway's 429 has no Retry-After.
+
+    Limits of the first wait and of the last, in seconds. Between them they double.
+    """
+
+    busy: float
+    longest_busy: float
+
+
+AT_THE_BENCH = Temperament(busy=2.0, longest_busy=LAST_LIMIT)
+"""For a person who looks on."""
+
+UNATTENDED = Temperament(busy=300.0, longest_busy=LONGEST_LIMIT)
+"""For a service. Where a million devices are turned away in one minute, waits up to five minutes bring 3,300 of them a
+second back, and later ones 1,800 (``benchmarks/herd.py``)."""
+
+
+class Waits:
+    """The waits of one device, one after the other. It decides alone: it sleeps not, and asks nobody.
+
+    A wait that a server asks for is kept, and begins the backoff anew: this server has answered.
+    """
+
+    __slots__ = ("_began", "_clock", "_random", "_temperament", "_tries")
+
+    def __init__(
+        self,
+        temperament: Temperament = AT_THE_BENCH,
+        *,
+        random: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            random: gives a number from 0 to 1; it spreads load, and guards nothing.
+            clock: gives seconds.
+        """
+        self._temperament = temperament
+        self._random = random
+        self._clock = clock
+        self._began = clock()
+        self._tries = 0
+
+    def after(self, error: DeviceError) -> float:
+        """Seconds to wait before the next try."""
+        return self.next(retry_after=error.retry_after, busy=isinstance(error, Busy))
+
+    def next(self, *, retry_after: float | None = None, busy: bool = False) -> float:
+        """Seconds to wait before the next try.
+
+        Args:
+            retry_after: what the server asked for, in seconds.
+            busy: the cloud has answered 429 or 5xx.
+        """
+        asked = _bounded(retry_after)
+        if asked is not None:
+            self._tries = 0
+            return asked + self._random() * min(asked * RETRY_AFTER_SPREAD, MOST_SPREAD)
+        limit = self._limit(busy=busy)
+        self._tries += 1
+        return self._random() * limit
+
+    def _limit(self, *, busy: bool) -> float:
+        waited = self._clock() - self._began
+        longest = max(LAST_LIMIT, min(waited * GROWTH, LONGEST_LIMIT))
+        first = FIRST_LIMIT
+        if busy:
+            first, longest = self._temperament.busy, max(longest, self._temperament.longest_busy)
+        return min(math.ldexp(first, min(self._tries, 32)), longest)
 
 
 class Deadline:
@@ -46,11 +126,13 @@ def retry(
     clock: Callable[[], float] = time.monotonic,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
     only: tuple[type[DeviceError], ...] = (DeviceError,),
+    temperament: Temperament = AT_THE_BENCH,
 ) -> Result:
     """Return what ``operation`` returns; try again while its error is transient, and one of ``only``.
 
     Args:
-        give_up_after: in seconds from now. When the next wait would end later, the last error is raised at once.
+        give_up_after: in seconds from now. When the next wait, or what the server asked for, would end later, the last
+            error is raised at once: who comes before the moment that a server has named is sent away again.
         on_wait: is called with each error and the seconds until the next try.
         meanwhile: is entered for each wait.
 
@@ -58,20 +140,15 @@ def retry(
         DeviceError: the last error of ``operation``, or one of ``meanwhile``.
     """
     deadline = clock() + give_up_after
-    limit = FIRST_LIMIT
+    waits = Waits(temperament, clock=clock)
     while True:
         try:
             return operation()
         except DeviceError as error:
             if not (error.transient and isinstance(error, only)):
                 raise
-            asked = _bounded(error.retry_after)
-            if asked is None:
-                wait = random.uniform(0, limit)  # noqa: S311 - spreads load, guards nothing
-                limit = min(limit * 2, LAST_LIMIT)
-            else:
-                wait = asked * (1 + random.uniform(0, RETRY_AFTER_SPREAD))  # noqa: S311
-            if clock() + wait > deadline:
+            wait = waits.after(error)
+            if clock() + max(wait, error.retry_after or 0.0) > deadline:
                 raise
             on_wait(error, wait)
             with meanwhile():

@@ -2,8 +2,18 @@
 
 import pytest
 
-from device.errors import Busy, DeviceError, EnrollmentRefused, Pending
-from device.retry import FIRST_LIMIT, LAST_LIMIT, LONGEST_RETRY_AFTER, Deadline, retry
+from device.errors import Busy, DeviceError, EnrollmentRefused, NoRoute, Pending
+from device.retry import (
+    AT_THE_BENCH,
+    LAST_LIMIT,
+    LONGEST_LIMIT,
+    LONGEST_RETRY_AFTER,
+    UNATTENDED,
+    Deadline,
+    Temperament,
+    Waits,
+    retry,
+)
 
 
 class Clock:
@@ -37,7 +47,7 @@ def run(errors: list[DeviceError], *, give_up_after: float) -> Clock:
 
 
 def test_waits_are_jittered_under_a_limit_that_doubles_up_to_a_minute() -> None:
-    runs = [run([Busy("busy") for _ in range(9)], give_up_after=1e9).waits for _ in range(200)]
+    runs = [run([NoRoute("none") for _ in range(9)], give_up_after=1e9).waits for _ in range(200)]
 
     for attempt in range(9):
         limit = min(2**attempt, LAST_LIMIT)
@@ -61,6 +71,54 @@ def test_each_wait_is_told_with_its_reason_before_it_begins() -> None:
 
     assert retry(operation, give_up_after=1e9, on_wait=tell, sleep=clock.sleep, clock=clock) == "done"
     assert told == [(error, clock.waits[number], number) for number, error in enumerate(reasons)]
+
+
+def longest_waits(temperament: Temperament, error: DeviceError, *, waited: float = 0, tries: int = 12) -> list[float]:
+    """One after the other, where chance is at its worst; the clock stands still."""
+    seconds = iter([0.0])
+    waits = Waits(temperament, random=lambda: 1.0, clock=lambda: next(seconds, waited))
+    return [waits.after(error) for _ in range(tries)]
+
+
+@pytest.mark.parametrize("temperament", [AT_THE_BENCH, UNATTENDED])
+def test_limits_grow_with_the_time_that_was_waited_already_up_to_a_quarter_of_an_hour(temperament: Temperament) -> None:
+    no_route = NoRoute("none")
+
+    assert longest_waits(temperament, no_route)[:7] == [1, 2, 4, 8, 16, 32, 60], "a router that boots"
+    assert longest_waits(temperament, no_route, waited=1200)[-1] == 300
+    assert longest_waits(temperament, no_route, waited=86400)[-1] == LONGEST_LIMIT == 15 * 60
+
+
+def test_a_busy_cloud_is_asked_again_within_seconds_by_a_person_and_within_minutes_by_a_service() -> None:
+    busy = Busy("429")
+
+    assert longest_waits(AT_THE_BENCH, busy)[:7] == [2, 4, 8, 16, 32, 60, 60]
+    assert longest_waits(UNATTENDED, busy)[:4] == [300, 600, 900, 900]
+
+
+def test_an_answer_with_retry_after_begins_the_backoff_anew() -> None:
+    waits = Waits(UNATTENDED, random=lambda: 1.0, clock=lambda: 0.0)
+    before = [waits.after(Busy("429")) for _ in range(3)]
+
+    waits.after(Pending("not yet", retry_after=100))
+
+    assert [waits.after(Busy("429")) for _ in range(3)] == before
+
+
+def test_a_benchmark_can_hold_a_million_of_them() -> None:
+    assert not hasattr(Waits(), "__dict__")
+
+
+def test_a_moment_in_a_queue_of_hours_is_kept_within_seconds() -> None:
+    waits = [run([Pending("not yet", retry_after=4 * 3600)], give_up_after=1e9).waits[0] for _ in range(200)]
+
+    assert 4 * 3600 <= min(waits) < max(waits) <= 4 * 3600 + 10
+
+
+def test_nobody_waits_for_hours_only_to_come_too_early() -> None:
+    with pytest.raises(Pending) as given_up:
+        run([Pending("in 9 h", retry_after=9 * 3600)], give_up_after=7 * 3600)
+    assert given_up.value.clock.waits == []  # type: ignore[attr-defined]
 
 
 def test_retry_after_is_honoured_and_spread_a_little() -> None:
@@ -95,16 +153,16 @@ def test_a_retry_after_that_is_none_makes_nobody_ask_without_a_pause(asked: floa
     runs = [run([Busy("busy", retry_after=asked) for _ in range(9)], give_up_after=1e9).waits for _ in range(100)]
 
     assert all(wait >= 0 for waits in runs for wait in waits)
-    assert max(waits[0] for waits in runs) <= FIRST_LIMIT
-    assert max(waits[8] for waits in runs) > FIRST_LIMIT * 20, "the waits grow"
+    assert max(waits[0] for waits in runs) <= AT_THE_BENCH.busy
+    assert max(waits[8] for waits in runs) > AT_THE_BENCH.busy * 20, "the waits grow"
 
 
 @pytest.mark.parametrize("asked", [1e9, 1e300, float("9" * 400), float("inf")])
 def test_no_server_puts_a_device_to_sleep_for_ever(asked: float) -> None:
     (wait,) = run([Pending("not yet", retry_after=asked)], give_up_after=float("inf")).waits
 
-    assert LONGEST_RETRY_AFTER <= wait <= LONGEST_RETRY_AFTER * 1.1
-    assert wait <= 1.1 * 6 * 3600, "the timer looks every six hours"
+    assert LONGEST_RETRY_AFTER <= wait <= LONGEST_RETRY_AFTER + 10
+    assert wait <= 6 * 3600 + 10, "the timer looks every six hours"
 
 
 def test_a_deadline_is_one_for_all_that_happens_before_it() -> None:
