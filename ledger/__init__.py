@@ -7,6 +7,7 @@
 ``certificates``  certificates that AWS IoT accepts no longer, or again.
 ``authorities``   CAs that were made in KMS.
 ``reading``       what is read.
+``listing``       which devices of the index are meant.
 ``changes``       what those changes share.
 ``items``         every item's keys and shape.
 ``records``       what is remembered, as plain values.
@@ -30,6 +31,7 @@ from ledger.errors import (
     WrongState,
 )
 from ledger.ledger import Ledger
+from ledger.listing import INVITED_EXPIRED, DeviceFilter, shown_state
 from ledger.records import (
     LISTED_ATTRIBUTES,
     Certificate,
@@ -43,6 +45,7 @@ from ledger.records import (
 from ledger.thing import THING_MARK, ThingProfile
 
 __all__ = [
+    "INVITED_EXPIRED",
     "LISTED_ATTRIBUTES",
     "THING_MARK",
     "Blocked",
@@ -51,6 +54,7 @@ __all__ = [
     "CertificateAuthority",
     "CertificateState",
     "Device",
+    "DeviceFilter",
     "Event",
     "KeyTaken",
     "LeaseLost",
@@ -64,4 +68,5 @@ __all__ = [
     "TokenExpired",
     "TokenSpent",
     "WrongState",
+    "shown_state",
 ]

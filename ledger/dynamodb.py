@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -60,16 +61,60 @@ class Table:
         for page in pages:
             yield from (_unwrap(item) for item in page["Items"])
 
-    def listing(self, kind: str) -> Iterator[Item]:
-        """The items of one kind through the index ``listing``: a moment old, with small attributes only."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
-            IndexName="listing",
-            KeyConditionExpression="listing = :kind",
-            ExpressionAttributeValues=_wrap({":kind": kind}),
-        )
-        for page in pages:
-            yield from (_unwrap(item) for item in page["Items"])
+    def listing(
+        self,
+        kind: str,
+        *,
+        between: tuple[str, str] | None = None,
+        condition: str = "",
+        values: Mapping[str, Value] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """The items of one kind through the index ``listing``: a moment old, with small attributes only.
+
+        They come by ``pk``, in pages of 1 MB of what is read (DynamoDB API reference, Query).
+
+        Args:
+            between: the first and the last ``pk``.
+            condition: as in ``update``; DynamoDB sends the items that it holds for.
+            limit: read no more than this many; only without a condition, since DynamoDB counts before it checks.
+        """
+        request = self._listing(kind, between, condition, values or {})
+        if limit is not None and not condition:
+            request["Limit"] = limit
+        pages = self._client.get_paginator("query").paginate(**request)
+        items = (_unwrap(item) for page in pages for item in page["Items"])
+        yield from items if limit is None else islice(items, limit)
+
+    def count_listing(
+        self,
+        kind: str,
+        *,
+        between: tuple[str, str] | None = None,
+        condition: str = "",
+        values: Mapping[str, Value] | None = None,
+    ) -> int:
+        """How many ``listing`` would give. DynamoDB reads as much, and sends nothing of it."""
+        request = self._listing(kind, between, condition, values or {}) | {"Select": "COUNT"}
+        return sum(page["Count"] for page in self._client.get_paginator("query").paginate(**request))
+
+    def _listing(
+        self, kind: str, between: tuple[str, str] | None, condition: str, values: Mapping[str, Value]
+    ) -> dict[str, Any]:
+        keys, bound = "listing = :kind", {"kind": kind, **values}
+        if between is not None:
+            keys += " AND pk BETWEEN :first AND :last"
+            bound |= {"first": between[0], "last": between[1]}
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": "listing",
+            "KeyConditionExpression": keys,
+            "ExpressionAttributeValues": _wrap({f":{name}": value for name, value in bound.items()}),
+        }
+        if condition:
+            request["FilterExpression"] = condition
+            request["ExpressionAttributeNames"] = {each: each[1:] for each in sorted({*re.findall(r"#\w+", condition)})}
+        return request
 
     def put(self, item: Item, *, condition: str = "", **values: Value) -> Write:
         """A write of a whole item."""

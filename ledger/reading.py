@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ledger.dynamodb import Table
 from ledger.items import certificate_from, certificate_key, device_from, device_key, key_key, read
+from ledger.listing import EVERY_DEVICE, DeviceFilter
 from ledger.records import Certificate, Device, Event, Request
 
 if TYPE_CHECKING:
@@ -28,9 +29,28 @@ class Reading:
         item = self._table.get(*key_key(fingerprint))
         return self.device(item["device"]) if item else None
 
-    def devices(self) -> Iterator[Device]:
-        """All devices by name, through the index: a moment old, and without CSRs."""
-        return (device_from(item) for item in self._table.listing("device"))
+    def devices(self, which: DeviceFilter = EVERY_DEVICE, *, limit: int | None = None) -> Iterator[Device]:
+        """Devices by name, through the index: a moment old, and without what ``records`` keeps out of it.
+
+        They are read in pages of some thousands while they are used, so a fleet of any size needs little memory.
+
+        Args:
+            limit: the first this many.
+        """
+        if which.names is None:
+            return iter(())
+        condition, values = which.condition
+        items = self._table.listing(
+            "device", between=_keys(*which.names), condition=condition, values=values, limit=limit
+        )
+        return (device_from(item) for item in items)
+
+    def count_devices(self, which: DeviceFilter = EVERY_DEVICE) -> int:
+        """How many devices there are; none of them is sent."""
+        if which.names is None:
+            return 0
+        condition, values = which.condition
+        return self._table.count_listing("device", between=_keys(*which.names), condition=condition, values=values)
 
     def certificate(self, name: str, certificate_id: str) -> Certificate | None:
         item = self._table.get(*certificate_key(name, certificate_id))
@@ -48,3 +68,7 @@ class Reading:
     def requests(self) -> list[Request]:
         """The keys that wait for approval, and those that were rejected lately."""
         return [read(Request, item) for item in self._table.query("requests")]
+
+
+def _keys(first: str, last: str) -> tuple[str, str]:
+    return device_key(first)[0], device_key(last)[0]

@@ -1,0 +1,90 @@
+"""Which devices of the index ``listing`` are meant: a range of names, and a condition that DynamoDB checks.
+
+DynamoDB reads each item of the range, and charges for it, but sends only those that the condition holds for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ledger.dynamodb import Value
+from ledger.records import Device, State
+
+# What an invitation is called whose token has expired, beside the states.
+INVITED_EXPIRED = "invited-expired"
+
+# DynamoDB sorts by the bytes of UTF-8: each letter, digit, _ and - comes after a blank and before a tilde.
+_BEFORE_ALL, _AFTER_ALL = " ", "~"
+
+
+# AND binds closer than OR, and DynamoDB refuses redundant brackets.
+_INVITED = {
+    State.INVITED: "#state = :invited AND (attribute_not_exists(#token_expires) OR #token_expires > :now)",
+    INVITED_EXPIRED: "#state = :invited AND #token_expires <= :now",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFilter:
+    """Devices for which all of this holds.
+
+    Attributes:
+        prefix: what the name begins with.
+        after: a name; only those that follow it in the order of names.
+        until: a name; only those up to it, itself included.
+        states: any of ``State`` and ``INVITED_EXPIRED``, as ``shown_state`` tells them apart; none for all.
+        expires_by: the current certificate has ended by then, or will have; seconds since 1970.
+        has_certificate: it has a current certificate.
+        waits_for_signature: it has a CSR that an offline CA has yet to sign.
+        now: tells invitations that have expired from those that have not.
+    """
+
+    prefix: str = ""
+    after: str = ""
+    until: str = ""
+    states: Collection[str] = ()
+    expires_by: int | None = None
+    has_certificate: bool = False
+    waits_for_signature: bool = False
+    now: int = 0
+
+    @property
+    def names(self) -> tuple[str, str] | None:
+        """The first and the last text between which the names are; None when no name can be."""
+        first = max(self.prefix, self.after + _BEFORE_ALL if self.after else "")
+        last = self.prefix + _AFTER_ALL
+        if self.until:
+            last = min(last, self.until)
+        return (first, last) if first <= last else None
+
+    @property
+    def condition(self) -> tuple[str, dict[str, Value]]:
+        """A condition as ``Table.update`` takes one, and its values; empty for every device in the range."""
+        parts: list[str] = []
+        values: dict[str, Value] = {}
+        if self.states:
+            parts.append(
+                "(" + " OR ".join(_INVITED.get(each, f"#state = :{each}") for each in sorted(self.states)) + ")"
+            )
+            values |= {each: each for each in self.states if each not in _INVITED}
+            if not _INVITED.keys().isdisjoint(self.states):
+                values |= {"invited": State.INVITED, "now": self.now}
+        if self.expires_by is not None:
+            parts.append("#not_after <= :expires_by")
+            values["expires_by"] = self.expires_by
+        if self.has_certificate:
+            parts.append("attribute_exists(#certificate_id)")
+        if self.waits_for_signature:
+            parts.append("attribute_exists(#csr_at)")
+        return " AND ".join(parts), values
+
+
+EVERY_DEVICE = DeviceFilter()
+
+
+def shown_state(device: Device, now: int) -> str:
+    """A device's state in one word, which tells an invitation that nobody can use any more."""
+    if device.state is State.INVITED and device.token_expires is not None and device.token_expires <= now:
+        return INVITED_EXPIRED
+    return device.state
