@@ -31,7 +31,11 @@ from fleet.trusted_roots import refuse_unusable_roots
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
+# At a time: as many as ``fleet.side_by_side`` works with. A thread that finds none of them free would make one for
+# itself and close it after its call, with a new TLS handshake each time.
+CONNECTIONS = 16
 _CONFIG = Config(
+    max_pool_connections=CONNECTIONS,
     retries={"mode": "standard", "max_attempts": 3},
     connect_timeout=10,
     read_timeout=30,

@@ -5,7 +5,7 @@ All that the command prints goes through here, where it is made safe for a termi
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,11 @@ def print_record(record: Mapping[str, str | None]) -> None:
 def print_line(text: str) -> None:
     """Print one line on standard output, as soon as it is there."""
     print(printable(text), flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print some lines at once, as soon as they are there."""
+    print("\n".join(printable(line) for line in lines), flush=True)
 
 
 def print_pem(text: str) -> None:

@@ -1,0 +1,51 @@
+"""As many calls a second as AWS permits, and no more: what comes sooner would be throttled, and take longer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+# Of the account in a Region (AWS General Reference, AWS IoT Core endpoints and quotas: control plane API throttling).
+UPDATE_CERTIFICATE_PER_SECOND = 10
+
+
+class Pace:
+    """Hands out moments, evenly apart, to threads that wait for theirs. The first one is now.
+
+    Args:
+        per_second: moments in a second.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._apart = 1 / per_second
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+        self._next = clock()
+
+    def wait(self) -> None:
+        """Return at this caller's moment."""
+        with self._lock:
+            now = self._clock()
+            moment = max(now, self._next)
+            self._next = moment + self._apart
+        if moment > now:
+            self._sleep(moment - now)
+
+
+def keep_pace(client: Any, operation: str, per_second: float) -> None:
+    """Slow down a boto3 client's calls of one operation, those that it repeats included.
+
+    Before each request is signed: a signature is as old as its request then, however long that waited.
+    """
+    pace = Pace(per_second)
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register_first(f"request-created.{service}.{operation}", lambda **_: pace.wait())
