@@ -45,6 +45,7 @@ class Choices:
     things: Mapping[str, Any] = field(default_factory=dict)
     enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
     role_alias: str | None = None  # of AWS IoT, by which devices get AWS credentials
+    registrations_per_second: int | None = None  # None for AWS's own quota
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Choices:
@@ -68,6 +69,7 @@ class Choices:
             things=json.loads(environment.get("THINGS", "{}")),
             enrollment_url=environment.get("ENROLLMENT_URL"),
             role_alias=environment.get("ROLE_ALIAS"),
+            registrations_per_second=int(environment.get("REGISTRATIONS_PER_SECOND", "0")) or None,
         )
 
     def ca_certificate(self, issued_by: str) -> x509.Certificate | None:

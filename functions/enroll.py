@@ -2,7 +2,8 @@
 
 claim → thing → sign → record the PEM → register → attach → policy → groups → done. Whatever breaks in between, the next
 request of the same key goes on from there: what is recorded is registered, what is registered is not registered again.
-Two requests at once: the ledger's lease lets one through, the other is told to come back.
+Two requests at once: the ledger's lease lets one through, the other is told to come back. More devices at once than AWS
+IoT registers in a second: each is told its turn, before anything else is done for it.
 """
 
 from cryptography import x509
@@ -15,19 +16,20 @@ from functions.issuers import Issuer, issuer_of
 from functions.lease import give_back, lease
 from functions.log import about, log
 from functions.request import Credentials
+from functions.turns import await_turn
 from ledger import Certificate, CertificateState, Device, State
 from pki.csr import Csr
 from pki.issuers import EXTERNAL
 
 
 def enroll(
-    csr: Csr, credentials: Credentials | None, *, source: str, now: int, deployment: Deployment
+    csr: Csr, credentials: Credentials | None, *, source: str, now: float, deployment: Deployment
 ) -> x509.Certificate:
     """Answer a key that asks for a certificate: the one it has while that is fresh, or a new one.
 
     Args:
         source: where the request came from (``HttpRequest.source``).
-        now: seconds since 1970.
+        now: seconds since 1970, with a fraction.
 
     Raises:
         Refusal, LedgerError: an answer other than a certificate.
@@ -36,19 +38,30 @@ def enroll(
     about(fingerprint=csr.fingerprint)
     issuer = issuer_of(deployment)
     issuer.check(csr)
-    authorized = authorize(csr.fingerprint, csr.common_name, credentials, source=source, now=now, deployment=deployment)
+    second = int(now)
+    authorized = authorize(
+        csr.fingerprint, csr.common_name, credentials, source=source, now=second, deployment=deployment
+    )
     about(device=authorized.name)
-    certificate = _fresh(authorized.device, now, deployment) if isinstance(authorized, KnownKey) else None
+    certificate = _fresh(authorized.device, second, deployment) if isinstance(authorized, KnownKey) else None
     if certificate is None:
-        certificate = _issued(csr, authorized, issuer, now=now, deployment=deployment)
+        turn = await_turn(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment)
+        certificate = _issued(csr, authorized, issuer, turn=turn, now=second, deployment=deployment)
     return x509.load_pem_x509_certificate(certificate.pem.encode())
 
 
 def _issued(
-    csr: Csr, authorized: KnownKey | TokenClaim, issuer: Issuer, *, now: int, deployment: Deployment
+    csr: Csr,
+    authorized: KnownKey | TokenClaim,
+    issuer: Issuer,
+    *,
+    turn: int | None,
+    now: int,
+    deployment: Deployment,
 ) -> Certificate:
     """A new certificate, or the one that another request of the key has brought about meanwhile."""
-    with lease(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment) as (device, lease_id):
+    fingerprint = csr.fingerprint
+    with lease(authorized, fingerprint=fingerprint, turn=turn, now=now, deployment=deployment) as (device, lease_id):
         certificate = _fresh(device, now, deployment)
         if certificate is not None:
             # That request was at work when the ledger was asked who this is, and had ended when the lease was taken.

@@ -12,6 +12,7 @@ from functions.refusals import (
     Conflict,
     Forbidden,
     NotYet,
+    Queued,
     Refusal,
     Throttled,
     TooMany,
@@ -70,6 +71,8 @@ def is_throttling(error: Exception) -> TypeGuard[ClientError]:
 def count_of(error: Exception, refusal: Refusal) -> dict[str, Any]:
     """Members of a log line that count a failure that was answered with ``refusal``."""
     match refusal:
+        case Queued():
+            return counted(Metric.QUEUED)
         case NotYet():
             return counted(Metric.PENDING)
         case Throttled():

@@ -13,17 +13,27 @@ from ledger import Device, LedgerError
 
 # Longer than the function may run (20 s): when a lease has expired, its request can no longer write.
 LEASE_SECONDS = 25
+# The lease of a device that waits for its turn: of no request.
+QUEUED = "queued"
 
 
 @contextmanager
 def lease(
-    authorized: KnownKey | TokenClaim, *, fingerprint: str, now: int, deployment: Deployment
+    authorized: KnownKey | TokenClaim,
+    *,
+    fingerprint: str,
+    now: int,
+    deployment: Deployment,
+    turn: int | None = None,
 ) -> Iterator[tuple[Device, str]]:
     """Work for one key, alone. Yields the device as the ledger has it now, and the lease's id.
 
     The lease is given back when the work fails; when it succeeds, ``complete`` has ended it. Work that finds nothing
     to do calls ``give_back``. A function that is killed gives nothing back, and the next request waits for
     ``LEASE_SECONDS`` at most.
+
+    Args:
+        turn: the turn that was taken for the device, to be kept until its certificate is done.
 
     Raises:
         LedgerError: the token is wrong, spent or expired, the device is blocked, or another request of the key is at
@@ -36,11 +46,17 @@ def lease(
         match authorized:
             case TokenClaim(name=name, token_hash=token_hash):
                 device = ledger.claim(
-                    name, fingerprint=fingerprint, token_hash=token_hash, lease=lease_id, lease_until=until, now=now
+                    name,
+                    fingerprint=fingerprint,
+                    token_hash=token_hash,
+                    lease=lease_id,
+                    lease_until=until,
+                    now=now,
+                    turn=turn,
                 )
             case KnownKey(device=known):
                 device = ledger.acquire_lease(
-                    known.name, fingerprint=fingerprint, lease=lease_id, lease_until=until, now=now
+                    known.name, fingerprint=fingerprint, lease=lease_id, lease_until=until, now=now, turn=turn
                 )
         yield device, lease_id
     except BaseException:

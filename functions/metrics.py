@@ -23,6 +23,7 @@ class Metric(StrEnum):
     ENROLLED = "Enrolled"  # a device has its first certificate
     RENEWED = "Renewed"  # a device has another certificate
     PENDING = "Pending"  # 202: waits for approval, for a signature elsewhere, or for another request of the same key
+    QUEUED = "Queued"  # 202: AWS IoT registers others first; each device is told its moment
     REFUSED = "Refused"  # 4xx, or a first connection that was not let in; by reason
     THROTTLED = "Throttled"  # an AWS service had too many calls
     FAILED = "Failed"  # 503 for any other cause: an AWS call failed, or a defect of ours

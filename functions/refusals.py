@@ -1,5 +1,7 @@
 """Answers other than success, as exceptions. The sentence is for the person or program at the other end."""
 
+from datetime import datetime
+
 
 class Refusal(Exception):
     """An answer that ends a request. ``status`` is the HTTP status, ``sentence`` the body, ``reason`` for the log."""
@@ -82,6 +84,19 @@ class NotYet(_Later):
     """Accepted; the same request will succeed later."""
 
     status = 202
+
+
+class Queued(NotYet):
+    """AWS IoT registers others first. ``Retry-After`` is this device's own moment, so all may keep to it exactly."""
+
+    def __init__(self, *, at: datetime, place: int, retry_after: int, per_second: int) -> None:
+        """``place`` is how many come first, ``at`` the moment in UTC, ``per_second`` what AWS IoT registers."""
+        super().__init__(
+            f"{place:,} devices are to be registered before this one, and AWS IoT registers {per_second:,} a second: "
+            f"nothing is lost; send the same request again at about {at:%Y-%m-%d %H:%M:%S} UTC.",
+            retry_after=retry_after,
+        )
+        self.headers["Zymkey-Place"] = str(place)
 
 
 class TooMany(_Later):

@@ -53,3 +53,8 @@ def access_log_group(where: str, value: Any) -> str | None:
 def reserved_concurrency(where: str, value: Any) -> int | None:
     """How many requests are answered at once, at most and at any time."""
     return None if value is None else int(a_whole_number(1, 1000)(where, value))
+
+
+def registrations_per_second(where: str, value: Any) -> int | None:
+    """How many certificates AWS IoT registers in a second, where AWS has raised the account's quota."""
+    return None if value is None else int(a_whole_number(1, 1000)(where, value))

@@ -145,6 +145,11 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "UNINVITED": settings.uninvited,
         **({} if settings.things is None else {"THINGS": json.dumps(settings.things.document())}),
         **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),
+        **(
+            {}
+            if settings.registrations_per_second is None
+            else {"REGISTRATIONS_PER_SECOND": str(settings.registrations_per_second)}
+        ),
         **({} if trust.credentials is None else {"ROLE_ALIAS": trust.credentials.role_alias}),
         "POWERTOOLS_LOG_LEVEL": "INFO",  # with less, there would be no metrics either: they are lines of this level
     }

@@ -48,9 +48,9 @@ class Monitoring(Construct):
         client_errors = api.metric_client_error(period=PERIOD, statistic="sum")
         requests = api.metric_count(period=PERIOD, statistic="sum")
         latency = api.metric_latency(period=PERIOD, statistic="p95")
-        enrolled, renewed, pending, throttled, failed = (
+        enrolled, renewed, pending, queued, throttled, failed = (
             own_metric(name, fleet=fleet, period=PERIOD)
-            for name in ("Enrolled", "Renewed", "Pending", "Throttled", "Failed")
+            for name in ("Enrolled", "Renewed", "Pending", "Queued", "Throttled", "Failed")
         )
         expiring, expired = (
             own_metric(name, fleet=fleet, period=_DAY, statistic="Maximum")
@@ -185,7 +185,9 @@ class Monitoring(Construct):
             cloudwatch.GraphWidget(title="Functions", left=[*errors.values(), *throttles.values()], width=8),
         )
         dashboard.add_widgets(
-            cloudwatch.GraphWidget(title="Enrollments", left=[enrolled, renewed, pending, throttled, failed], width=8),
+            cloudwatch.GraphWidget(
+                title="Enrollments", left=[enrolled, renewed, pending, queued, throttled, failed], width=8
+            ),
             cloudwatch.GraphWidget(title="Refused", left=[refused_by_reason(fleet=fleet, period=PERIOD)], width=8),
             cloudwatch.GraphWidget(title="Certificates", left=[expiring, expired], width=8),
         )

@@ -118,6 +118,7 @@ class Settings:
     permissions_boundary: str | None = None
     access_log_group: str | None = None
     reserved_concurrency: int | None = None
+    registrations_per_second: int | None = None
 
     @property
     def domains(self) -> tuple[Domain, ...]:
@@ -189,6 +190,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "permissionsBoundary": ("permissions_boundary", account_rules.permissions_boundary),
                 "accessLogGroup": ("access_log_group", account_rules.access_log_group),
                 "reservedConcurrency": ("reserved_concurrency", account_rules.reserved_concurrency),
+                "registrationsPerSecond": ("registrations_per_second", account_rules.registrations_per_second),
                 "terminationProtection": ("termination_protection", a_truth),
                 "adopt": ("adopt", read_adoption),
                 "domain": ("domain", a_domain),

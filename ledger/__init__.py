@@ -4,6 +4,7 @@
 ``operators``     an operator lets devices in, and keeps them out.
 ``waiting_keys``  keys without an invitation wait for a decision.
 ``enrollment``    a key claims its device, works under a lease, and gets its certificate.
+``turns``         when each device may be registered, when many want to be at once.
 ``certificates``  certificates that AWS IoT accepts no longer, or again.
 ``authorities``   CAs that were made in KMS.
 ``reading``       what is read.
@@ -43,6 +44,7 @@ from ledger.records import (
     State,
 )
 from ledger.thing import THING_MARK, ThingProfile
+from ledger.turns import Turns
 
 __all__ = [
     "INVITED_EXPIRED",
@@ -67,6 +69,7 @@ __all__ = [
     "ThingProfile",
     "TokenExpired",
     "TokenSpent",
+    "Turns",
     "WrongState",
     "shown_state",
 ]

@@ -131,7 +131,8 @@ class Table:
         pk: str,
         sk: str,
         *,
-        set: Item,
+        set: Item | None = None,
+        add: Mapping[str, int] | None = None,
         copy: Mapping[str, str] | None = None,
         remove: Sequence[str] = (),
         condition: str,
@@ -140,16 +141,21 @@ class Table:
         """A write of some attributes. In ``condition``, ``#name`` is an attribute and ``:name`` one of ``values``.
 
         Args:
+            add: numbers that attributes grow by.
             copy: attributes that take the value which another attribute of the item had before this write.
         """
-        copies = copy or {}
-        assignments = [f"#{name} = :new_{name}" for name in set]
-        assignments += [f"#{name} = #{source}" for name, source in copies.items()]
-        expression = "SET " + ", ".join(assignments)
-        if remove:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
-        request = self._request(condition, values, names=[*set, *copies, *copies.values(), *remove])
-        new = {f":new_{name}": value for name, value in set.items()}
+        sets, adds, copies = set or {}, add or {}, copy or {}
+        clauses = {
+            "SET": [
+                *(f"#{name} = :new_{name}" for name in sets),
+                *(f"#{name} = #{source}" for name, source in copies.items()),
+            ],
+            "ADD": [f"#{name} :new_{name}" for name in adds],
+            "REMOVE": [f"#{name}" for name in remove],
+        }
+        expression = " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts)
+        request = self._request(condition, values, names=[*sets, *adds, *copies, *copies.values(), *remove])
+        new = {f":new_{name}": value for name, value in {**sets, **adds}.items()}
         request["ExpressionAttributeValues"] = {**request.get("ExpressionAttributeValues", {}), **_wrap(new)}
         return Write(kind="Update", request=request | self._key(pk, sk) | {"UpdateExpression": expression})
 
@@ -158,7 +164,7 @@ class Table:
 
         boto3 gives a transaction an idempotency token and keeps it when it retries, so a reply that is lost on the
         way does not make the retry fail its own condition. That is worth the price of a transaction also for a
-        single write.
+        single write, unless its condition holds a second time (``write_alone``).
 
         Raises:
             ConditionFailed: a condition did not hold, or another transaction is writing the same items.
@@ -173,6 +179,24 @@ class Table:
                 if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
                     raise ConditionFailed from None
             raise
+
+    def write_alone(self, update: Write) -> Item:
+        """Do one update without a transaction, at half the price, and return the item as it is after it.
+
+        Its condition must also hold when it has been done already: when the reply is lost on the way, boto3 does it
+        again. So ``write`` is for all others.
+
+        Raises:
+            ConditionFailed: the condition did not hold, or a transaction is writing the same item.
+        """
+        try:
+            reply = self._client.update_item(**update.request, ReturnValues="ALL_NEW")
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                raise ConditionFailed from None
+            raise
+        return _unwrap(reply["Attributes"])
 
     def _request(self, condition: str, values: Mapping[str, Value], *, names: Sequence[str] = ()) -> dict[str, Any]:
         request: dict[str, Any] = {"TableName": self._name}

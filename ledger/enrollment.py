@@ -29,8 +29,22 @@ class Enrollment(Changes):
         """
         self._refuse_token(self._table.get(*device_key(name)), name, fingerprint, token_hash, now)
 
-    def claim(self, name: str, *, fingerprint: str, token_hash: str, lease: str, lease_until: int, now: int) -> Device:
+    def claim(
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        token_hash: str,
+        lease: str,
+        lease_until: int,
+        now: int,
+        turn: int | None = None,
+    ) -> Device:
         """Bind a device's token to the key that shows it, and begin to work for it.
+
+        Args:
+            lease_until: 0 for a device that has to wait for its turn: nobody works for it until then.
+            turn: the turn that was taken for it (``ledger.turns``).
 
         Raises:
             NotInvited, TokenExpired, TokenSpent, KeyTaken, Blocked: as they say.
@@ -47,6 +61,7 @@ class Enrollment(Changes):
                         "lease": lease,
                         "lease_until": lease_until,
                         "updated_at": now,
+                        **({} if turn is None else {"turn": turn}),
                     },
                     remove=("token_hash", "token_expires", "expires_at"),
                     condition="#state = :invited AND #token_hash = :token_hash AND #token_expires > :now",
@@ -64,8 +79,13 @@ class Enrollment(Changes):
             raise self._explain_claim(name, fingerprint, token_hash, now) from None
         return self._existing(name)
 
-    def acquire_lease(self, name: str, *, fingerprint: str, lease: str, lease_until: int, now: int) -> Device:
+    def acquire_lease(
+        self, name: str, *, fingerprint: str, lease: str, lease_until: int, now: int, turn: int | None = None
+    ) -> Device:
         """Begin to work for a known key, unless another request does.
+
+        Args:
+            turn: the turn that was taken for it (``ledger.turns``); None for the one that it has, if it has one.
 
         Raises:
             Busy: another request holds the lease.
@@ -83,7 +103,13 @@ class Enrollment(Changes):
             self._table.write(
                 self._table.update(
                     *device_key(name),
-                    set={"state": then, "lease": lease, "lease_until": lease_until, "updated_at": now},
+                    set={
+                        "state": then,
+                        "lease": lease,
+                        "lease_until": lease_until,
+                        "updated_at": now,
+                        **({} if turn is None else {"turn": turn}),
+                    },
                     condition=(
                         "#state = :was AND #fingerprint = :fingerprint"
                         " AND (attribute_not_exists(#lease) OR #lease_until <= :now)"
@@ -97,6 +123,32 @@ class Enrollment(Changes):
             self._refuse_blocked(self._existing(name))
             raise self._busy(name, now) from None
         return self._existing(name)
+
+    def keep_turn(self, device: Device, turn: int) -> None:
+        """Remember the turn that was taken for a known key, and nothing else: nobody works for it until then.
+
+        Raises:
+            Busy: the device has changed since it was read, or another request has taken a turn for it.
+        """
+        before = "#turn = :before" if device.turn is not None else "attribute_not_exists(#turn)"
+        values: Item = {} if device.turn is None else {"before": device.turn}
+        try:
+            self._table.write_alone(
+                self._table.update(
+                    *device_key(device.name),
+                    set={"turn": turn},
+                    condition=(
+                        "#state = :state AND #fingerprint = :fingerprint AND attribute_not_exists(#unfinished)"
+                        f" AND (({before}) OR #turn = :turn)"
+                    ),
+                    state=device.state,
+                    fingerprint=device.fingerprint or "",
+                    turn=turn,
+                    **values,
+                )
+            )
+        except ConditionFailed:
+            raise Busy(1) from None
 
     def record_certificate(self, certificate: Certificate, *, lease: str, now: int) -> None:
         """Record a signed certificate before it is registered with AWS IoT, so that a repeat registers the same bytes.
@@ -144,7 +196,7 @@ class Enrollment(Changes):
                     "updated_at": now,
                     **(superseded if old else {}),
                 },
-                remove=("unfinished", "lease", "lease_until", "csr", "csr_at"),
+                remove=("unfinished", "lease", "lease_until", "csr", "csr_at", "turn"),
                 condition=f"{_LEASE_IS_MINE} AND #unfinished = :id",
                 lease=lease,
                 blocked=State.BLOCKED,

@@ -12,6 +12,7 @@ key#FINGERPRINT       key                which device has this key: what makes k
 requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
+turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds
 ====================  =================  ==================================================================
 
 A device's states, and what leads from one to the other:
@@ -42,10 +43,11 @@ from ledger.authorities import Authorities
 from ledger.certificates import Certificates
 from ledger.enrollment import Enrollment
 from ledger.operators import Operators
+from ledger.turns import TurnCounter
 from ledger.waiting_keys import WaitingKeys
 
 
-class Ledger(Operators, WaitingKeys, Enrollment, Certificates, Authorities):
+class Ledger(Operators, WaitingKeys, Enrollment, TurnCounter, Certificates, Authorities):
     """The ledger of one deployment.
 
     Every method that writes either does all it says, or raises a ``LedgerError`` and does nothing. Any method may

@@ -44,6 +44,7 @@ class Device:
     csr: str | None = None  # PEM, while an offline CA has yet to sign it
     csr_at: int | None = None
     thing: str | None = None  # what its thing has of its own, as ``ThingProfile`` encodes it
+    turn: int | None = None  # when it may be registered (``ledger.turns``), in milliseconds; until it is
 
     @property
     def profile(self) -> ThingProfile:
@@ -52,7 +53,7 @@ class Device:
 
 # What the index ``listing`` holds of a device: neither the CSR, so that a large fleet is cheap to list, nor what was
 # added after the first release, since DynamoDB cannot change the attributes of an index.
-_NOT_LISTED = ("name", "csr", "thing")
+_NOT_LISTED = ("name", "csr", "thing", "turn")
 LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in _NOT_LISTED))
 
 

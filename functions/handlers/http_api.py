@@ -46,12 +46,12 @@ def _configuration(request: HttpRequest, deployment: Deployment) -> reply.Reply:
 
 def _certificates(request: HttpRequest, deployment: Deployment) -> reply.Reply:
     return reply.document(
-        upload(request.body, request.credentials, source=request.source, now=_now(), deployment=deployment)
+        upload(request.body, request.credentials, source=request.source, now=int(_now()), deployment=deployment)
     )
 
 
-def _now() -> int:
-    return int(time.time())
+def _now() -> float:
+    return time.time()
 
 
 _EST = "/.well-known/est"

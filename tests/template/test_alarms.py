@@ -72,7 +72,7 @@ def test_every_alarm_links_to_its_paragraph_and_every_paragraph_has_an_alarm() -
 
 def test_the_readme_counts_the_alarms_and_the_metrics_that_cost() -> None:
     numbers = dict(
-        zip(["seven", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"], (7, *range(13, 18)), strict=True)
+        zip(["eight", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"], (8, *range(13, 18)), strict=True)
     )
     readme = " ".join((RUNBOOK.parents[1] / "README.md").read_text().split())
     usual, external = re.findall(r"(\w+) alarms \((\w+) with `issuer: external`\)", readme)[0]

@@ -17,7 +17,7 @@ from tests.support.aws_functions import ENROLL, issued, life_of
 
 READS = {"GetItem", "DescribeCertificate"}
 # A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
-_CLAIM, _RECORD, _DONE = ["TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
+_CLAIM, _RECORD, _DONE = ["UpdateItem", "TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
 _PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 STEPS = {
     "kms": [*_CLAIM, "CreateThing", "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],

@@ -22,7 +22,7 @@ from functions.log import log
 from functions.metrics import Metric, counted, measured, refused
 from functions.refusals import BadRequest, Forbidden, Refusal, Unauthorized
 from functions.superseded import DAY, SweepIncomplete, sweep
-from ledger import Busy, LedgerError, errors
+from ledger import Busy, LedgerError, Turns, errors
 from pki.csr import CsrError
 from pki.fingerprint import certificate_id
 from pki.received_certificate import CertificateError
@@ -146,6 +146,12 @@ def test_an_enrollment_that_stops_halfway_is_counted_when_it_is_done_and_once(fl
     assert counts.take() == [ONE[Metric.PENDING]]
     issued(fleet.enroll(candidate, later=30))
     assert counts.take() == [ONE[Metric.ENROLLED]]
+
+
+def test_a_device_that_waits_for_its_turn_is_no_device_that_waits_for_a_person(fleet, counts):
+    fleet.ledger.take_turn(Turns(per_second=10), now=int(time.time() + 600) * 1000)
+    assert fleet.enroll(fleet.invite(Candidate())).status == 202
+    assert counts.take() == [ONE[Metric.QUEUED]]
 
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)
@@ -346,7 +352,15 @@ def test_every_reason_is_in_the_runbook_and_there_are_few():
         *(each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, LedgerError)),
         *(CsrError, CertificateError),
     ]
-    never = {Refusal, LedgerError, refusals._Later, refusals.NotYet, refusals.Unavailable, refusals.Throttled}
+    never = {
+        Refusal,
+        LedgerError,
+        refusals._Later,
+        refusals.NotYet,
+        refusals.Queued,
+        refusals.Unavailable,
+        refusals.Throttled,
+    }
     never |= {Busy, errors.LeaseLost}
     reasons = {each.__name__ for each in classes if each not in never}
     assert len(reasons) < 25

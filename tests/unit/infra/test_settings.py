@@ -39,7 +39,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
         "credentials",
         *("mqttWithoutThing", "things"),
-        *("tags", "permissionsBoundary", "accessLogGroup", "reservedConcurrency"),
+        *("tags", "permissionsBoundary", "accessLogGroup", "reservedConcurrency", "registrationsPerSecond"),
     }
 
 
@@ -153,6 +153,10 @@ WRONG = [
     ({"accessLogGroup": "/mine"}, "but must be null, or a name that begins with /aws/vendedlogs/"),
     ({"accessLogGroup": "/aws/vendedlogs/" + "x" * 201}, "but must be null, or a name"),
     ({"reservedConcurrency": 0}, "zymkey-fleet.reservedConcurrency is 0, but must be a whole number from 1 to 1000."),
+    (
+        {"registrationsPerSecond": 0},
+        "zymkey-fleet.registrationsPerSecond is 0, but must be a whole number from 1 to 1000.",
+    ),
     ({"renewalGraceDays": 0}, "zymkey-fleet.renewalGraceDays is 0, but must be a whole number from 1 to 365."),
     ({"certificateSubject": {"CN": "x"}}, "zymkey-fleet.certificateSubject.CN is not a setting;"),
     ({"certificateSubject": {"C": "Germany"}}, "must be two capital letters (ISO 3166)."),
