@@ -100,7 +100,7 @@ class FunctionsInProcess(Fleet):
     ) -> Reply:
         """Answer a request, as if ``later`` seconds had passed."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(http_api, "_now", lambda: int(time.time()) + later)
+            patch.setattr(http_api, "_now", lambda: time.time() + later)
             return reply_of(http_api.answer(api_event(route, body, credentials=credentials), self.deployment(faults)))
 
     def get(self, path: str) -> Reply:

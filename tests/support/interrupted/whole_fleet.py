@@ -164,7 +164,7 @@ def running(
     )
     roots, server_pem = _server_certificate(folder)
     later = [0]
-    monkeypatch.setattr(http_api, "_now", lambda: int(datetime.now().timestamp()) + later[0])
+    monkeypatch.setattr(http_api, "_now", lambda: datetime.now().timestamp() + later[0])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(server_pem)
     recorder = Recorder(aws_address)
