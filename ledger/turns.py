@@ -16,14 +16,9 @@ from typing import TYPE_CHECKING
 from ledger.changes import Changes
 from ledger.dynamodb import ConditionFailed, Table, Write
 from ledger.errors import Busy
-from pki.issuers import AMAZON, KMS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-# Registrations a second, in one account and Region (AWS General Reference, AWS IoT Core quotas): RegisterCertificate,
-# and CreateCertificateFromCsr. AWS raises them on request.
-QUOTAS = {KMS: 10, AMAZON: 15}
 
 # In milliseconds. So much before its turn a device is let in: a second's turns may come at once, as AWS's quota counts
 # them, a device that keeps its moment by its own clock is not sent away, and the clocks of two Lambda instances differ.

@@ -58,7 +58,7 @@ def test_a_device_is_told_its_place_and_moment_and_let_in_then(fleet, by):
     before = fleet.everything()
     candidate = getattr(fleet, by)(Candidate())
     first = fleet.enroll(candidate, with_token=by == "invite")
-    per_second = {"kms": 10, "aws": 15}[fleet.issuer]
+    per_second = {"kms": 10, "aws": 15}[fleet.issuer]  # AWS's quotas
     assert abs(queued(first) - WAIT * per_second) <= 5 * per_second
     assert f"{queued(first):,} devices are to be registered before this one" in first.text
     at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time() + first.retry_after))[:-1]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, Turns
-from ledger.turns import EARLY, LATE, QUOTAS
+from ledger.turns import EARLY, LATE
 from tests.support.aws_faults import Faults
 from tests.support.ledger import NOW
 
@@ -23,10 +23,6 @@ def taken(count, now=MOMENT, turns=TEN, counter=None):
         turn, counter = turns.take(counter, now)
         found.append(turn)
     return found, counter
-
-
-def test_the_quotas_are_those_of_aws():
-    assert QUOTAS == {"kms": 10, "aws": 15}
 
 
 def test_as_many_come_in_each_second_as_aws_iot_registers_and_the_rest_is_told_when():
