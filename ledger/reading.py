@@ -24,6 +24,12 @@ class Reading:
         item = self._table.get(*device_key(name))
         return device_from(item) if item else None
 
+    def device_of_token(self, name: str, token_hash: str) -> Device | None:
+        """The device, if this token is its invitation's, which may have expired, or is the one that it has used."""
+        item = self._table.get(*device_key(name))
+        tokens = (item.get("token_hash"), item.get("spent_token_hash")) if item else ()
+        return device_from(item) if item and token_hash in tokens else None
+
     def device_of_key(self, fingerprint: str) -> Device | None:
         """The device that has this key."""
         item = self._table.get(*key_key(fingerprint))
