@@ -6,13 +6,14 @@ A card with a token is a secret: folders are only their owner's, no link is foll
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
 import stat
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,26 @@ class Card:
         secret = f"The token works once, until {self.expires}." if self.token else "Nothing here is secret."
         lines = [f"# For the SD card's boot partition: /boot/firmware/{FILE}. {secret}"]
         return "\n".join([*lines, *(f"{name} = {json.dumps(value)}" for name, value in settings.items()), ""])
+
+
+def add_cards(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cards",
+        metavar="DIR",
+        type=_folder,
+        help=f"write DIR/NAME/{FILE} for the boot partition of each device's SD card",
+    )
+
+
+def _folder(text: str) -> Path:
+    if not text:  # a variable of the shell that is not set; Path would take the folder that the command is typed in
+        raise argparse.ArgumentTypeError("the folder has no name")
+    return Path(text)
+
+
+def open_cards(folder: Path | None) -> AbstractContextManager[Cards | None]:
+    """What ``--cards`` names; None where it was not given."""
+    return nullcontext() if folder is None else Cards(folder)
 
 
 class Cards:

@@ -34,7 +34,8 @@ class SafeParser(argparse.ArgumentParser):
     words: Sequence[str] = ()  # what it was asked to parse
 
     def error(self, message: str) -> NoReturn:
-        if "arguments are required" in message and any(_is_name_like_an_option(each) for each in self.words):
+        is_missing = "arguments are required" in message or message.endswith("is required")
+        if is_missing and any(_is_name_like_an_option(each) for each in self.words):
             message += "; a name that begins with a hyphen comes last, after --"
         if "--json" in self.words:
             # Imported here: --help does without it.

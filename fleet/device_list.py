@@ -38,9 +38,9 @@ _LONGEST_LINE = 1 << 16  # bytes: ten groups and fifty attributes of the greates
 _SPOOLED_IN_MEMORY = 1 << 20
 
 FORMAT = """\
-FILE is CSV with the columns name, key, attributes (a=b;c=d) and groups (g1;g2): in this order, of which the last ones
-may be missing, or in any order below a line with their names; or JSON lines, one object with such members a device.
-All of it is checked before anything is done, and each line that cannot be used is told."""
+A list is CSV with the columns name, key, attributes (a=b;c=d) and groups (g1;g2): in this order, of which the last ones
+may be missing, or in any order below a line with their names; or JSON lines, one object with these members a device.
+All of it is checked before anything is done. What --attribute and --group say is said of all its devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,10 @@ class ListedDevice:
     name: str
     key: str | None = None  # its fingerprint
     profile: ThingProfile | None = None  # what its thing gets of its own; None where nobody said anything
+
+
+def name_of(device: ListedDevice) -> str:
+    return device.name
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,13 @@ class _Unusable(Exception):
     def __init__(self, reason: str, *, is_last: bool = False) -> None:
         super().__init__(reason)
         self.is_last = is_last
+
+
+def add_list(group: Any) -> None:
+    """The option that names the list, for an ``argparse`` parser or a group of one."""
+    group.add_argument(
+        "--from", metavar="FILE", dest="list", help="a list of devices, as CSV or JSON lines; - is standard input"
+    )
 
 
 @contextmanager
@@ -109,7 +120,7 @@ class DeviceList:
     """The devices of an open file.
 
     Args:
-        source: what messages call the file.
+        source: the file's name.
         with_keys: whether each line needs a key; otherwise none may have one.
         profile: what the command line gives to every device; a line adds to it, and its attributes win.
         rules: the deployment's, which every device's thing has to keep.
@@ -121,16 +132,24 @@ class DeviceList:
     rules: ThingRules = field(default_factory=ThingRules)
     profile: ThingProfile | None = None
 
-    def check(self) -> list[int]:
-        """Read all of it. Returns the length of each device's name, in order; so there is one at least.
+    def __post_init__(self) -> None:
+        self._checked = 0
+        self.source = "standard input" if self.source == STANDARD_INPUT else self.source
+
+    def __len__(self) -> int:
+        """How many devices were found by ``check``."""
+        return self._checked
+
+    def check(self) -> None:
+        """Read all of it.
 
         Raises:
             Refused: it lists no device, or a line cannot be used; each such line has been told on standard error.
         """
-        first, problems, lengths = None, 0, []
+        first, problems, self._checked = None, 0, 0
         for each in self._entries():
             if isinstance(each, ListedDevice):
-                lengths.append(len(each.name))
+                self._checked += 1
                 continue
             problems += 1
             first = first or each
@@ -142,9 +161,8 @@ class DeviceList:
                 "done.",
                 cure="correct the file, and run the same command again",
             )
-        if not lengths:
+        if not self._checked:
             raise Refused(f"{self.source} lists no device.", cure="name the file that was meant")
-        return lengths
 
     def __iter__(self) -> Iterator[ListedDevice]:
         """The devices of a list that was checked.

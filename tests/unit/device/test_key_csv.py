@@ -34,7 +34,7 @@ def test_the_lines_of_many_devices_are_a_list_for_allow(zymkey_iot: Command, tmp
 
     listed = DeviceList(file=io.BytesIO(lines.encode()), source="keys.csv", with_keys=True)
 
-    assert listed.check() == [4, 4]
+    listed.check()
     assert list(listed) == [
         ListedDevice(name=f"-pi{number}", key=fingerprint) for number, fingerprint in enumerate(fingerprints, start=1)
     ]

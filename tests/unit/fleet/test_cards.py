@@ -29,7 +29,7 @@ def modes(folder):
     }
 
 
-@pytest.mark.parametrize("token", [TOKEN, None])
+@pytest.mark.parametrize("token", [TOKEN, None], ids=["token", "no token"])
 def test_a_device_reads_from_its_card_what_was_written(folder, tmp_path, token):
     card = Card(url="https://enroll.example/v1", name="-pi_1", token=token, expires="2026-11-25T19:00:00Z")
     with Cards(folder) as cards:

@@ -176,7 +176,8 @@ def test_a_pipe_is_kept_aside_and_read_twice(tmp_path):
     writer.start()
     with open_list(str(tmp_path / "pipe")) as file:
         listed = DeviceList(file=file, source="list", with_keys=False)
-        assert listed.check() == [4, 4]
+        listed.check()
+        assert len(listed) == 2
         assert [each.name for each in listed] == ["pi-1", "pi-2"]
     writer.join()
 
@@ -192,7 +193,8 @@ def test_ten_thousand_devices_take_little_memory():
     listed = DeviceList(file=content, source="list", with_keys=True, rules=GROUPS)
     tracemalloc.start()
     try:
-        assert len(listed.check()) == 10_000
+        listed.check()
+        assert len(listed) == 10_000
         assert sum(1 for _ in listed) == 10_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
