@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from cryptography import x509
 
+from functions.clients import Clients
 from ledger import Ledger
+from pki import issuers
 from pki.fingerprint import certificate_id
 
 if TYPE_CHECKING:
@@ -84,20 +85,21 @@ class Deployment:
     choices: Choices
     ledger: Ledger
     iot: IoTClient
-    iot_once: IoTClient  # for the one call that must not be repeated
-    kms: KMSClient
+    iot_once: IoTClient  # for the one call that must not be repeated, which is Amazon's CA's
+    kms: KMSClient | None  # where the fleet's CA is there
 
     @classmethod
     def connect(cls, environment: Mapping[str, str]) -> Deployment:
-        """Make the clients. Costs a third of a second, so it is done while the function starts."""
+        """Make the clients that the issuer needs, while the function starts: the processor is quicker then."""
         choices = Choices.read(environment)
-        session = boto3.session.Session()
+        clients = Clients()
+        iot = clients.iot(_REPEATABLE)
         return cls(
             choices=choices,
-            ledger=Ledger(client=session.client("dynamodb", config=_REPEATABLE), table=choices.ledger_table),
-            iot=session.client("iot", config=_REPEATABLE),
-            iot_once=session.client("iot", config=_NOT_REPEATABLE),
-            kms=session.client("kms", config=_REPEATABLE),
+            ledger=Ledger(client=clients.dynamodb(_REPEATABLE), table=choices.ledger_table),
+            iot=iot,
+            iot_once=clients.iot(_NOT_REPEATABLE) if choices.issuer == issuers.AMAZON else iot,
+            kms=clients.kms(_REPEATABLE) if choices.issuer == issuers.KMS else None,
         )
 
     @cached_property

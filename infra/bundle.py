@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra import service_models
 from infra.settings import Settings
 
 PYTHON_VERSION = "3.13"  # of the functions' runtime
@@ -28,8 +29,8 @@ _BUNDLES = _ROOT / "build" / "bundle"
 _REQUIREMENTS = _ROOT / "requirements" / "functions.txt"
 _SOURCES = ("functions", "ledger", "pki")
 
-# botocore knows every AWS service (30 MB); the functions call these.
-_SERVICES = ("dynamodb", "iot", "kms")
+# What makes the bundle of its sources.
+_BUILDERS = (Path(__file__).resolve(), Path(service_models.__file__).resolve())
 # For this machine and both architectures of Lambda, for some versions of the code.
 _KEPT = 12
 
@@ -75,14 +76,15 @@ def _target(*, bundle_for: str, architecture: str) -> tuple[str, ...]:
 def _digest(target: tuple[str, ...]) -> str:
     """SHA-256 over the names and contents of all inputs, without times and without this machine's paths."""
     digest = hashlib.sha256("\0".join(target).encode())
-    for path in sorted([Path(__file__).resolve(), _REQUIREMENTS, *_source_files()]):
+    for path in sorted([*_BUILDERS, _REQUIREMENTS, *source_files()]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(_ROOT).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _source_files() -> Iterator[Path]:
+def source_files() -> Iterator[Path]:
+    """The functions' own code, as the bundle carries it."""
     for source in _SOURCES:
         yield from (_ROOT / source).rglob("*.py")
 
@@ -93,7 +95,9 @@ def _build(directory: Path, target: tuple[str, ...]) -> None:
         place = Path(temporary) / "bundle"
         _install_packages(place, target)
         _prune(place)
-        for source in _source_files():
+        names = service_models.names_in(source.read_text() for source in source_files())
+        service_models.trim(place / "botocore/data", names)
+        for source in source_files():
             copy = place / source.relative_to(_ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -120,6 +124,8 @@ def _install_packages(place: Path, target: tuple[str, ...]) -> None:
         *(str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"),
         *("--python", sys.executable, "--python-version", python_version, *foreign),
         *("--target", str(place), "--only-binary", ":all:", "--require-hashes"),
+        # Not linked to the installer's cache: some files are changed here, and would be changed for everybody.
+        *("--link-mode", "copy"),
         *("--requirements", str(_REQUIREMENTS)),
     ]
     try:
@@ -140,10 +146,10 @@ def _prune(place: Path) -> None:
     """Remove what the functions never read: it only makes the upload and the start slower."""
     for name in ("bin", ".lock"):
         _remove(place / name)
-    for data, kept in ((place / "botocore/data", _SERVICES), (place / "boto3/data", ("dynamodb",))):
-        for entry in data.iterdir():
-            if entry.is_dir() and entry.name not in kept:
-                _remove(entry)
+    data = place / "botocore/data"
+    for entry in data.iterdir():  # botocore knows every AWS service: 30 MB
+        if entry.is_dir() and entry.name not in service_models.SERVICES:
+            _remove(entry)
     installers_notes = ("RECORD", "INSTALLER", "REQUESTED")
     for pattern in ("__pycache__", "tests", "*.pyi", *(f"*.dist-info/{note}" for note in installers_notes)):
         for entry in list(place.rglob(pattern)):

@@ -70,7 +70,7 @@ class BundledFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
 
-        whole = {**defaults.environment, "POWERTOOLS_SERVICE_NAME": service, **(environment or {})}
+        whole = {**defaults.environment, "LOG_SERVICE": service, **(environment or {})}
         check_environment(self, service, whole, unknown=defaults.unknown)
         log_group = LogGroup(self, "Logs", retention_days=defaults.log_retention_days).group
         self.role = FunctionRole(self, "Execution", log_group=log_group).role

@@ -39,7 +39,6 @@ class CustomResourceProvider(Construct):
             handler=handler,
             service=service,
             description=description,
-            environment={"POWERTOOLS_LOG_LEVEL": "INFO"},
             timeout=Duration.minutes(2),
         )
         framework_logs = LogGroup(self, "FrameworkLogs", retention_days=defaults.log_retention_days).group

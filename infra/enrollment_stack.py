@@ -151,5 +151,4 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
             else {"REGISTRATIONS_PER_SECOND": str(settings.registrations_per_second)}
         ),
         **({} if trust.credentials is None else {"ROLE_ALIAS": trust.credentials.role_alias}),
-        "POWERTOOLS_LOG_LEVEL": "INFO",  # with less, there would be no metrics either: they are lines of this level
     }

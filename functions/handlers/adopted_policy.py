@@ -3,13 +3,12 @@
 import time
 from typing import Any
 
-import boto3
-
 from functions.adopted_policy import answer
 from functions.certificate_authority import patiently
+from functions.clients import Clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """What Lambda calls. Clients are made here: a deployment is no hot path."""
-    iot = boto3.client("iot")
+    iot = Clients().iot()
     return patiently(lambda: answer(event, iot=iot), pause=time.sleep)

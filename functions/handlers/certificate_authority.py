@@ -5,16 +5,16 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-
 from functions.certificate_authority import answer, patiently
+from functions.clients import Clients
 from ledger import Ledger
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """What Lambda calls. Clients are made here: a deployment is no hot path."""
-    ledger = Ledger(client=boto3.client("dynamodb"), table=os.environ["LEDGER_TABLE"])
-    kms, iot = boto3.client("kms"), boto3.client("iot")
+    clients = Clients()
+    ledger = Ledger(client=clients.dynamodb(), table=os.environ["LEDGER_TABLE"])
+    kms, iot = clients.kms(), clients.iot()
     return patiently(
         lambda: answer(event, ledger=ledger, kms=kms, iot=iot, now=datetime.now(UTC)),
         pause=time.sleep,

@@ -12,7 +12,7 @@ from functions.log import bounded, log
 _deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
 
 
-@log.inject_lambda_context(clear_state=True)
+@log.each_request
 def handler(event: dict[str, Any], context: Any) -> str:
     """What the topic rule calls."""
     if _deployment is None:

@@ -93,7 +93,7 @@ def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
 _deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
 
 
-@log.inject_lambda_context(clear_state=True)
+@log.each_request
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """What Lambda calls."""
     if _deployment is None:

@@ -12,7 +12,7 @@ from functions.superseded import sweep
 _deployment = Deployment.connect(os.environ) if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
 
 
-@log.inject_lambda_context(clear_state=True)
+@log.each_request
 def handler(event: dict[str, Any], context: Any) -> int:
     """What the schedule calls. A call that fails is tried again by Lambda, and tomorrow."""
     if _deployment is None:

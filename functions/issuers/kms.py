@@ -27,6 +27,8 @@ class KmsIssuer(OwnAuthority):
         ca_key = ca.public_key()
         if not isinstance(ca_key, ec.EllipticCurvePublicKey):
             raise TypeError("the CA in KMS has an EC key")
+        if deployment.kms is None:
+            raise TypeError("the issuer kms has a client of KMS")
         signed = device_certificate(
             signer=KmsPrivateKey(client=deployment.kms, key_id=choices.ca_key_arn, public_key=ca_key),
             ca=ca,

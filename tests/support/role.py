@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from botocore import xform_name
+
+from infra import bundle, service_models
+
 _SNAPSHOTS = Path(__file__).parents[1] / "template" / "snapshots"
 
 HTTP_API = "functions.handlers.http_api.handler"
@@ -20,6 +24,12 @@ SWEEP = "functions.handlers.superseded.handler"
 MAKER = "functions.handlers.certificate_authority.handler"
 
 _MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+@functools.cache
+def _bundled() -> frozenset[str]:
+    """The names of the operations that the bundle's models have (``infra/service_models.py``)."""
+    return service_models.names_in(path.read_text() for path in bundle.source_files())
 
 
 class Denied(BaseException):
@@ -78,6 +88,8 @@ class OfRole:
         return _Pages(self, name)
 
     def _check(self, operation: str, request: dict[str, Any]) -> None:
+        if xform_name(operation) not in _bundled():
+            raise Denied(f"the bundle lacks {operation}: no source of the functions has its name")
         service = self._client.meta.service_model.service_name
         names = [operation]
         if operation == "TransactWriteItems":

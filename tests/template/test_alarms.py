@@ -345,5 +345,5 @@ def log_fields() -> set[str]:
     access = set(json.loads(stage["AccessLogSettings"]["Format"]))
     sources = [path.read_text() for path in (RUNBOOK.parents[1] / "functions").rglob("*.py")]
     written = set(itertools.chain(*(re.findall(r"[(, ](\w+)=", source) for source in sources)))
-    powertools = {"level", "location", "message", "timestamp", "service", "function_request_id"}
-    return access | written | powertools | {str(each) for each in Metric} | {"Reason", "Fleet"}
+    every = {"level", "location", "message", "timestamp", "service", "function_request_id"}
+    return access | written | every | {str(each) for each in Metric} | {"Reason", "Fleet"}

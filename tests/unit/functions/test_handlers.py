@@ -75,7 +75,7 @@ def test_the_http_api_enrolls(start, fleet):
 def test_what_is_counted_has_the_name_that_the_alarms_ask_for(start, fleet, monkeypatch):
     stream = io.StringIO()
     handler = start(fleet, "enrollment", "http_api")
-    monkeypatch.setattr(log.handlers[0], "stream", stream)
+    monkeypatch.setattr(log, "stream", stream)
     candidate = fleet.invite(Candidate())
     handler(api_event(f"POST {ENROLL}", candidate.csr, credentials=(candidate.name, candidate.token)))
     handler(api_event(f"POST {ENROLL}", b"nonsense"))

@@ -15,6 +15,7 @@ from functions.reply import document, issued, refusal
 from functions.request import decode
 from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
 from pki.fingerprint import certificate_id
+from pki.issuers import ISSUERS
 from tests.support.fleet.authority import CA, issue, new_key
 
 TOKEN = "a-token-that-must-not-be-seen"
@@ -98,7 +99,7 @@ def test_an_issued_certificate_goes_out_alone_and_on_one_line():
 )
 def test_each_failure_has_its_status_and_one_sentence(error, status, retry_after, monkeypatch):
     stream = io.StringIO()
-    monkeypatch.setattr(http_api.log.handlers[0], "stream", stream)
+    monkeypatch.setattr(http_api.log, "stream", stream)
     reply = answer_to(error, monkeypatch)
     assert reply["statusCode"] == status
     assert reply["headers"].get("Retry-After") == retry_after
@@ -164,10 +165,13 @@ ENVIRONMENT = {
 
 def test_each_call_is_repeated_but_the_one_that_would_sign_a_second_certificate(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    deployment = Deployment.connect(ENVIRONMENT)
-    clients = deployment.iot, deployment.kms, deployment.ledger._table._client
-    assert [each.meta.config.retries["total_max_attempts"] for each in clients] == [3, 3, 3]
-    assert deployment.iot_once.meta.config.retries["total_max_attempts"] == 1
+    for issuer in ISSUERS:
+        deployment = Deployment.connect(ENVIRONMENT | {"ISSUER": issuer})
+        clients = [deployment.iot, deployment.ledger._table._client, *([deployment.kms] if issuer == "kms" else [])]
+        assert {each.meta.config.retries["total_max_attempts"] for each in clients} == {3}
+        assert (deployment.kms is None) is (issuer != "kms"), "what it does not need, it does not make"
+        if issuer == "aws":  # which alone signs with it
+            assert deployment.iot_once.meta.config.retries["total_max_attempts"] == 1
 
 
 def test_ca_certificates_are_found_by_the_id_that_the_ledger_wrote_down():

@@ -118,7 +118,7 @@ class Counts:
 @pytest.fixture
 def counts(monkeypatch):
     stream = io.StringIO()
-    monkeypatch.setattr(log.handlers[0], "stream", stream)
+    monkeypatch.setattr(log, "stream", stream)
     monkeypatch.setenv("FLEET", "plant")
     return Counts(stream)
 
@@ -284,7 +284,7 @@ def test_the_report_names_the_devices_in_the_log_and_not_in_a_dimension(fleet, c
     late = fleet.invite(Candidate())
     issued(fleet.enroll(late))
     swept(fleet, 360 * DAY)
-    line = json.loads(log.handlers[0].stream.getvalue().splitlines()[-1])
+    line = json.loads(log.stream.getvalue().splitlines()[-1])
     assert line["expiring"] == [late.name]
     assert counts.take()[-2:] == report(1, 0)
 
@@ -329,7 +329,7 @@ def test_no_strangers_word_comes_into_a_metric(name, token, body):
     """Each other value of a dimension would be a metric more, which costs money."""
     stream = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log.handlers[0], "stream", stream)
+        patch.setattr(log, "stream", stream)
         patch.setenv("FLEET", "plant")
         event = api_event("POST " + name, body, credentials=(name, token))
         http_api.answer(event, deployment=None)

@@ -50,7 +50,7 @@ def test_every_401_has_one_sentence_one_cost_and_no_write(fleet, monkeypatch):
         body = csr_body(stranger.key, credentials[0] if credentials else stranger.name)
         faults, stream = Faults(), io.StringIO()
         with monkeypatch.context() as patch:
-            patch.setattr(http_api.log.handlers[0], "stream", stream)
+            patch.setattr(http_api.log, "stream", stream)
             reply = fleet.post(ENROLL, body, credentials=credentials, faults=faults)
         assert reason in json.loads(stream.getvalue().splitlines()[-1])["reason"], name
         answers.add((reply.status, reply.text, tuple(reply.headers.items()), tuple(faults.calls)))
@@ -101,7 +101,7 @@ def test_one_address_cannot_take_all_the_places_of_those_that_wait(deploy, monke
 
 def test_a_log_line_is_ascii_on_one_line_and_bounded_whatever_a_stranger_sends(monkeypatch):
     stream = io.StringIO()
-    monkeypatch.setattr(http_api.log.handlers[0], "stream", stream)
+    monkeypatch.setattr(http_api.log, "stream", stream)
     http_api.answer(api_event("\x1b[31m\u2028\nGET " + "x" * 5000), deployment=None)
     (line,) = stream.getvalue().splitlines()
     assert line.isascii()

@@ -17,7 +17,7 @@ from tests.support.aws_functions import ENROLL, UPLOAD, pem
 def written(monkeypatch):
     """All that the function, the AWS SDK and every other library log, down to the last detail."""
     stream = io.StringIO()
-    monkeypatch.setattr(http_api.log.handlers[0], "stream", stream)
+    monkeypatch.setattr(http_api.log, "stream", stream)
     everything = logging.StreamHandler(stream)
     root = logging.getLogger()
     root.addHandler(everything)
