@@ -99,6 +99,6 @@ def _prove(run: Run, url: str, configuration: Configuration, certificate: Device
         key=run.key,
         network=run.network,
         operation="simplereenroll",
-    )
+    ).certificate
     if issued.der != certificate.der:
         raise UnexpectedReply(f"{url} sent another certificate than the fleet's.", cure=TELL_OPERATOR)

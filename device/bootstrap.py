@@ -79,15 +79,16 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
     from_factory, settings = factory_certificate(run.settings, run.key, run.report)
     run = replace(run, settings=settings)
     certificate = usable_certificate(run, from_factory)
-    enrolled = certificate is None
+    enrolled, delivered = certificate is None, None
     if certificate is None:
-        certificate = enroll(run)
+        issued = enroll(run)
+        certificate, delivered = issued.certificate, issued.configuration
     untried = run.state.certificate() != certificate.pem
     if untried and certificate is from_factory:
         # From here on ``bootstrap`` and ``wait`` need no arguments.
         run.keep_candidate(certificate)
     with trial(run, certificate):
-        configuration, document = configure(run, refresh=untried)
+        configuration, document = configure(run, refresh=untried, delivered=delivered)
         device = Device(settings, configuration, certificate, run.key, run.network)
         signed_elsewhere = certificate is from_factory or configuration.issuer == EXTERNAL_ISSUER
         if untried and not enrolled and signed_elsewhere:

@@ -1,9 +1,50 @@
 """What a device tries together and puts into use together: certificate, configuration, and its own settings."""
 
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# How long a turn is good after its moment, in seconds, and worth telling: the cloud lets nobody in who is later.
+_TURN_IS_GOOD_FOR = 3600
+
+
+@dataclass(frozen=True)
+class Turn:
+    """This device's turn in the fleet's queue, as the cloud has said it last."""
+
+    come_first: int
+    """How many devices came before it then."""
+
+    until: datetime.datetime
+    """Its moment, aware, by this machine's clock."""
+
+    @property
+    def is_past(self) -> bool:
+        return self.seconds < -_TURN_IS_GOOD_FOR
+
+    @property
+    def seconds(self) -> float:
+        """Until its moment; negative after it."""
+        return (self.until - datetime.datetime.now(datetime.UTC)).total_seconds()
+
+    def document(self) -> dict[str, Any]:
+        return {"place": self.come_first, "until": self.until.isoformat(timespec="seconds")}
+
+    @classmethod
+    def from_document(cls, document: Any) -> "Turn | None":
+        """Read what ``document`` made; None when it is anything else."""
+        try:
+            come_first, until = int(document["place"]), datetime.datetime.fromisoformat(document["until"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        return cls(come_first, until) if until.tzinfo is not None else None
+
+    def __str__(self) -> str:
+        """A phrase for a person."""
+        first = "1 device came" if self.come_first == 1 else f"{self.come_first:,} devices came"
+        return f"{first} first, and its turn is about {self.until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +54,8 @@ class Candidate:
     device: Mapping[str, Any] = field(repr=False)
     certificate: bytes | None = None
     configuration: bytes | None = None
+    turn: Turn | None = None
+    """Where the cloud has answered that this device has to wait for its turn."""
 
     @property
     def has_secret(self) -> bool:
@@ -31,6 +74,7 @@ class Candidate:
                 device=device,
                 certificate=_encoded(document["certificate"]),
                 configuration=_encoded(document["configuration"]),
+                turn=Turn.from_document(document.get("turn")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -41,6 +85,8 @@ class Candidate:
             "certificate": _decoded(self.certificate),
             "configuration": _decoded(self.configuration),
         }
+        if self.turn is not None:
+            document["turn"] = self.turn.document()
         return (json.dumps(document, indent=2) + "\n").encode()
 
 

@@ -137,7 +137,7 @@ def _run(command: str, argv: Sequence[str]) -> int:
         from .cures import for_state
 
         cure = for_state(error.cure, getattr(arguments, "state", None))
-        return _tell(error.kind, error.exit_code, error.cause, cure, as_json=as_json)
+        return _tell(error.kind, error.exit_code, error.cause, cure, as_json=as_json, **error.facts)
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _tell(
@@ -151,20 +151,21 @@ def _run(command: str, argv: Sequence[str]) -> int:
         return _tell_defect(defect, as_json=as_json)
 
 
-def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool) -> int:
+def _tell(kind: str, exit_code: int, cause: str, cure: str, *, as_json: bool, **facts: object) -> int:
     """Print cause and cure on stderr, and with ``--json`` also as the one object on stdout; return the exit code."""
     if as_json:
-        _tell_as_json(kind, exit_code, cause, cure)
+        _tell_as_json(kind, exit_code, cause, cure, **facts)
     print(f"zymkey-iot: {cause}", file=sys.stderr)
     if cure:
         print(f"Try: {cure}", file=sys.stderr)
     return exit_code
 
 
-def _tell_as_json(kind: str, exit_code: int, cause: str, cure: str) -> None:
+def _tell_as_json(kind: str, exit_code: int, cause: str, cure: str, **facts: object) -> None:
     import json
 
-    print(json.dumps({"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure}, indent=2))
+    told = {"ok": False, "error": kind, "exitCode": exit_code, "cause": cause, "try": cure, **facts}
+    print(json.dumps(told, indent=2))
 
 
 def _tell_defect(defect: Exception, *, as_json: bool) -> int:

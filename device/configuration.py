@@ -19,6 +19,7 @@ EXTERNAL_ISSUER = "external"
 _LONGEST = 256
 """AWS IoT's quota for a topic, in bytes; a fleet's name is shorter."""
 _LONGEST_URL = 512
+_CHECK_URL = "check the enrollment URL: it is the output EnrollmentUrl of the stack"
 _ROLE_ALIAS = re.compile(r"[A-Za-z0-9_=,@-]{1,128}")  # CreateRoleAlias: roleAlias
 
 
@@ -118,13 +119,21 @@ def fetch(url: str, *, network: Network) -> tuple[Configuration, bytes]:
         raise Busy(
             f"the cloud cannot send the configuration now ({reply.status}).", cure=LATER, retry_after=reply.retry_after
         )
-    cure = "check the enrollment URL: it is the output EnrollmentUrl of the stack"
     if reply.status != 200:
-        raise UnexpectedReply(f"there is no configuration at {url}{PATH} ({reply.status}).", cure=cure)
+        raise UnexpectedReply(f"there is no configuration at {url}{PATH} ({reply.status}).", cure=_CHECK_URL)
+    return read(reply.body, source=url + PATH), reply.body
+
+
+def read(document: bytes, *, source: str) -> Configuration:
+    """The configuration that a server has sent; ``source`` is its URL, for the error.
+
+    Raises:
+        UnexpectedReply: it is none.
+    """
     try:
-        return Configuration.from_json(reply.body), reply.body
+        return Configuration.from_json(document)
     except ValueError as error:
-        raise UnexpectedReply(f"{url}{PATH} sent {error}.", cure=cure) from None
+        raise UnexpectedReply(f"{source} sent {error}.", cure=_CHECK_URL) from None
 
 
 def _announced(members: Mapping[str, object]) -> tuple[str | None, str | None]:

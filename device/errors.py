@@ -16,7 +16,7 @@ EXIT_CODES = (
     (4, "network: DNS, route, port, proxy, or the server closed the connection"),
     (5, "server's certificate not trusted, or this machine's clock is wrong"),
     (6, "enrollment refused: wrong token or name, or the key is blocked or belongs to another device"),
-    (7, "not yet: the operator or the CA has not approved this device; try again later"),
+    (7, "not yet: the operator or the CA has not approved this device, or its turn has not come; try again later"),
     (8, "cloud busy, failing, or giving an unexpected answer; try again later"),
     (9, "certificate refused by AWS IoT: unknown, or not active"),
     (10, "topic or AWS credentials not allowed by the IoT policy"),
@@ -46,6 +46,11 @@ class DeviceError(Exception):
         self.cause = printable(cause)
         self.cure = printable(cure)
         self.retry_after = retry_after
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a program may want to know beside the sentences, for ``--json``."""
+        return {}
 
     @property
     def kind(self) -> str:
@@ -144,6 +149,23 @@ class Pending(DeviceError):
 
     exit_code = 7
     transient = True
+
+
+class Queued(Pending):
+    """This device has its turn in a queue: more devices have come than AWS IoT registers at once.
+
+    ``come_first`` is how many devices come before it, and ``until`` the moment of its turn by this machine's clock, in
+    ISO 8601.
+    """
+
+    def __init__(self, cause: str, *, come_first: int, until: str, cure: str, retry_after: float) -> None:
+        super().__init__(cause, cure=cure, retry_after=retry_after)
+        self.come_first = come_first
+        self.until = until
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {"place": self.come_first, "until": self.until}
 
 
 class Busy(DeviceError):

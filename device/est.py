@@ -6,17 +6,35 @@ it. When the same key asks again, that is a retry or a renewal: the cloud sends 
 
 import base64
 import binascii
+import datetime
+import json
+from dataclasses import dataclass
 
 from . import https
 from .certificate import DeviceCertificate
 from .cures import LATER, TELL_OPERATOR
-from .errors import Busy, DeviceError, EnrollmentRefused, Pending, UnexpectedReply
+from .errors import Busy, CertificateUnusable, DeviceError, EnrollmentRefused, Pending, Queued, UnexpectedReply
 from .keys import DeviceKey
 from .network import Network
 
 PATH = "/.well-known/est"
 # In seconds, for a 202 without the Retry-After that RFC 7030 section 4.2.3 asks for.
 DEFAULT_RETRY_AFTER = 30.0
+WITH_CONFIGURATION = "application/vnd.zymkey-fleet.enrollment+json"
+"""The certificate in PEM and the configuration in one JSON object: a bootstrap needs one request. A cloud of an earlier
+release does not know it, and sends what EST has."""
+
+_PKCS7 = "application/pkcs7-mime"
+_LONGEST_PLACE = 12
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What the cloud has sent. ``configuration`` is its document where it came with the certificate, not checked yet: a
+    certificate is kept whatever came with it."""
+
+    certificate: DeviceCertificate
+    configuration: bytes | None = None
 
 
 def enroll(
@@ -28,7 +46,7 @@ def enroll(
     key: DeviceKey,
     network: Network,
     operation: str = "simpleenroll",
-) -> DeviceCertificate:
+) -> Issued:
     """Ask once.
 
     Args:
@@ -37,13 +55,14 @@ def enroll(
 
     Raises:
         Pending: 202; worth asking again.
+        Queued: 202 with this device's turn in the fleet's queue.
         Busy: 429 or 5xx; worth asking again.
         EnrollmentRefused: 400, 401, 403, 404.
         UnexpectedReply: the answer is none that EST allows.
         NetworkError, ServerNotTrusted: as ``https.request`` raises them.
     """
     # RFC 8951 section 3.1: base64, and no Content-Transfer-Encoding header.
-    headers = {"Content-Type": "application/pkcs10", "Accept": "application/pkcs7-mime"}
+    headers = {"Content-Type": "application/pkcs10", "Accept": f"{WITH_CONFIGURATION}, {_PKCS7};q=0.9"}
     headers |= authorization(name, token)
     reply = https.request(
         "POST", f"{url}{PATH}/{operation}", network=network, headers=headers, body=base64.b64encode(csr)
@@ -82,16 +101,34 @@ def authorization(name: str, token: str | None) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()}
 
 
-def _issued(reply: https.Reply, key: DeviceKey) -> DeviceCertificate:
-    """The certificate in a certs-only PKCS#7 (RFC 7030 section 4.2.3): exactly one, and for this key."""
-    certificates = _certificates(reply)
-    if len(certificates) != 1:
-        raise UnexpectedReply(
-            f"the enrollment service sent {len(certificates)} certificates instead of one.", cure=TELL_OPERATOR
-        )
-    if not certificates[0].is_for(key.public_key()):
+def _issued(reply: https.Reply, key: DeviceKey) -> Issued:
+    """The certificate for this key: in the JSON object that was asked for, or alone in a certs-only PKCS#7.
+
+    The second is EST's (RFC 7030 section 4.2.3), and holds exactly one.
+    """
+    if reply.headers.get("content-type", "").partition(";")[0].strip().lower() == WITH_CONFIGURATION:
+        issued = _with_configuration(reply)
+    else:
+        certificates = _certificates(reply)
+        if len(certificates) != 1:
+            raise UnexpectedReply(
+                f"the enrollment service sent {len(certificates)} certificates instead of one.", cure=TELL_OPERATOR
+            )
+        issued = Issued(certificates[0])
+    if not issued.certificate.is_for(key.public_key()):
         raise UnexpectedReply("the enrollment service sent a certificate for another key.", cure=TELL_OPERATOR)
-    return certificates[0]
+    return issued
+
+
+def _with_configuration(reply: https.Reply) -> Issued:
+    try:
+        members = json.loads(reply.body)
+        pem, document = members["certificate"].encode(), json.dumps(members["configuration"]).encode()
+        if pem.count(b"-----BEGIN") != 1:  # of several, the first would be taken
+            raise ValueError
+        return Issued(DeviceCertificate.from_pem(pem, source="the reply"), document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CertificateUnusable):
+        raise _no_certificate() from None
 
 
 def _certificates(reply: https.Reply) -> list[DeviceCertificate]:
@@ -102,10 +139,14 @@ def _certificates(reply: https.Reply) -> list[DeviceCertificate]:
     try:
         return [DeviceCertificate(each) for each in pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply.body))]
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
-        raise UnexpectedReply(
-            "the enrollment service answered 200, but did not send a certificate.",
-            cure="check the enrollment URL, and that no proxy changes replies",
-        ) from None
+        raise _no_certificate() from None
+
+
+def _no_certificate() -> UnexpectedReply:
+    return UnexpectedReply(
+        "the enrollment service answered 200, but did not send a certificate.",
+        cure="check the enrollment URL, and that no proxy changes replies",
+    )
 
 
 def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: DeviceKey) -> DeviceError:
@@ -115,10 +156,14 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
         said = said.replace(token, "…")  # what a server repeats does not get into a log
     because = f": {said}." if said else "."
     if reply.status == 202:
+        retry_after = DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after
+        place = reply.headers.get("zymkey-place", "").strip()
+        if place.isascii() and place.isdigit() and len(place) <= _LONGEST_PLACE:
+            return _queued(name, int(place), retry_after)
         return Pending(
             f"{name} has to wait{because}",
             cure=f"ask the operator to approve this device (zymkey-fleet pending); its key is {key.fingerprint}",
-            retry_after=DEFAULT_RETRY_AFTER if reply.retry_after is None else reply.retry_after,
+            retry_after=retry_after,
         )
     if reply.status == 401:
         cure = (
@@ -155,4 +200,19 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
         )
     return EnrollmentRefused(
         f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR
+    )
+
+
+def _queued(name: str, come_first: int, retry_after: float) -> Queued:
+    now = datetime.datetime.now(datetime.UTC)
+    # What is no time that a clock can show is as wrong tomorrow; ``retry`` bounds the wait.
+    until = now + datetime.timedelta(seconds=min(retry_after, 366 * 86400.0))
+    first = {0: "it comes next", 1: "1 device comes first"}.get(come_first, f"{come_first:,} devices come first")
+    when = f"{until:%H:%M:%S} UTC" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M:%S} UTC"
+    return Queued(
+        f"{name} is let in, and has its turn in the fleet's queue: {first}, and its turn is about {when}.",
+        come_first=come_first,
+        until=until.isoformat(timespec="seconds"),
+        cure="sudo zymkey-iot wait, which waits for the turn; or the same command again then",
+        retry_after=retry_after,
     )

@@ -171,5 +171,5 @@ def _uploaded(device: Device, run: Run) -> Device:
     if fresh:
         return device
     # Perhaps a renewal has superseded it, and its files are lost. If not, the fleet sends the same certificate.
-    certificate = enroll(run)
+    certificate = enroll(run).certificate
     return Device(settings, device.configuration, certificate, device.key, device.network)

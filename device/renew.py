@@ -10,6 +10,7 @@ from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .device import Device
 from .errors import DeviceError, Pending, UsageError
+from .est import Issued
 from .hooks import run_pending_hooks
 from .kept import belongs_to_another_key, find_candidate, find_certificate, find_configuration, read_certificate
 from .kept_settings import is_same_device, with_former_urls, with_urls
@@ -72,20 +73,21 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
     if current is None or not current.is_for(run.key.public_key()):
         _establish(_under_its_own_name(run, current))
         return
-    candidate = untried_candidate(run, current)
+    candidate, delivered = untried_candidate(run, current), None
     if candidate is None and if_due and now() < renewal_time(current, run.key):
         if find_configuration(run.state) is None:
             _establish(run)
         _check_roots(run.settings)
         return
     if candidate is None:
-        candidate = request_new_certificate(run, current)
+        issued = request_new_certificate(run, current)
+        candidate, delivered = issued.certificate, issued.configuration
     if candidate.der == current.der:
         run.drop_candidate()
-        _take_up_url(run, current)
+        _take_up_url(run, current, delivered)
         return
     with trial(run, candidate):
-        configuration, document = configure(run, refresh=True)
+        configuration, document = configure(run, refresh=True, delivered=delivered)
         prove_over_https(
             Device(run.settings, configuration, candidate, run.key, run.network), run, within=SETTLING_TIME
         )
@@ -93,7 +95,7 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
     keep(run, candidate, document)
 
 
-def _take_up_url(run: Run, current: DeviceCertificate) -> None:
+def _take_up_url(run: Run, current: DeviceCertificate, delivered: bytes | None) -> None:
     """Take up a new enrollment URL although no certificate is due; the rest of the configuration waits for that.
 
     It fails never: the device has what it needs.
@@ -102,7 +104,7 @@ def _take_up_url(run: Run, current: DeviceCertificate) -> None:
     if find_configuration(run.state) is None or not is_same_device(in_use.device, run.settings):
         return
     try:
-        _, document = configure(run, refresh=True)
+        _, document = configure(run, refresh=True, delivered=delivered)
     except DeviceError as failure:
         run.report.warn(f"the configuration cannot be fetched now: {failure.cause}")
         return
@@ -158,7 +160,7 @@ def _under_its_own_name(run: Run, current: DeviceCertificate | None) -> Run:
     return run
 
 
-def request_new_certificate(run: Run, current: DeviceCertificate) -> DeviceCertificate:
+def request_new_certificate(run: Run, current: DeviceCertificate) -> Issued:
     """A certificate from the cloud.
 
     Raises:
@@ -167,11 +169,8 @@ def request_new_certificate(run: Run, current: DeviceCertificate) -> DeviceCerti
     try:
         return enroll(run, operation="simplereenroll")
     except Pending as pending:
-        raise Pending(
-            f"{pending.cause} The old certificate stays in use; it is valid until {current.not_after:%Y-%m-%d}.",
-            cure=pending.cure,
-            retry_after=pending.retry_after,
-        ) from None
+        pending.cause += f" The old certificate stays in use; it is valid until {current.not_after:%Y-%m-%d}."
+        raise
 
 
 def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.datetime:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .candidate import Turn
 from .certificate import DeviceCertificate, now
 from .cures import BOOTSTRAP
 from .errors import CertificateUnusable, DeviceError
@@ -29,6 +30,9 @@ class Status:
 
     waits_for: str | None
     """What a bootstrap that was begun waits for (202)."""
+
+    turn: Turn | None
+    """This device's turn in the fleet's queue, if it waits for one."""
 
     configuration: DeviceError | None
     """Why what the cloud has sent beside the certificate cannot be used; without it no publish works."""
@@ -76,6 +80,7 @@ class Status:
             document["configurationError"] = self.configuration.cause
         document["connection"] = {name: value for name, _, value, _ in connection(self.settings)}
         document["waitsFor"] = self.waits_for
+        document["queue"] = None if self.turn is None else self.turn.document()
         if isinstance(self.key, DeviceError):
             document |= {"fingerprint": None, "keyError": self.key.cause}
         else:
@@ -108,6 +113,8 @@ class Status:
         lines += [(label, f"{value} ({source})") for _, label, value, source in connection(self.settings)]
         if self.waits_for:
             lines.append(("waits", f"for {self.waits_for}; what was in use stays in use. Try: sudo zymkey-iot wait"))
+        if self.turn is not None:
+            lines.append(("queue", f"waits in the fleet's queue: {self.turn}"))
         if isinstance(self.certificate, DeviceError):
             return [*lines, ("certificate", f"{self.certificate.cause} Try: {self.certificate.cure}")]
         certificate = self.certificate
@@ -190,6 +197,13 @@ def _waits_for(state: StateFolder) -> str | None:
     return f"a certificate for {begun.get('name')} from {begun.get('url')}"
 
 
+def find_turn(state: StateFolder) -> Turn | None:
+    """This device's turn in the fleet's queue, if it waits for one that is not long past."""
+    candidate = state.candidate()
+    turn = None if candidate is None else candidate.turn
+    return None if turn is None or turn.is_past else turn
+
+
 def read_status(settings: Settings) -> Status:
     """Read everything that can be read.
 
@@ -219,6 +233,7 @@ def read_status(settings: Settings) -> Status:
         key,
         untried=find_candidate(state) is not None,
         waits_for=_waits_for(state),
+        turn=find_turn(state),
         configuration=configuration,
         announced_url=announced_url,
         renewal=planned_renewal(settings),

@@ -13,13 +13,22 @@ from typing import Any, TypeVar, cast
 
 from . import configuration as cloud
 from . import est, kept, kept_settings, retry
-from .candidate import Candidate
+from .candidate import Candidate, Turn
 from .certificate import DeviceCertificate
 from .configuration import Configuration
-from .csr import make_csr
+from .csr import kept_csr, make_csr, to_pem
 from .device import Device
 from .enrollment_urls import EnrollmentUrls
-from .errors import AlreadyRunning, Busy, CertificateRefused, DeviceError, EnrollmentRefused, Pending, TopicDenied
+from .errors import (
+    AlreadyRunning,
+    Busy,
+    CertificateRefused,
+    DeviceError,
+    EnrollmentRefused,
+    Pending,
+    Queued,
+    TopicDenied,
+)
 from .keys import DeviceKey, open_key
 from .mqtt_publish import MqttRoundTrip
 from .network import Network
@@ -84,21 +93,29 @@ class Run:
 
     @cached_property
     def csr(self) -> bytes:
-        """Signed once, however often it is sent.
+        """Signed once, however often it is sent, and by however many runs.
 
         Raises:
             KeyUnavailable: as ``make_csr`` raises it.
+            StorageError: it cannot be kept.
         """
-        return make_csr(self.key, self.settings.name)
+        kept_one = kept_csr(self.state.request(), self.key, self.settings.name)
+        if kept_one is not None:
+            return kept_one
+        csr = make_csr(self.key, self.settings.name)
+        if self._owns_candidate():
+            self.state.keep_request(to_pem(csr))
+        return csr
 
-    def keep_candidate(self, certificate: DeviceCertificate | None) -> None:
+    def keep_candidate(self, certificate: DeviceCertificate | None, *, turn: Turn | None = None) -> None:
         """Have the next run go on from here."""
         if self._owns_candidate():
-            self.state.keep_candidate(self.candidate(certificate))
+            self.state.keep_candidate(replace(self.candidate(certificate), turn=turn))
 
     def drop_candidate(self) -> None:
         if self._owns_candidate():
             self.state.drop_candidate()
+            self.state.drop_request()
 
     def _owns_candidate(self) -> bool:
         """A renewal leaves alone what a bootstrap for another name or another fleet has begun."""
@@ -148,7 +165,7 @@ class Run:
         )
 
 
-def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
+def enroll(run: Run, *, operation: str = "simpleenroll") -> est.Issued:
     """Have a certificate issued, and write it beside the certificate in use. ``operation`` is as for ``est.enroll``.
 
     Raises:
@@ -157,10 +174,12 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
     """
     settings, key = run.settings, run.key
     with run.report.step("request") as step:
+        signatures = key.signatures
         csr = run.csr
-        step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), signed by the {key.title()}"
+        signed = f"signed by the {key.title()}" if key.signatures > signatures else "signed before, and kept"
+        step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), {signed}"
 
-    def ask(url: str) -> DeviceCertificate:
+    def ask(url: str) -> est.Issued:
         try:
             return est.enroll(
                 url,
@@ -171,6 +190,10 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
                 network=run.network,
                 operation=operation,
             )
+        except Queued as queued:
+            # For ``status``, and for the service, which comes back at its turn after a power cut.
+            run.keep_candidate(None, turn=Turn.from_document(queued.facts))
+            raise
         except Pending:
             # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
             if not kept_settings.is_same(run.candidate(None).device, run.state.device()):
@@ -178,17 +201,21 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> DeviceCertificate:
             raise
 
     with run.report.step("enroll") as step:
-        certificate = run.retried(lambda: run.urls.ask(ask))
+        issued = run.retried(lambda: run.urls.ask(ask))
+        certificate = issued.certificate
         run.keep_candidate(certificate)
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
-    return certificate
+    return issued
 
 
-def configure(run: Run, *, refresh: bool) -> tuple[Configuration, bytes]:
+def configure(run: Run, *, refresh: bool, delivered: bytes | None = None) -> tuple[Configuration, bytes]:
     """The kept configuration, or the cloud's when none is kept or ``refresh`` asks for it; and its document.
 
     The configuration has what the settings override; the document is as the cloud sent it.
+
+    Args:
+        delivered: the document that came with a certificate in this run, so that the cloud need not be asked for it.
 
     Raises:
         DeviceError: as ``configuration.fetch`` raises it.
@@ -198,7 +225,10 @@ def configure(run: Run, *, refresh: bool) -> tuple[Configuration, bytes]:
     if kept_document is not None and configuration is not None:
         return configuration.as_set(run.settings), kept_document
     with run.report.step("configure") as step:
-        fetched, document = run.retried(lambda: run.urls.ask(lambda url: cloud.fetch(url, network=run.network)))
+        if delivered is None:
+            fetched, document = run.retried(lambda: run.urls.ask(lambda url: cloud.fetch(url, network=run.network)))
+        else:
+            fetched, document = cloud.read(delivered, source=run.urls.answered), delivered
         run.urls.check_answer(fetched)
         fetched = fetched.as_set(run.settings)
         step.done = f"fleet {fetched.fleet}, data endpoint {fetched.data_endpoint}"
@@ -308,6 +338,13 @@ def tell_wait(report: Report) -> Callable[[DeviceError, float], None]:
     def tell(error: DeviceError, seconds: float) -> None:
         fresh = isinstance(error, CertificateRefused | TopicDenied)
         why = "not in effect yet: " + error.cause if fresh else error.cause
-        report.note(f"{why} Again in {seconds:.0f} s.")
+        report.note(f"{why} Again in {span(seconds)}.")
 
     return tell
+
+
+def span(seconds: float) -> str:
+    """A time to wait, for a person."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@
     configuration.json    the answer to GET /configuration
     device.json           what the last bootstrap that worked has used: URL, name, key, and how servers are reached
     candidate.json        the candidate: the next three of these, while they are not tried; perhaps not complete yet
+    request.pem           the certificate signing request, until its certificate is in use
     promotion.json        what has been proved, on its way into use
     on-renew.pending      exists while hooks still have to run for a new certificate
     lock                  held while a process changes something here
@@ -41,6 +42,7 @@ class StateFolder:
         self.configuration_path = path / "configuration.json"
         self.device_path = path / "device.json"
         self.candidate_path = path / "candidate.json"
+        self.request_path = path / "request.pem"
         self.promotion_path = path / "promotion.json"
         self.hooks_path = path / "on-renew.pending"
         self._lock = -1
@@ -168,6 +170,16 @@ class StateFolder:
         for path in (self.candidate_path, self._earlier_candidate_path):
             self._remove(path)
 
+    def request(self) -> bytes | None:
+        """PEM of the certificate signing request that was made last, if its certificate is not in use yet."""
+        return self._read(self.request_path)
+
+    def keep_request(self, pem: bytes) -> None:
+        self._write(self.request_path, pem)
+
+    def drop_request(self) -> None:
+        self._remove(self.request_path)
+
     def promote(self, proved: Candidate) -> None:
         """Put ``proved``, which is complete, into use: all of it, from the moment that this file is there."""
         self._write(self.promotion_path, proved.to_json(), mode=_SECRET)
@@ -194,6 +206,9 @@ class StateFolder:
             candidate = self.candidate()
             if candidate is not None and candidate.certificate == promoted.certificate:
                 self.drop_candidate()
+                candidate = None
+            if candidate is None:
+                self.drop_request()
         self._remove(self.promotion_path)
 
     def hooks_are_pending(self) -> bool:

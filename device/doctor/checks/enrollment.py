@@ -8,6 +8,7 @@ from ...cures import BOOTSTRAP, TELL_OPERATOR
 from ...enrollment_urls import check_is_this_fleet
 from ...errors import DeviceError
 from ...kept_settings import is_kept
+from ...status import find_turn
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 
@@ -18,7 +19,11 @@ def enrollment(examination: Examination) -> Finding:
         raise fetched
     configuration, _ = fetched
     kept = examination.kept_configuration
-    facts = {"fleet": configuration.fleet, "issuer": configuration.issuer, "endpoint": configuration.data_endpoint}
+    facts: dict[str, Any] = {
+        "fleet": configuration.fleet,
+        "issuer": configuration.issuer,
+        "endpoint": configuration.data_endpoint,
+    }
     announced = configuration.enrollment_url
     # What a device does not need the kept configuration for: it asks for the credentials' source when it lacks one.
     aside: Any = {"enrollment_url": None, "announcement_refused": None, "credentials": None}
@@ -42,6 +47,10 @@ def enrollment(examination: Examination) -> Finding:
             **facts,
         )
     about = f"fleet {configuration.fleet}, issuer {configuration.issuer}"
+    turn = find_turn(examination.state)
+    if turn is not None:
+        about += f"; this device waits in its queue: {turn}"
+        facts["queue"] = turn.document()
     if announced in (None, examination.url):
         return ok(about, **facts)
     source = examination.settings.sources["url"]

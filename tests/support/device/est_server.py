@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.device.authority import Authority, certs_only
 from tests.support.device.tls_server import TlsServer
 
+WITH_CONFIGURATION = "application/vnd.zymkey-fleet.enrollment+json"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -63,6 +65,7 @@ class EstServer(TlsServer):
 
         super().__init__(context, Handler)
         self.authority = authority
+        self.is_of_an_earlier_release = False
         self.asked: list[Asked] = []
         self.answers: list[Answer] = []
         self.upload_answers: list[Answer] = []
@@ -107,6 +110,9 @@ class EstServer(TlsServer):
             )
         return self.issued[spki]
 
+    def _is_wanted_with_configuration(self, headers: dict[str, str]) -> bool:
+        return not self.is_of_an_earlier_release and WITH_CONFIGURATION in headers.get("accept", "")
+
     def register(self, pem: bytes) -> Answer:
         der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
         if der in self.registered:
@@ -122,6 +128,10 @@ class EstServer(TlsServer):
             answer = self.answers.pop(0)
         elif handler.path == "/stage/configuration":
             answer = Answer(200, json.dumps(self.configuration).encode(), {"Content-Type": "application/json"})
+        elif handler.path.startswith("/stage/.well-known/est/simple") and self._is_wanted_with_configuration(headers):
+            pem = self.issue(base64.b64decode(body)).public_bytes(serialization.Encoding.PEM).decode()
+            both = {"certificate": pem, "configuration": self.configuration}
+            answer = Answer(200, json.dumps(both).encode(), {"Content-Type": WITH_CONFIGURATION})
         elif handler.path.startswith("/stage/.well-known/est/simple"):
             reply = base64.b64encode(certs_only(self.issue(base64.b64decode(body))))
             answer = Answer(200, reply, {"Content-Type": "application/pkcs7-mime; smime-type=certs-only"})

@@ -49,7 +49,10 @@ class Pi:
         )
 
     def files(self) -> dict[str, tuple[bytes, int, int]]:
-        """Every file of the state folder: content, mode, and when it was changed."""
+        """Every file of the state folder: content, mode, and when it was changed.
+
+        But for the signing request, which a try that fails leaves for the next one.
+        """
         return {
             str(path.relative_to(self.state)): (
                 path.read_bytes(),
@@ -57,5 +60,5 @@ class Pi:
                 path.stat().st_mtime_ns,
             )
             for path in sorted(self.state.rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name != "request.pem"
         }

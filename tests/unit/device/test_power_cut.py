@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from tests.support.device.data_endpoint import DataEndpoint
-from tests.support.device.est_server import EstServer
+from tests.support.device.est_server import Answer, EstServer
 from tests.support.device.fragile_pi import FragilePi, fragile, preloaded
 from tests.support.device.pi import Pi
 
@@ -31,6 +31,8 @@ def assert_nothing_is_half(state: Path) -> None:
     for name in ("device.json", "configuration.json", "candidate.json", "promotion.json"):
         if (state / name).exists():
             json.loads((state / name).read_text())
+    if (state / "request.pem").exists():
+        assert x509.load_pem_x509_csr((state / "request.pem").read_bytes()).is_signature_valid
     if (state / "key.pem").exists():
         serialization.load_pem_private_key((state / "key.pem").read_bytes(), None)
         assert (state / "key.pem").stat().st_mode & 0o777 == 0o600
@@ -56,6 +58,7 @@ def test_a_first_bootstrap_survives_a_power_cut_anywhere(
     for at in range(1, points + 1, stride):
         shutil.rmtree(pi.state)
         est.issued.clear()
+        est.asked.clear()
 
         assert fragile.run("bootstrap", at=at) == -signal.SIGKILL, fragile.calls()[at - 1]
         if pi.state.exists():
@@ -64,6 +67,31 @@ def test_a_first_bootstrap_survives_a_power_cut_anywhere(
 
         assert names(pi.state) == WHOLE
         assert len(est.issued) == 1, "a second identity"
+        assert len({asked.body for asked in est.enrollments}) == 1, "a second signature for a request"
+
+
+@SAMPLED
+def test_a_bootstrap_in_the_queue_survives_a_power_cut_anywhere_with_its_request(
+    pi: Pi, est: EstServer, fragile: FragilePi, stride: int
+) -> None:
+    in_an_hour = Answer(202, b"", {"Retry-After": "3600", "Zymkey-Place": "36000"})
+    est.answers = [in_an_hour]
+    assert fragile.run("bootstrap", at=0) == 7, fragile.said
+    points = len(fragile.calls())
+    assert {"request.pem", "candidate.json"} < names(pi.state)
+    for at in range(1, points + 1, stride):
+        shutil.rmtree(pi.state)
+        est.asked.clear()
+        est.answers = [in_an_hour]
+
+        assert fragile.run("bootstrap", at=at) == -signal.SIGKILL, fragile.calls()[at - 1]
+        if pi.state.exists():
+            assert_nothing_is_half(pi.state)
+        est.answers = []
+        assert fragile.run("bootstrap", at=0) == 0, fragile.said
+
+        assert names(pi.state) == WHOLE
+        assert len({asked.body for asked in est.enrollments}) == 1, "a second signature for a request"
 
 
 def test_a_second_bootstrap_writes_nothing(pi: Pi, fragile: FragilePi) -> None:
