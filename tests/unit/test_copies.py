@@ -204,7 +204,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[reply.Reply], None]:
 
 
 def enroll() -> DeviceCertificate:
-    return est.enroll("https://x.example", b"", name="pi-7", token=None, key=KEY, network=NETWORK)
+    return est.enroll("https://x.example", b"", name="pi-7", token=None, key=KEY, network=NETWORK).certificate
 
 
 def hand_over() -> bool:
