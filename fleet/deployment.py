@@ -50,6 +50,11 @@ class Deployment:
         option = f"--name={name}" if name.startswith("-") else f"--name {name}"
         return f"zymkey-iot bootstrap {shlex.quote(self.url)} {option}"
 
+    def prepare(self, *parts: str) -> None:
+        """Make these parts now, such as ``ledger``: what threads share must not be made by two of them at once."""
+        for part in parts:
+            getattr(self, part)
+
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(client=self.session.client("dynamodb"), table=self.outputs.ledger_table)

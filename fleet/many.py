@@ -9,19 +9,30 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleet.answers import Answers, answers
-from fleet.errors import FleetError, Interrupted
+from fleet.cures import SEE_ALL
+from fleet.errors import FleetError, Interrupted, Refused
 from fleet.output import note, print_error
 from fleet.progress import Progress
 from fleet.side_by_side import Outcome, SideBySide
+from ledger import Device
+
+if TYPE_CHECKING:
+    from fleet.deployment import Deployment
+    from fleet.selection import Selection
 
 Subject = TypeVar("Subject")
 
 # So many failures are told again at the end; all are among the answers.
 _MOST_TOLD_AGAIN = 10
 REASON = "reason"
+
+
+def is_alone(selection: Selection, arguments: argparse.Namespace) -> bool:
+    """Whether one device was named, so that its answer is a sentence, or one JSON object."""
+    return selection.is_single and not arguments.dry_run and not arguments.csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +119,7 @@ class Many:
             to.add({**done.record, REASON: None}, [called, done.what, *done.detail])
         elif failure is not None:
             nothing = dict.fromkeys(self.columns)
-            cells = [called, "failed", failure.in_one_line, *[None] * (len(self.heads) - 3)]
+            cells = [called, _outcome(failure), failure.in_one_line, *[None] * (len(self.heads) - 3)]
             to.add({**nothing, self.key: called, REASON: failure.in_one_line}, cells)
 
 
@@ -119,30 +130,61 @@ class _Told:
         self._plural = plural
         self._counts: Counter[str] = Counter()
         self._failures: list[tuple[str, FleetError]] = []
-        self._failed = 0
+        self._failed: Counter[str] = Counter()
         self.exit_code = 0
 
     def count(self, outcome: Outcome[Any, Done], called: str) -> None:
         if outcome.result is not None:
             self._counts[outcome.result.what] += 1
         if outcome.failure is not None:
-            self._failed += 1
+            self._failed[_outcome(outcome.failure)] += 1
             self.exit_code = self.exit_code or outcome.failure.exit_code
             if len(self._failures) < _MOST_TOLD_AGAIN:
                 self._failures.append((called, outcome.failure))
 
     def sum_up(self, *, of: int | None = None, is_all: bool = True) -> None:
         """Say it on standard error."""
-        told = sum(self._counts.values()) + self._failed
-        parts = [f"{what} {count}" for what, count in self._counts.items()]
-        parts += [f"failed {self._failed}"] if self._failed else []
+        failed = self._failed.total()
+        told = self._counts.total() + failed
+        parts = [f"{what} {count}" for what, count in (*self._counts.items(), *self._failed.items())]
         for called, failure in self._failures:
             note(f"{called}: {failure.in_one_line}")
-        if self._failed > len(self._failures):
-            note(f"and {self._failed - len(self._failures)} more, which the answers have")
+        if failed > len(self._failures):
+            note(f"and {failed - len(self._failures)} more, which the answers have")
         if is_all:
             note(f"Of {told} {self._plural}: {', '.join(parts)}." if told else f"No {self._plural}.")
         else:
             total = f" of {of}" if of is not None else ""
             detail = f" ({', '.join(parts)})" if told else ""
             note(f"Stopped after {told}{total} {self._plural}{detail}; the same command goes on from there.")
+
+
+def _outcome(failure: FleetError) -> str:
+    return "refused" if isinstance(failure, Refused) else "failed"
+
+
+# With --dry-run, of every command on devices. ``would`` is what it would do, or nothing.
+DRY_RUN = Many(columns=("name", "state", "would"))
+
+
+def foreseen(device: Device, would: str | None, *, otherwise: str = "nothing to do") -> Done:
+    """What --dry-run says of one device.
+
+    Args:
+        would: such as "block it"; None when there is nothing to do.
+        otherwise: what is said then.
+    """
+    record = {"name": device.name, "state": device.state, "would": would}
+    return Done(record=record, what="would change" if would else "would stay", detail=[would or otherwise])
+
+
+def existing(name: str, deployment: Deployment) -> Device:
+    """The device as it is.
+
+    Raises:
+        Refused: there is none.
+    """
+    device = deployment.ledger.device(name)
+    if device is None:
+        raise Refused(f"There is no device {name!r}.", cure=SEE_ALL)
+    return device

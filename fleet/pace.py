@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from fleet.arguments import positive
+
 # Of the account in a Region (AWS General Reference, AWS IoT Core endpoints and quotas: control plane API throttling).
 UPDATE_CERTIFICATE_PER_SECOND = 10
+
+
+def add_rate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rate",
+        metavar="N",
+        type=positive,
+        default=UPDATE_CERTIFICATE_PER_SECOND,
+        help="certificates that are switched in a second, at most: AWS's quota for iot:UpdateCertificate, of the "
+        "account in this Region (default: %(default)s; more where AWS has raised it)",
+    )
 
 
 class Pace:

@@ -80,8 +80,8 @@ def _issued(
 
 
 def _fresh(device: Device, now: int, deployment: Deployment) -> Certificate | None:
-    """The certificate that the device has and that is not due for renewal."""
-    if device.state is not State.ENROLLED or device.certificate_id is None:
+    """The certificate that the device has, unless it is due for renewal or the operator has asked for another."""
+    if device.state is not State.ENROLLED or device.certificate_id is None or device.renew_asked_at is not None:
         return None
     certificate = deployment.ledger.certificate(device.name, device.certificate_id)
     if certificate is None or certificate.state is not CertificateState.ACTIVE or certificate.is_due(now):

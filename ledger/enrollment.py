@@ -196,7 +196,7 @@ class Enrollment(Changes):
                     "updated_at": now,
                     **(superseded if old else {}),
                 },
-                remove=("unfinished", "lease", "lease_until", "csr", "csr_at", "turn"),
+                remove=("unfinished", "lease", "lease_until", "csr", "csr_at", "turn", "renew_asked_at"),
                 condition=f"{_LEASE_IS_MINE} AND #unfinished = :id",
                 lease=lease,
                 blocked=State.BLOCKED,

@@ -28,6 +28,7 @@ pending   acquire_lease           pending    no other request of this key is at 
 enrolled  acquire_lease           enrolled   the same: a renewal, during which the old certificate stays current
 pending   make_current            enrolled   the request still holds its lease
 enrolled  make_current            enrolled   the same; the old certificate is superseded
+enrolled  ask_for_renewal         enrolled   its next request is a renewal, due or not; make_current forgets it
 any       block                   blocked    it is not blocked
 blocked   unblock                 as before
 invited   remove                  (none)

@@ -12,6 +12,15 @@ from ledger.thing import ThingProfile
 # An expired invitation stays to be seen in the list for a month before DynamoDB deletes it.
 INVITATION_LINGERS = 30 * 86_400
 
+_IN_USE = (CertificateState.RECORDED, CertificateState.ACTIVE, CertificateState.SUPERSEDED)
+
+# Why a device that is not enrolled cannot be asked for a renewal.
+_NOT_RENEWED = {
+    State.INVITED: "it has no certificate yet, and gets a new one anyway",
+    State.PENDING: "it is getting its first certificate now",
+    State.BLOCKED: "it gets no certificate",
+}
+
 
 class Operators(Changes):
     """Invitations, blocked and removed devices, and what a device's thing has of its own."""
@@ -101,11 +110,14 @@ class Operators(Changes):
     def block(self, name: str, *, by: str, now: int) -> Device:
         """Refuse the device from now on. Its certificates are the caller's to deactivate, and to repeat until done.
 
-        Doing it twice is doing it once. Returns the device as it is now.
+        Doing it twice is doing it once, and costs one read. Returns the device as it is now.
 
         Raises:
             WrongState: there is no such device.
         """
+        device = self._existing(name)
+        if device.state is State.BLOCKED:
+            return device
         try:
             self._table.write(
                 self._table.update(
@@ -124,11 +136,14 @@ class Operators(Changes):
         return self._existing(name)
 
     def unblock(self, name: str, *, by: str, now: int) -> Device:
-        """Let a blocked device be what it was. Doing it twice is doing it once.
+        """Let a blocked device be what it was. Doing it twice is doing it once, and costs one read.
 
         Raises:
             WrongState: there is no such device.
         """
+        device = self._existing(name)
+        if device.state is not State.BLOCKED:
+            return device
         try:
             self._table.write(
                 self._table.update(
@@ -145,6 +160,42 @@ class Operators(Changes):
             if self._existing(name).state is State.BLOCKED:
                 raise Busy(1) from None
         return self._existing(name)
+
+    def ask_for_renewal(self, name: str, *, by: str, now: int) -> Device:
+        """Have the device's next request answered with a new certificate, although its own is not due.
+
+        Its certificate stays in use until then, and is superseded as by any renewal; so ``make_current`` forgets what
+        was asked for. Doing it twice is doing it once, and costs one read. Returns the device as it is now.
+
+        Raises:
+            WrongState: there is no such device, or it is not enrolled.
+        """
+        device = self._existing(name)
+        if device.state is State.ENROLLED and device.renew_asked_at is not None:
+            return device
+        try:
+            self._table.write(
+                self._table.update(
+                    *device_key(name),
+                    set={"renew_asked_at": now, "updated_at": now},
+                    condition="#state = :enrolled AND attribute_not_exists(#renew_asked_at)",
+                    enrolled=State.ENROLLED,
+                ),
+                self._event(name, now, "renewal asked for", by),
+            )
+        except ConditionFailed:
+            device = self._existing(name)
+            if why_not := self.why_not_renewed(device):
+                raise WrongState(why_not) from None
+            if device.renew_asked_at is None:
+                raise Busy(1) from None
+            return device
+        return self._existing(name)
+
+    def why_not_renewed(self, device: Device) -> str | None:
+        """What ``ask_for_renewal`` would say of the device as it is, in a sentence; None when it can be asked."""
+        reason = _NOT_RENEWED.get(device.state)
+        return None if reason is None else f"Device {device.name!r} is {device.state}: {reason}."
 
     def set_profile(self, name: str, profile: ThingProfile, *, before: ThingProfile, by: str, now: int) -> None:
         """Remember what a device's thing has of its own. Doing it twice is doing it once.
@@ -187,9 +238,8 @@ class Operators(Changes):
             WrongState: it is pending or enrolled (block it first), or a certificate of it is still in use.
         """
         device = self._existing(name)
-        in_use = (CertificateState.RECORDED, CertificateState.ACTIVE, CertificateState.SUPERSEDED)
-        if any(each.state in in_use for each in self.certificates(name)):
-            raise WrongState(f"Device {name!r} still has a certificate in use; block it first.")
+        if any(each.state in _IN_USE for each in self.certificates(name)):
+            raise WrongState(_has_certificate_in_use(device))
         key = [self._table.delete(*key_key(device.fingerprint))] if device.fingerprint else []
         same_key = "#fingerprint = :fingerprint" if device.fingerprint else "attribute_not_exists(#fingerprint)"
         values = {"fingerprint": device.fingerprint} if device.fingerprint else {}
@@ -206,7 +256,13 @@ class Operators(Changes):
                 *key,
             )
         except ConditionFailed:
-            raise WrongState(f"Device {name!r} is {device.state}; block it first.") from None
+            raise WrongState(_is_not_blocked(device)) from None
+
+    def why_not_removed(self, device: Device) -> str | None:
+        """What ``remove`` would say of the device as it is, in a sentence; None when it would remove it."""
+        if any(each.state in _IN_USE for each in self.certificates(device.name)):
+            return _has_certificate_in_use(device)
+        return None if device.state in (State.INVITED, State.BLOCKED) else _is_not_blocked(device)
 
     def erase(self, name: str) -> None:
         """Forget all about a device, its certificates and its history as well. For devices made to be thrown away.
@@ -231,3 +287,11 @@ class Operators(Changes):
             return profile.encode()
         device = self.device(name)
         return device.thing if device else None
+
+
+def _has_certificate_in_use(device: Device) -> str:
+    return f"Device {device.name!r} still has a certificate in use; block it first."
+
+
+def _is_not_blocked(device: Device) -> str:
+    return f"Device {device.name!r} is {device.state}; block it first."

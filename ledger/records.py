@@ -45,6 +45,7 @@ class Device:
     csr_at: int | None = None
     thing: str | None = None  # what its thing has of its own, as ``ThingProfile`` encodes it
     turn: int | None = None  # when it may be registered (``ledger.turns``), in milliseconds; until it is
+    renew_asked_at: int | None = None  # by the operator; its next request gets a new certificate
 
     @property
     def profile(self) -> ThingProfile:
@@ -53,7 +54,7 @@ class Device:
 
 # What the index ``listing`` holds of a device: neither the CSR, so that a large fleet is cheap to list, nor what was
 # added after the first release, since DynamoDB cannot change the attributes of an index.
-_NOT_LISTED = ("name", "csr", "thing", "turn")
+_NOT_LISTED = ("name", "csr", "thing", "turn", "renew_asked_at")
 LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in _NOT_LISTED))
 
 
