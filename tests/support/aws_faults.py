@@ -52,7 +52,7 @@ class Faults:
         operation = event_name.rsplit(".", 1)[1]
         self.calls.append(operation)
         if self.fired and self.kind == "outage":
-            return _error(request.url, 500, "InternalServerError")
+            return error_reply(request.url, 500, "InternalServerError")
         if self.fired or not (self.position == len(self.calls) - 1 or self.operation == operation):
             return None
         self.fired = True
@@ -60,9 +60,9 @@ class Faults:
             self.meanwhile()
             return None
         if self.kind in ("refused", "outage"):
-            return _error(request.url, 500, "InternalServerError")
+            return error_reply(request.url, 500, "InternalServerError")
         if self.kind == "throttled":
-            return _error(request.url, 400, "ThrottlingException")
+            return error_reply(request.url, 400, "ThrottlingException")
         send(request)  # it takes effect …
         if self.kind == "killed":
             raise Killed
@@ -80,7 +80,7 @@ class _Raw:
         return self._content
 
 
-def _error(url: str, status: int, code: str) -> AWSResponse:
+def error_reply(url: str, status: int, code: str) -> AWSResponse:
     """An error that the JSON protocols of DynamoDB, KMS and AWS IoT all read as such."""
     body = f'{{"__type": "{code}", "message": "broken on purpose"}}'.encode()
     return AWSResponse(url, status, {"x-amzn-ErrorType": code, "content-type": "application/json"}, _Raw(body))

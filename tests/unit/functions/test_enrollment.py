@@ -43,6 +43,20 @@ def test_the_same_key_gets_the_same_certificate_by_every_route_with_the_spent_to
     assert_enrolled(fleet, candidate, first)
 
 
+@each_issuer_that_signs
+def test_a_renewal_that_the_operator_asks_for_brings_one_new_certificate_before_its_time(fleet):
+    candidate = fleet.invite(Candidate())
+    first = issued(fleet.enroll(candidate))
+    fleet.ledger.ask_for_renewal(candidate.name, by="alice", now=int(time.time()))
+    assert fleet.certificates_of(candidate.name) == {certificate_id(first): "ACTIVE"}, "it stays in use until then"
+    second = issued(fleet.enroll(candidate, with_token=False))
+    assert second != first
+    assert issued(fleet.enroll(candidate, with_token=False)) == second
+    device = fleet.ledger.device(candidate.name)
+    assert (device.certificate_id, device.superseded) == (certificate_id(second), certificate_id(first))
+    assert set(fleet.certificates_of(candidate.name)) == {certificate_id(first), certificate_id(second)}
+
+
 def test_the_ca_in_kms_signs_what_the_settings_say_and_takes_nothing_but_the_key_from_the_csr(deploy, kms_authority):
     fleet = deploy("kms", subject={"O": "Example", "C": "DE"}, validity_days=10)
     ca, _ = kms_authority

@@ -143,43 +143,48 @@ def test_a_change_of_a_thing_is_finished_in_the_ledger_and_in_aws_iot(operator: 
     tell(operator.kill("set", prepare=prepare, finish=finish))
 
 
-def test_a_block_is_finished_and_the_device_publishes_no_more(operator: Operator, tell: Tell) -> None:
+def test_a_block_is_finished_and_the_devices_publish_no_more(operator: Operator, tell: Tell) -> None:
     whole = operator.whole
-    device: list[Enrolled] = []
+    devices: list[Enrolled] = []
 
     def prepare() -> None:
-        device[:] = [Enrolled(operator)]
-        operator.words = ("block", device[0].name)
+        devices[:] = [Enrolled(operator) for _ in range(2)]
+        operator.words = ("block", *(each.name for each in devices))
 
     def finish() -> None:
         assert operator.again()[0] == 0
-        (blocked,) = device
-        assert blocked.powers() == [False, False]
-        assert blocked.statuses() == ["INACTIVE", "INACTIVE"]
-        known = whole.cloud.ledger.device(blocked.name)
-        assert known is not None
-        assert known.state is State.BLOCKED
-        assert {each.state for each in whole.cloud.ledger.certificates(blocked.name)} == {CertificateState.DEACTIVATED}
-        assert whole.enroll(blocked.name, blocked.key) == 403
+        for blocked in devices:
+            assert blocked.powers() == [False, False]
+            assert blocked.statuses() == ["INACTIVE", "INACTIVE"]
+            known = whole.cloud.ledger.device(blocked.name)
+            assert known is not None
+            assert known.state is State.BLOCKED
+            certificates = whole.cloud.ledger.certificates(blocked.name)
+            assert {each.state for each in certificates} == {CertificateState.DEACTIVATED}
+            assert whole.enroll(blocked.name, blocked.key) == 403
         assert operator.new_certificates() == set()
         assert whole.findings() == []
 
     tell(operator.kill("block", prepare=prepare, finish=finish))
 
 
-def test_a_removal_is_finished_and_name_and_key_are_free(operator: Operator, tell: Tell) -> None:
+def test_a_removal_is_finished_and_names_and_keys_are_free(operator: Operator, tell: Tell) -> None:
     whole = operator.whole
-    device: list[Enrolled] = []
+    devices: list[Enrolled] = []
 
     def prepare() -> None:
-        device[:] = [Enrolled(operator)]
-        device[0].block()
-        operator.words = ("remove", device[0].name)
+        devices[:] = [Enrolled(operator) for _ in range(2)]
+        for each in devices:
+            each.block()
+        operator.words = ("remove", *(each.name for each in devices))
 
     def finish() -> None:
         code, _, err = operator.again()
-        assert code == 0 or "There is no device" in err, err
-        (removed,) = device
+        assert code == 0, err
+        for each in devices:
+            assert_free(each)
+
+    def assert_free(removed: Enrolled) -> None:
         assert removed.powers() == [False, False]
         assert whole.enroll(removed.name, removed.key) == 401
         assert operator.new_certificates() == set()
