@@ -5,8 +5,9 @@ All that the command prints goes through here, where it is made safe for a termi
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from fleet.errors import FleetError
@@ -15,17 +16,61 @@ from fleet.text import printable
 
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 
+# What is printed of a long answer before the next part of it is waited for.
+_ROWS_AT_ONCE = 500
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
     """Print columns, aligned by spaces. An empty cell is a hyphen, so that every row has the same number of words.
 
-    The heads are bold on a terminal; nothing is coloured (https://no-color.org).
+    The heads are bold on a terminal; nothing is coloured (https://no-color.org). A long table is printed in parts while
+    its rows come: they are aligned from the first on, and a column grows when a later part needs it. Rows are not taken any
+    more when the reader has left: taking them may read, and never do anything.
     """
-    lines = [[printable(cell or "-") for cell in row] for row in [heads, *rows]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for number, line in enumerate(lines):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        print(f"{_BOLD}{text}{_PLAIN}" if number == 0 and _is_terminal() else text)
+    widths = [0] * len(heads)
+    is_first = True
+    for part in _parts(rows):
+        lines = [[printable(cell or "-") for cell in row] for row in ([heads, *part] if is_first else part)]
+        widths = [max(width, *map(len, column)) for width, column in zip(widths, zip(*lines, strict=True), strict=True)]
+        for line in lines:
+            text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            print(f"{_BOLD}{text}{_PLAIN}" if is_first and _is_terminal() else text)
+            is_first = False
+        sys.stdout.flush()
+        if reader_has_left():
+            return
+
+
+def _parts(rows: Iterable[Sequence[str | None]]) -> Iterator[list[Sequence[str | None]]]:
+    """At least one, which may be empty."""
+    remaining = iter(rows)
+    part = list(islice(remaining, _ROWS_AT_ONCE))
+    yield part
+    while part := list(islice(remaining, _ROWS_AT_ONCE)):
+        yield part
+
+
+def print_csv(heads: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
+    """Print CSV with a line of heads; a cell without a value is empty.
+
+    Cells are quoted for CSV alone, not for spreadsheets that take a cell for a formula: a name that begins with a
+    hyphen would not be the device's any more.
+    """
+    import csv  # not at the top: --help does without it
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(heads)
+    for number, row in enumerate(rows, start=1):
+        writer.writerow([printable(cell or "") for cell in row])
+        if number % _ROWS_AT_ONCE == 0:
+            sys.stdout.flush()
+            if reader_has_left():
+                return
+
+
+def reader_has_left() -> bool:
+    """Whether nobody reads what is printed any more, as behind ``| head``."""
+    return bool(getattr(sys.stdout, "reader_has_left", False))
 
 
 def print_record(record: Mapping[str, str | None]) -> None:
@@ -57,6 +102,34 @@ def print_json(value: Any) -> None:
     import json  # not at the top: --help does without it
 
     print(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print one JSON list, as ``print_json`` does, while its members come."""
+    import json
+
+    separator = "[\n"
+    for number, value in enumerate(values, start=1):
+        text = json.dumps(value, indent=2, ensure_ascii=True).replace("\n", "\n  ")
+        print(f"{separator}  {text}", end="")
+        separator = ",\n"
+        if number % _ROWS_AT_ONCE == 0:
+            sys.stdout.flush()
+            if reader_has_left():
+                return
+    print("[]" if separator == "[\n" else "\n]")
+
+
+def print_json_lines(values: Iterable[Any]) -> None:
+    """Print one JSON value a line, in ASCII, while they come."""
+    import json
+
+    for number, value in enumerate(values, start=1):
+        print(json.dumps(value, ensure_ascii=True))
+        if number % _ROWS_AT_ONCE == 0:
+            sys.stdout.flush()
+            if reader_has_left():
+                return
 
 
 def print_error(error: FleetError, *, as_json: bool) -> None:

@@ -26,6 +26,11 @@ class Output:
             # A locale that is not UTF-8: what it cannot show is escaped, as standard error has it from the start.
             stream.reconfigure(errors="backslashreplace")
 
+    @property
+    def reader_has_left(self) -> bool:
+        """Whether nobody reads any more, so that a long answer need not go on."""
+        return self._stream is None
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

@@ -1,11 +1,12 @@
 """What waits for the operator: devices for a signature, keys for an approval."""
 
-from ledger import Device, Ledger, Request, State
+from ledger import Device, DeviceFilter, Ledger, Request, State
 
 
 def waiting_devices(ledger: Ledger) -> list[Device]:
     """The devices whose CSR the external CA has yet to sign, longest first; without the CSRs themselves."""
-    devices = [each for each in ledger.devices() if each.csr_at is not None and each.state is not State.BLOCKED]
+    waiting = ledger.devices(DeviceFilter(waits_for_signature=True))
+    devices = [each for each in waiting if each.state is not State.BLOCKED]
     return sorted(devices, key=lambda each: (each.csr_at or 0, each.name))
 
 

@@ -30,6 +30,7 @@ VERIFY_DEVICES = f"device#{VERIFY_NAMES}"
 _REASONS = {
     "thing/*": "Operators name things at any time; `set` changes those with the fleet's mark, which IAM cannot see.",
     "cert/*": "Certificates get their ids when they are created.",
+    "thinggroup/*": "`list --group` takes any group of the account, which other tools may have put things into.",
     "cacert/*": "The settings do not name a retired CA; the fleet's tag limits it.",
     _VERIFY_THINGS: "Each smoke test names its own thing.",
 }
@@ -60,8 +61,12 @@ def _reader(device_policy: str) -> Rights:
             (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
             (["DescribeCACertificate"], ["cacert/*"]),
             (["ListTargetsForPolicy"], [f"policy/{device_policy}"]),
+            (["ListThingsInThingGroup"], ["thinggroup/*"]),
+            (["SearchIndex"], ["index/AWS_Things"]),
         ],
-        unlimited=["GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates"],
+        unlimited=[
+            *("GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates", "ListThings")
+        ],
     )
 
 

@@ -1,19 +1,21 @@
-"""``zymkey-fleet show``: all that the ledger knows about one device.
+"""``zymkey-fleet show``: all that the ledger knows about one device, and when AWS IoT saw it last.
 
-AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query.
+AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query, iot:SearchIndex.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.arguments import add_deployment, add_device, add_examples, add_json
 from fleet.cures import SEE_ALL
-from fleet.deployment import open_deployment
-from fleet.errors import Refused
+from fleet.deployment import Deployment, open_deployment
+from fleet.errors import FleetError, Refused
+from fleet.failures import explained
+from fleet.last_seen import connection
 from fleet.output import iso, print_json, print_line, print_record, print_table
 from fleet.things import shown_profile
-from ledger import Certificate, Device
+from ledger import Certificate, Device, Event
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,25 +26,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 States of a certificate: recorded (signed, registration not complete), active (in use), superseded (replaced by a
 renewal; it works for some days more), deactivated (switched off in AWS IoT), abandoned (never completed).
 A removed device is shown with the certificates that it had.
+The connection is what the fleet index of AWS IoT knows, which does not see devices that use HTTPS alone.
 Attributes and groups are those that `invite`, `allow`, `approve` or `set` gave to its thing in AWS IoT.
-JSON: name, state (or "removed"), fingerprint, the times of the invitation and the CSR, attributes, groups,
-certificates."""
+JSON: name, state (or "removed"), fingerprint, the times of the invitation, the CSR, the last enrollment and the last
+renewal, attributes, groups, connection (connected and since; or unknown, which says why), certificates."""
     add_examples(parser, "zymkey-fleet show pi-1")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    ledger = open_deployment(arguments).ledger
+    deployment = open_deployment(arguments)
+    ledger = deployment.ledger
     device, certificates = ledger.device(arguments.name), ledger.certificates(arguments.name)
     if device is None and not certificates:
         raise Refused(
             f"There is no device {arguments.name!r}, and there never was one with a certificate.",
             cure=SEE_ALL,
         )
-    shown = _device(arguments.name, device)
+    shown = _device(arguments.name, device, ledger.history(arguments.name))
+    if device is not None and device.certificate_id is not None:
+        shown["connection"] = _connection(deployment, device.name)
     if arguments.json:
         print_json(shown | {"certificates": [_certificate(each) for each in certificates]})
         return 0
-    print_record(shown | {name: _in_words(shown[name]) for name in ("attributes", "groups") if name in shown})
+    print_record(
+        shown | {name: _in_words(shown[name]) for name in ("attributes", "groups", "connection") if name in shown}
+    )
     if certificates:
         print_line("")
         print_table(
@@ -55,9 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _device(name: str, device: Device | None) -> dict[str, Any]:
+def _device(name: str, device: Device | None, history: Sequence[Event]) -> dict[str, Any]:
     if device is None:
         return {"name": name, "state": "removed"}
+    last = {event.what: event.at for event in history}  # oldest first, so the last one of each kind stays
     return {
         "name": device.name,
         "state": device.state,
@@ -65,13 +74,35 @@ def _device(name: str, device: Device | None) -> dict[str, Any]:
         "updated": iso(device.updated_at),
         "tokenExpires": iso(device.token_expires),
         "waitsForSignatureSince": iso(device.csr_at),
+        "enrolled": iso(last.get("enrolled")),
+        "renewed": iso(last.get("renewed")),
         **shown_profile(device.profile),
     }
 
 
-def _in_words(content: Mapping[str, str] | list[str]) -> str | None:
-    """The attributes or the groups of a thing in one line; None when there are none."""
-    words = [f"{name}={value}" for name, value in content.items()] if isinstance(content, Mapping) else content
+def _connection(deployment: Deployment, name: str) -> dict[str, Any]:
+    """What AWS IoT knows, or why it is not known: the rest of the answer does not depend on it."""
+    try:
+        with explained():
+            found = connection(deployment, name)
+    except FleetError as error:
+        return {"unknown": error.in_one_line}
+    return {"connected": found.connected, "since": iso(found.since)}
+
+
+def _in_words(content: Mapping[str, Any] | list[str]) -> str | None:
+    """A part of the answer in one line; None when there is nothing to say."""
+    if not isinstance(content, Mapping):
+        words = list(content)
+    elif "unknown" in content:
+        words = [f"unknown. {content['unknown']}"]
+    elif "connected" in content:
+        words = [
+            "connected" if content["connected"] else "disconnected" if content["since"] else "never connected",
+            *([f"since {content['since']}"] if content["since"] else []),
+        ]
+    else:
+        words = [f"{name}={value}" for name, value in content.items()]
     return ", ".join(words) or None
 
 

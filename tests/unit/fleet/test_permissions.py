@@ -69,7 +69,7 @@ def test_a_reader_can_change_nothing():
     assert WITH_AN_OPTION in COMMANDS["audit"].read_text()
     assert WITH_A_SETTING in COMMANDS["set"].read_text()
     assert {re.match("[A-Z][a-z]+", action.split(":")[1])[0] for action in granted(READER)} == {
-        *("Describe", "Get", "List", "Query")
+        *("Describe", "Get", "List", "Query", "Search")
     }
 
 
