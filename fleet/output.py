@@ -24,8 +24,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | None]]) -> N
     """Print columns, aligned by spaces. An empty cell is a hyphen, so that every row has the same number of words.
 
     The heads are bold on a terminal; nothing is coloured (https://no-color.org). A long table is printed in parts while
-    its rows come: they are aligned from the first on, and a column grows when a later part needs it. Rows are not taken any
-    more when the reader has left: taking them may read, and never do anything.
+    its rows come: they are aligned from the first on, and a column grows when a later part needs it.
+    When the reader has left, no more rows are taken: what makes them may read, and never do anything.
     """
     widths = [0] * len(heads)
     is_first = True
