@@ -86,7 +86,7 @@ _ORDERS: Mapping[str, Callable[[_Row], Any] | None] = {
 def run(arguments: argparse.Namespace) -> int:
     key = _ORDERS[arguments.sort]
     if arguments.count and (arguments.limit or arguments.after):
-        raise UsageError("--count counts all: it has no --limit and no --after.", cure="zymkey-fleet list --help")
+        raise UsageError("--count counts all: it has no --limit and no --after.", cure="leave out --limit and --after")
     if arguments.after and key is not None:
         raise UsageError("--after is a name: it needs the order of names.", cure="leave out --sort, or --after")
     deployment = open_deployment(arguments)
