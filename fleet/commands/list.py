@@ -6,7 +6,6 @@ iot:ListThingsInThingGroup, with --attribute iot:ListThings, with --seen and --n
 
 import argparse
 import heapq
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,14 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
         rows = iter(heapq.nsmallest(arguments.limit, rows, key) if arguments.limit else sorted(rows, key=key))
     counting = _Counting(rows, arguments)
     _print(counting, arguments)
-    if not counting.number and not arguments.json and not arguments.json_lines:
-        note(
-            "No device is what the filters say."
-            if has_filters(arguments) or arguments.after
-            else "There are no devices yet. Let one in with `zymkey-fleet invite NAME`."
-        )
-    if key is None and counting.number == arguments.limit and sys.stdout.isatty():
-        note(f"If there are more: the same command with --after {counting.last}")
+    if counting.number:
+        if key is None and counting.number == arguments.limit:
+            note(f"If there are more: the same command with --after {counting.last}")
+    elif has_filters(arguments) or arguments.after:
+        note("No device is what the filters say.")
+    elif not (arguments.json or arguments.json_lines):
+        note("There are no devices yet. Let one in with `zymkey-fleet invite NAME`.")
     return 0
 
 

@@ -104,7 +104,7 @@ class HostileLedger:
     def device(self, name):
         return Device(name=HOSTILE, state=State.PENDING, updated_at=1, fingerprint=HOSTILE, csr_at=1)
 
-    def devices(self):
+    def devices(self, *_, **__):
         return iter([self.device("")])
 
     def requests(self):
