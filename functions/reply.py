@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from functions.refusals import Refusal
 
+# A certificate and the configuration in one document: what a device needs that has asked for nothing yet.
+ENROLLMENT_TYPE = "application/vnd.zymkey-fleet.enrollment+json"
+
 # In characters. A sentence may quote what a stranger sent, such as an issuer as long as a certificate may be.
 _LONGEST_SENTENCE = 1000
 
@@ -37,6 +40,13 @@ class Reply:
 def issued(certificate: x509.Certificate) -> Reply:
     """A certs-only PKCS#7 with the issued certificate and no other (RFC 7030 section 4.2.3)."""
     return _pkcs7([certificate], "application/pkcs7-mime; smime-type=certs-only")
+
+
+def enrolled(certificate: x509.Certificate, configuration: Mapping[str, Any]) -> Reply:
+    """The issued certificate as PEM, and the document that tells the device where to go with it."""
+    pem = certificate.public_bytes(Encoding.PEM).decode("ascii")
+    content = {"certificate": pem, "configuration": configuration}
+    return Reply(status=200, content_type=ENROLLMENT_TYPE, body=json.dumps(content))
 
 
 def ca_certificates(certificates: Sequence[x509.Certificate]) -> Reply:

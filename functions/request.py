@@ -2,12 +2,16 @@
 
 import base64
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from functions.refusals import BadRequest
 from ledger.token import token_hash
+
+# A weight of zero (RFC 9110 section 12.4.2).
+_REFUSED_TYPE = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class HttpRequest:
 
     Attributes:
         route: API Gateway's routeKey, such as ``POST /certificates``.
+        accepts: the media types that the client names, in small letters; neither ranges such as ``*/*`` nor what it
+            refuses (``q=0``).
         source: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has to themselves.
     """
 
@@ -39,6 +45,7 @@ class HttpRequest:
     body: bytes
     credentials: Credentials | None
     source: str
+    accepts: frozenset[str] = frozenset()
 
 
 def decode(event: Mapping[str, Any]) -> HttpRequest:
@@ -56,6 +63,7 @@ def decode(event: Mapping[str, Any]) -> HttpRequest:
         body=_body(event),
         credentials=_credentials(headers.get("authorization")),
         source=_source(_mapping(_mapping(event, "requestContext"), "http").get("sourceIp")),
+        accepts=_accepted(headers.get("accept")),
     )
 
 
@@ -89,6 +97,16 @@ def _credentials(header: object) -> Credentials | None:
     except ValueError:
         return None
     return Credentials(name=name, token=token) if colon else None
+
+
+def _accepted(header: object) -> frozenset[str]:
+    """What an Accept header (RFC 9110 section 12.5.1) names exactly, in whatever order."""
+    found = set()
+    for each in _text(header).lower().split(","):
+        media_type, *parameters = (part.strip() for part in each.split(";"))
+        if "*" not in media_type and not any(_REFUSED_TYPE.fullmatch(parameter) for parameter in parameters):
+            found.add(media_type)
+    return frozenset(found - {""})
 
 
 def _source(address: object) -> str:

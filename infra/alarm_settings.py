@@ -15,9 +15,9 @@ class AlarmThresholds:
     """What is out of the ordinary, as a count in five minutes, three times in a row.
 
     Fixed numbers, not anomaly detection: a fleet of ten devices sends nothing for months and then ten requests, and a
-    batch from the factory is the largest anomaly of all, and harmless. By default a share of what the API takes in five
-    minutes (``infra.enrollment_api.REQUESTS_PER_SECOND``): a tenth refused, half of it used. A batch of 500 devices
-    is over in one or two such periods.
+    batch from the factory is the largest anomaly of all, and harmless. By default 5 refused requests a second, and 25
+    requests at all: more than devices send that come at their turns, of which AWS IoT has 10 a second. A batch of 500
+    devices is over in one or two such periods.
     """
 
     client_errors: int = 1500

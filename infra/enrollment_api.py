@@ -15,10 +15,14 @@ from constructs import Construct
 from infra.acknowledge import acknowledge
 from infra.bundled_function import LogGroup
 
-# AWS IoT registers 10 certificates a second (RegisterCertificate's quota); further requests would only be answered with
-# "wait". A bootstrap makes two requests, and a device that waits asks again.
-REQUESTS_PER_SECOND = 50
-BURST = 100
+# Far more than AWS IoT registers in a second: each device of a fleet that powers on together is soon told its turn
+# (``functions.turns``), for two reads and two writes, and stays away until then. A device that API Gateway turns away
+# (429) is told nothing, and has to come again by chance. A twentieth of what an account may take in a Region.
+REQUESTS_PER_SECOND = 500
+BURST = 1_000
+# What factories and operators send takes no turn: each upload is registered at once, as far as AWS IoT's quota goes.
+UPLOADS_PER_SECOND = 50
+UPLOAD_BURST = 100
 
 _GET = apigateway.HttpMethod.GET
 _POST = apigateway.HttpMethod.POST
@@ -82,6 +86,11 @@ class EnrollmentApi(Construct):
             default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
                 throttling_rate_limit=REQUESTS_PER_SECOND, throttling_burst_limit=BURST
             ),
+            route_settings={
+                _key(UPLOAD_ROUTE): {"ThrottlingRateLimit": UPLOADS_PER_SECOND, "ThrottlingBurstLimit": UPLOAD_BURST}
+            }
+            if UPLOAD_ROUTE in routes
+            else None,
             access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
                 destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
             ),
@@ -98,3 +107,12 @@ class EnrollmentApi(Construct):
                     route,
                     {"AwsSolutions-APIG4": "The function authorizes: by one-time token or by the CSR's key."},
                 )
+                if (method, path) == UPLOAD_ROUTE:
+                    # API Gateway refuses settings of a route that is not there yet.
+                    self.stage.node.add_dependency(route)
+
+
+def _key(route: tuple[apigateway.HttpMethod, str]) -> str:
+    """What API Gateway calls a route."""
+    method, path = route
+    return f"{method.value} {path}"

@@ -12,6 +12,7 @@ key#FINGERPRINT       key                which device has this key: what makes k
 requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
+requests-counted      requests-counted   how many keys have ever asked: what keeps those apart that ask together
 turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds
 ====================  =================  ==================================================================
 

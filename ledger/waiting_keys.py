@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from ledger.changes import Changes
 from ledger.dynamodb import MAX_WRITES, ConditionFailed, Write
@@ -11,13 +12,16 @@ from ledger.items import fields_of
 from ledger.records import Request
 
 # What strangers can make the table hold: so many keys, for so long; and one of them alone, so that the others can ask.
-# Keys that ask at the same moment are counted without each other: API Gateway's burst is how many that may be.
 MAX_REQUESTS = 200
 MAX_REQUESTS_OF_SOURCE = 25
 # With those that were rejected, which are read as well whenever an unknown key asks.
 MAX_KEPT_REQUESTS = 1000
 MAX_KEPT_REQUESTS_OF_SOURCE = 100
 REQUEST_LIFE = 7 * 86_400
+
+# Of keys that ask at the same moment, each is written only if no other was since this one counted.
+_COUNTED = ("requests-counted", "requests-counted")
+_MOST_COUNTS = 3
 
 
 class WaitingKeys(Changes):
@@ -34,15 +38,8 @@ class WaitingKeys(Changes):
             Blocked: the operator has rejected this key.
             RequestsFull: ``MAX_REQUESTS`` keys wait already, or ``MAX_REQUESTS_OF_SOURCE`` of this source; or so many
                 of it were rejected that it has no share of ``MAX_KEPT_REQUESTS`` left.
-            Busy: another request of the same key was faster.
+            Busy: other requests were faster, again and again.
         """
-        requests = {each.fingerprint: each for each in self.requests() if each.expires_at > now}
-        known = requests.get(fingerprint)
-        if known and known.rejected:
-            raise Blocked("The operator has rejected this key.")
-        if known:
-            return known
-        _refuse_full(requests.values(), source)
         request = Request(
             fingerprint=fingerprint,
             suggested_name=suggested_name,
@@ -50,16 +47,39 @@ class WaitingKeys(Changes):
             expires_at=now + REQUEST_LIFE,
             source=source,
         )
-        try:
-            self._table.write(
-                self._table.put(
-                    {"pk": "requests", "sk": fingerprint} | fields_of(request),
-                    condition="attribute_not_exists(#pk) OR #expires_at <= :now",
-                    now=now,
-                )
-            )
-        except ConditionFailed:
-            raise Busy(1) from None
+        for _ in range(_MOST_COUNTS):
+            with suppress(ConditionFailed):
+                return self._held(request, now)
+        raise Busy(1)
+
+    def _held(self, request: Request, now: int) -> Request:
+        """The request that waits for the key: the one that does already, or this one.
+
+        Raises:
+            ConditionFailed: another one was written since the requests were counted.
+        """
+        fingerprint, source = request.fingerprint, request.source
+        counted = (self._table.get(*_COUNTED) or {}).get("requests", 0)
+        requests = {each.fingerprint: each for each in self.requests() if each.expires_at > now}
+        known = requests.get(fingerprint)
+        if known and known.rejected:
+            raise Blocked("The operator has rejected this key.")
+        if known:
+            return known
+        _refuse_full(requests.values(), source)
+        self._table.write(
+            self._table.put(
+                {"pk": "requests", "sk": fingerprint} | fields_of(request),
+                condition="attribute_not_exists(#pk) OR #expires_at <= :now",
+                now=now,
+            ),
+            self._table.update(
+                *_COUNTED,
+                set={"requests": counted + 1},
+                condition="#requests = :counted" if counted else "attribute_not_exists(#requests)",
+                **({"counted": counted} if counted else {}),
+            ),
+        )
         return request
 
     def reject(self, fingerprint: str, *, now: int) -> None:

@@ -19,9 +19,14 @@ from pki.csr import read_csr
 
 
 def _simpleenroll(request: HttpRequest, deployment: Deployment) -> reply.Reply:
-    """RFC 7030 section 4.2. Enrollment and re-enrollment are the same: the key is the device's identity."""
+    """RFC 7030 section 4.2. Enrollment and re-enrollment are the same: the key is the device's identity.
+
+    A client that accepts it gets the configuration with the certificate, and need not ask for it.
+    """
     csr = read_csr(request.body)
     certificate = enroll(csr, request.credentials, source=request.source, now=_now(), deployment=deployment)
+    if reply.ENROLLMENT_TYPE in request.accepts:
+        return reply.enrolled(certificate, configuration(deployment))
     return reply.issued(certificate)
 
 

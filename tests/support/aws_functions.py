@@ -97,11 +97,15 @@ class FunctionsInProcess(Fleet):
         credentials: tuple[str, str] | None = None,
         faults: Faults | None = None,
         later: int = 0,
+        accept: str | None = None,
     ) -> Reply:
         """Answer a request, as if ``later`` seconds had passed."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http_api, "_now", lambda: time.time() + later)
-            return reply_of(http_api.answer(api_event(route, body, credentials=credentials), self.deployment(faults)))
+            event = api_event(route, body, credentials=credentials)
+            if accept is not None:
+                event["headers"]["accept"] = accept
+            return reply_of(http_api.answer(event, self.deployment(faults)))
 
     def get(self, path: str) -> Reply:
         return self.answer(f"GET {path}")

@@ -15,6 +15,7 @@ from botocore import xform_name
 from fleet.cli import COMMANDS
 from functions.metrics import NAMESPACE, Metric
 from functions.refusals import UnknownRenewal
+from functions.turns import QUOTAS
 from infra.bundle import Bundle
 from infra.deployment import add_stacks
 from infra.enrollment_api import BURST, REQUESTS_PER_SECOND
@@ -180,12 +181,12 @@ def test_a_fleet_that_does_not_renew_is_told_and_stays_told_between_two_reports(
     assert (expiring["Period"], expiring["TreatMissingData"]) == (86_400, "ignore")
 
 
-def test_out_of_the_ordinary_is_a_share_of_what_the_api_takes_for_three_periods() -> None:
-    most = REQUESTS_PER_SECOND * 300
-    for name, metric, share in (("ClientErrors", "4xx", 10), ("Requests", "Count", 2)):
+def test_out_of_the_ordinary_is_more_than_devices_send_that_come_at_their_turns_for_three_periods() -> None:
+    for name, metric, a_second in (("ClientErrors", "4xx", 5), ("Requests", "Count", 25)):
         each = alarm(name)
-        assert (each["MetricName"], each["Threshold"]) == (metric, most / share)
+        assert (each["MetricName"], each["Threshold"]) == (metric, a_second * 300)
         assert (each["Statistic"], each["Period"], each["EvaluationPeriods"]) == ("Sum", 300, 3)
+    assert max(QUOTAS.values()) < 25
 
 
 def test_a_batch_of_500_devices_raises_no_alarm() -> None:

@@ -59,7 +59,23 @@ def test_the_api_is_throttled_and_deploys_its_changes() -> None:
     stage = enrollment().only("AWS::ApiGatewayV2::Stage")
     assert stage["StageName"] == "$default"
     assert stage["AutoDeploy"] is True
-    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 500, "ThrottlingBurstLimit": 1000}
+    assert "RouteSettings" not in stage
+
+
+def test_uploads_take_no_turns_and_are_throttled_more_once_their_route_is_there() -> None:
+    template = enrollment(issuer="external")
+    ((_, stage),) = template.resources("AWS::ApiGatewayV2::Stage").items()
+    assert stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"] == 500
+    assert stage["Properties"]["RouteSettings"] == {
+        "POST /certificates": {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+    }
+    (upload,) = (
+        name
+        for name, route in template.resources("AWS::ApiGatewayV2::Route").items()
+        if route["Properties"]["RouteKey"] == "POST /certificates"
+    )
+    assert upload in stage["DependsOn"]
 
 
 def test_the_access_log_has_no_header_but_the_user_agent_and_no_body() -> None:

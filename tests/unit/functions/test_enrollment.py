@@ -3,17 +3,19 @@
 import base64
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
+from cryptography.x509 import load_pem_x509_certificate
 
 from functions.handlers import http_api
 from pki.fingerprint import certificate_id
 from tests.support import der
-from tests.support.aws_faults import Faults
+from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
 from tests.support.aws_functions import ENROLL, UPLOAD, api_event, issued, life_of, pem
 
@@ -164,6 +166,36 @@ def test_the_configuration_tells_who_gives_aws_credentials_where_a_fleet_has_the
     assert reply.json == fleet.get("/configuration").json | {
         "credentials": {"endpoint": endpoint, "roleAlias": "zymkey-device"}
     }
+
+
+@each_issuer_that_signs
+@pytest.mark.parametrize("operation", ["simpleenroll", "simplereenroll"])
+def test_a_client_that_names_the_type_gets_the_configuration_with_its_certificate_and_others_get_est(fleet, operation):
+    candidate = fleet.allow(Candidate())
+    route = f"/.well-known/est/{operation}"
+    both = fleet.post(
+        route,
+        candidate.csr,
+        accept="application/vnd.zymkey-fleet.enrollment+json, application/pkcs7-mime;q=0.9",
+    )
+    assert (both.status, both.headers["Content-Type"]) == (200, "application/vnd.zymkey-fleet.enrollment+json")
+    assert set(both.json) == {"certificate", "configuration"}
+    assert both.json["configuration"] == fleet.get("/configuration").json
+    for accept in (None, "*/*", "application/pkcs7-mime", "application/*, application/json"):
+        certificate = issued(fleet.post(route, candidate.csr, accept=accept))
+        assert both.json["certificate"].encode() == pem(certificate)
+    assert_enrolled(fleet, candidate, certificate)
+
+
+@pytest.mark.parametrize("kind", ["refused", "throttled", "killed"])
+def test_a_certificate_whose_configuration_cannot_be_told_is_told_with_the_next_request(fleet, kind):
+    candidate, accept = fleet.allow(Candidate()), "application/vnd.zymkey-fleet.enrollment+json"
+    faults = Faults(operation="DescribeEndpoint", kind=kind)
+    with suppress(Killed):
+        assert fleet.post(ENROLL, candidate.csr, accept=accept, faults=faults).status == 503
+    assert faults.fired
+    both = fleet.post(ENROLL, candidate.csr, accept=accept)
+    assert_enrolled(fleet, candidate, load_pem_x509_certificate(both.json["certificate"].encode()))
 
 
 # Refusals

@@ -77,6 +77,23 @@ def test_an_issued_certificate_goes_out_alone_and_on_one_line():
     assert sum(len(name) + len(value) + 4 for name, value in reply["headers"].items()) < 1024
 
 
+OURS = "application/vnd.zymkey-fleet.enrollment+json"
+
+
+@pytest.mark.parametrize(
+    ("header", "names_it"),
+    [
+        (f"{OURS}, application/pkcs7-mime;q=0.9", True),
+        (f"text/plain,{OURS.upper()} ; q=0.1", True),
+        (f"{OURS};q=0, application/pkcs7-mime", False),
+        (f"{OURS}; q=0.00", False),
+        *((each, False) for each in ("", "*/*", "application/*", f"x{OURS}", f"{OURS}x", ";,;=", None, 7, "\ud800")),
+    ],
+)
+def test_only_a_client_that_names_our_type_exactly_accepts_it(header, names_it):
+    assert (OURS in decode(event(Accept=header)).accepts) is names_it
+
+
 @pytest.mark.parametrize(
     ("error", "status", "retry_after"),
     [

@@ -116,3 +116,18 @@ def test_an_unknown_key_that_asks_many_times_at_once_waits_once(ledger, at_once,
     assert "done" in results
     assert set(results) <= {"done", Busy}
     assert len(ledger.requests()) == 1
+
+
+def test_keys_that_ask_together_are_counted_with_each_other(ledger, at_once, monkeypatch):
+    """Or else API Gateway's burst of 1,000 would be how many more strangers could make the table hold."""
+    monkeypatch.setattr("ledger.waiting_keys.MAX_REQUESTS_OF_SOURCE", 3)
+    for burst in range(4):
+        at_once(
+            lambda ledger, number, burst=burst: (
+                ledger.hold_for_approval(
+                    fingerprint=key(100 * burst + number), suggested_name="", source="192.0.2.7", now=NOW
+                )
+                and None
+            )
+        )
+    assert len(ledger.requests()) == 3
