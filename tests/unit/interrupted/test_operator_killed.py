@@ -12,7 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from fleet.cards import token_of
 from ledger import THING_MARK, CertificateAuthority, CertificateState, State, ThingProfile
+from ledger.token import token_hash
 from pki.certificates import ca_certificate, device_certificate
 from pki.fingerprint import certificate_id, key_fingerprint
 from tests.support.aws_fleet import new_name
@@ -141,6 +143,33 @@ def test_a_change_of_a_thing_is_finished_in_the_ledger_and_in_aws_iot(operator: 
         assert iot.describe_thing(thingName=names[0])["attributes"] == {THING_MARK: cloud.fleet, "hall": "7"}
 
     tell(operator.kill("set", prepare=prepare, finish=finish))
+
+
+def test_a_list_is_invited_with_a_card_for_each_and_a_card_that_works_stays(operator: Operator, tell: Tell) -> None:
+    ledger = operator.whole.cloud.ledger
+    names: list[str] = []
+    folder, listed = operator.folder / "cards", operator.folder / "devices.csv"
+
+    def tokens() -> dict[str, str]:
+        """Of the cards that there are."""
+        cards = {name: folder / name / "zymkey-iot.toml" for name in names}
+        return {name: token_of(card.read_text()) or "" for name, card in cards.items() if card.exists()}
+
+    def prepare() -> None:
+        names[:] = [new_name() for _ in range(20)]
+        listed.write_text("\n".join(names))
+        operator.words = ("invite", "--from", listed, "--cards", folder)
+
+    def finish() -> None:
+        written = tokens()
+        # No card that has been copied meanwhile is worthless: not now, and not after the command was typed again.
+        assert all(ledger.device_of_token(name, token_hash(token)) for name, token in written.items())
+        assert operator.again()[0] == 0
+        assert tokens().keys() == set(names)
+        assert written.items() <= tokens().items()
+        assert all(ledger.device_of_token(name, token_hash(token)) for name, token in tokens().items())
+
+    tell(operator.kill("invite --cards", prepare=prepare, finish=finish))
 
 
 def test_a_block_is_finished_and_the_devices_publish_no_more(operator: Operator, tell: Tell) -> None:
