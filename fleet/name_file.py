@@ -1,17 +1,19 @@
-"""Names of devices from a file: one a line, the column of a CSV, or a member of JSON."""
+"""Names of devices, or keys' fingerprints, from a file: one a line, the column of a CSV, or a member of JSON."""
 
 import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fleet.errors import Refused
+from fleet.fingerprints import normal_fingerprint
 from pki.names import DEVICE_NAME_RULE, is_device_name
 
-_COLUMN = "name"
+_NAME = ("name",)
+_FINGERPRINT = ("fingerprint", "key")
 _STDIN = Path("-")
 # A million names of full length; more than that is another file than was meant.
 _MAX_BYTES = 100 << 20
@@ -33,21 +35,42 @@ def names_from(path: Path) -> list[str]:
     Raises:
         Refused: the file cannot be read, or one of its names is no device's name; with the number of the line.
     """
+    rule = f"a device name, which is {DEVICE_NAME_RULE}"
+    return _words(path, _NAME, lambda text: text if is_device_name(text) else None, rule)
+
+
+def fingerprints_from(path: Path) -> list[str]:
+    """The keys' fingerprints in a file, as ``names_from`` takes names: the column is ``fingerprint``, or ``key``.
+
+    Raises:
+        Refused: the file cannot be read, or one of them is no fingerprint.
+    """
+    return _words(path, _FINGERPRINT, normal_fingerprint, "a fingerprint, which is SHA256: and 43 characters")
+
+
+def _words(path: Path, columns: Sequence[str], normal: Callable[[str], str | None], rule: str) -> list[str]:
+    """What a file has in one of these columns.
+
+    Args:
+        normal: a word as it should be; None for one that cannot be meant.
+        rule: what it should be, for the sentence about one that is not.
+    """
     what = "standard input" if path == _STDIN else repr(str(path))
     text = _text(path, what)
     read = {"[": _of_json_list, "{": _of_json_lines}.get(text.lstrip()[:1], _of_columns)
-    names: dict[str, None] = {}
-    for place, name in read(text, what):
-        if not isinstance(name, str) or not is_device_name(name):
+    words: dict[str, None] = {}
+    for place, found in read(text, what, columns):
+        word = normal(found) if isinstance(found, str) else None
+        if word is None:
             raise Refused(
-                f"{what}, {place}: {name!r} is not a device name, which is {DEVICE_NAME_RULE}.",
+                f"{what}, {place}: {found!r} is not {rule}.",
                 cure="correct it, and run the same command again; nothing was done",
             )
-        names[name] = None
-    return list(names)
+        words[word] = None
+    return list(words)
 
 
-def _of_columns(text: str, what: str) -> Iterator[tuple[str, Any]]:
+def _of_columns(text: str, what: str, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
     lines = ("" if line.startswith("#") else line for line in io.StringIO(text, newline=None))
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     # Names hold none of the three, so whichever comes first parts the columns.
@@ -61,25 +84,26 @@ def _of_columns(text: str, what: str) -> Iterator[tuple[str, Any]]:
                 continue
             if column is None:
                 heads = [cell.lower() for cell in cells]
-                column = heads.index(_COLUMN) if _COLUMN in heads else 0
-                if _COLUMN in heads:
+                column = next((heads.index(each) for each in columns if each in heads), None)
+                if column is not None:
                     continue
+                column = 0
             yield f"line {rows.line_num}", cells[column] if column < len(cells) else ""
     except csv.Error as error:
         raise Refused(f"{what}, line {rows.line_num}: {error}.", cure="save the file as CSV") from None
 
 
-def _of_json_lines(text: str, what: str) -> Iterator[tuple[str, Any]]:
+def _of_json_lines(text: str, what: str, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         place = f"line {number}"
-        yield place, _name_in(_json(line, f"{what}, {place}"))
+        yield place, _member(_json(line, f"{what}, {place}"), columns)
 
 
-def _of_json_list(text: str, what: str) -> Iterator[tuple[str, Any]]:
+def _of_json_list(text: str, what: str, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for number, entry in enumerate(_json(text, what), start=1):
-        yield f"entry {number} of the list", _name_in(entry)
+        yield f"entry {number} of the list", _member(entry, columns)
 
 
 def _json(text: str, where: str) -> Any:
@@ -89,8 +113,10 @@ def _json(text: str, where: str) -> Any:
         raise Refused(f"{where}: this is not JSON.", cure="give one object a line, or one list") from None
 
 
-def _name_in(entry: Any) -> Any:
-    return entry.get(_COLUMN) if isinstance(entry, dict) else entry
+def _member(entry: Any, columns: Sequence[str]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return next((entry[each] for each in columns if each in entry), None)
 
 
 def _text(path: Path, what: str) -> str:

@@ -94,18 +94,29 @@ class Operators(Changes):
                 *request,
             )
         except ConditionFailed:
-            device = self.device(name)
-            if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
-                if profile not in (None, device.profile):
-                    raise WrongState(
-                        f"Device {name!r} has this key already, and its thing has other attributes or groups."
-                    ) from None
-                self._table.write(self._table.delete("requests", fingerprint))
-                return
-            self._refuse_taken_key(fingerprint, name)
-            if approved and self._table.get("requests", fingerprint) is None:
-                raise WrongState(f"No key {fingerprint} waits for approval.") from None
-            raise self._name_is_taken(name) from None
+            if self.would_allow(name, fingerprint=fingerprint, approved=approved, profile=profile):
+                raise Busy(1) from None
+            self._table.write(self._table.delete("requests", fingerprint))
+
+    def would_allow(
+        self, name: str, *, fingerprint: str, approved: bool = False, profile: ThingProfile | None = None
+    ) -> bool:
+        """Whether ``allow`` would let this key in now; False when it has let it in already. Changes nothing.
+
+        Raises:
+            WrongState, KeyTaken: as ``allow``.
+        """
+        device = self.device(name)
+        if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
+            if profile not in (None, device.profile):
+                raise WrongState(f"Device {name!r} has this key already, and its thing has other attributes or groups.")
+            return False
+        self._refuse_taken_key(fingerprint, name)
+        if approved and self._table.get("requests", fingerprint) is None:
+            raise WrongState(f"No key {fingerprint} waits for approval.")
+        if device and not (device.state is State.INVITED and device.fingerprint is None):
+            raise self._name_is_taken(name)
+        return True
 
     def block(self, name: str, *, by: str, now: int) -> Device:
         """Refuse the device from now on. Its certificates are the caller's to deactivate, and to repeat until done.

@@ -7,12 +7,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from fleet.arguments import add_deployment, add_examples, add_json, fingerprint
 from fleet.cures import SEE_WAITING
 from fleet.deployment import open_deployment
 from fleet.errors import FleetError, Refused
 from fleet.failures import explained
+from fleet.name_file import fingerprints_from
 from fleet.output import note, print_json, print_line, print_table
 from fleet.waiting import waiting_keys
 from ledger import Ledger
@@ -32,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--from", metavar="ADDRESS", dest="source", help="every key that waits and has asked from this address"
     )
+    which.add_argument(
+        "--keys",
+        metavar="FILE",
+        type=Path,
+        help="a file of fingerprints: one a line, CSV or JSON (the column `fingerprint` or `key`); - is standard input",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask; needed for --all and --from without a terminal")
     parser.add_argument("--dry-run", action="store_true", help="say which keys would be rejected, and reject none")
     add_json(parser)
@@ -39,11 +47,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 A key is refused for a week; then it may ask again. `allow` and `approve` reverse it. A key that cannot be rejected does
 not stop the others; the exit code is then 1.
-JSON: fingerprint, rejected; of several keys, of --all, --from and --dry-run a list of fingerprint, rejected, reason."""
+JSON: fingerprint, rejected; of several keys, of --keys, --all, --from and --dry-run a list of fingerprint, rejected,
+reason."""
     add_examples(
         parser,
         "zymkey-fleet reject SHA256:oFzWbBNQwlzQYkOb1bG3dsrKSSYbJTtJhw4hvx0Z7vY",
         "zymkey-fleet reject --from 198.51.100.7",
+        "zymkey-fleet reject --keys strangers.txt",
         "zymkey-fleet reject --all --dry-run",
         "zymkey-fleet reject --all --yes",
     )
@@ -52,7 +62,9 @@ JSON: fingerprint, rejected; of several keys, of --all, --from and --dry-run a l
 def run(arguments: argparse.Namespace) -> int:
     ledger = open_deployment(arguments).ledger
     chosen = list(dict.fromkeys(arguments.fingerprints))
-    if not chosen:
+    if arguments.keys is not None:
+        chosen = fingerprints_from(arguments.keys)
+    elif not chosen:
         waiting = waiting_keys(ledger, now=int(time.time()))
         waiting = [each for each in waiting if arguments.all or each.source == arguments.source]
         chosen = [each.fingerprint for each in waiting]
