@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import Busy, DeviceError
+from .errors import Busy, DeviceError, Queued
 
 FIRST_LIMIT = 1.0
 LAST_LIMIT = 60.0
@@ -21,7 +21,7 @@ LAST_LIMIT = 60.0
 LONGEST_LIMIT = 900.0
 GROWTH = 1 / 4
 # A server may send the same Retry-After to every device, so each device adds a random part of it; at most some seconds,
-# because the moment may be this device's own, in a queue of hours.
+# because the moment may be this device's own all the same, in a queue of hours.
 RETRY_AFTER_SPREAD = 0.1
 MOST_SPREAD = 10.0
 # Bounds of a Retry-After, in seconds. What is below (0, or a date that is past by this machine's clock) must not make a
@@ -79,19 +79,24 @@ class Waits:
 
     def after(self, error: DeviceError) -> float:
         """Seconds to wait before the next try."""
-        return self.next(retry_after=error.retry_after, busy=isinstance(error, Busy))
+        return self.next(
+            retry_after=error.retry_after, busy=isinstance(error, Busy), own_moment=isinstance(error, Queued)
+        )
 
-    def next(self, *, retry_after: float | None = None, busy: bool = False) -> float:
+    def next(self, *, retry_after: float | None = None, busy: bool = False, own_moment: bool = False) -> float:
         """Seconds to wait before the next try.
 
         Args:
             retry_after: what the server asked for, in seconds.
             busy: the cloud has answered 429 or 5xx.
+            own_moment: no other device was told the same. A turn that is kept seconds late is a registration that AWS
+                IoT had room for and nobody asked for.
         """
         asked = _bounded(retry_after)
         if asked is not None:
             self._tries = 0
-            return asked + self._random() * min(asked * RETRY_AFTER_SPREAD, MOST_SPREAD)
+            spread = 0.0 if own_moment else min(asked * RETRY_AFTER_SPREAD, MOST_SPREAD)
+            return asked + self._random() * spread
         limit = self._limit(busy=busy)
         self._tries += 1
         return self._random() * limit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from device.errors import Busy, DeviceError, EnrollmentRefused, NoRoute, Pending
+from device.errors import Busy, DeviceError, EnrollmentRefused, NoRoute, Pending, Queued
 from device.retry import (
     AT_THE_BENCH,
     LAST_LIMIT,
@@ -113,6 +113,11 @@ def test_a_moment_in_a_queue_of_hours_is_kept_within_seconds() -> None:
     waits = [run([Pending("not yet", retry_after=4 * 3600)], give_up_after=1e9).waits[0] for _ in range(200)]
 
     assert 4 * 3600 <= min(waits) < max(waits) <= 4 * 3600 + 10
+
+
+def test_a_turn_is_kept_to_the_second_because_nobody_else_has_it() -> None:
+    turn = Queued("1,200 come first", come_first=1200, until="2026-11-25T20:41:05+00:00", cure="wait", retry_after=120)
+    assert run([turn], give_up_after=1e9).waits == [120]
 
 
 def test_nobody_waits_for_hours_only_to_come_too_early() -> None:
