@@ -57,7 +57,7 @@ class Waits:
     A wait that a server asks for is kept, and begins the backoff anew: this server has answered.
     """
 
-    __slots__ = ("_began", "_clock", "_random", "_temperament", "_tries")
+    __slots__ = ("_began", "_clock", "_has_turn", "_random", "_temperament", "_tries")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Waits:
         self._clock = clock
         self._began = clock()
         self._tries = 0
+        self._has_turn = False
 
     def after(self, error: DeviceError) -> float:
         """Seconds to wait before the next try."""
@@ -95,6 +96,7 @@ class Waits:
         asked = _bounded(retry_after)
         if asked is not None:
             self._tries = 0
+            self._has_turn = self._has_turn or own_moment
             spread = 0.0 if own_moment else min(asked * RETRY_AFTER_SPREAD, MOST_SPREAD)
             return asked + self._random() * spread
         limit = self._limit(busy=busy)
@@ -106,7 +108,9 @@ class Waits:
         longest = max(LAST_LIMIT, min(waited * GROWTH, LONGEST_LIMIT))
         first = FIRST_LIMIT
         if busy:
-            first, longest = self._temperament.busy, max(longest, self._temperament.longest_busy)
+            # Those whose turn has come are few, however many wait for theirs, and their turn is passing.
+            first = AT_THE_BENCH.busy if self._has_turn else self._temperament.busy
+            longest = max(longest, self._temperament.longest_busy)
         return min(math.ldexp(first, min(self._tries, 32)), longest)
 
 

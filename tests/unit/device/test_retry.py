@@ -120,6 +120,16 @@ def test_a_turn_is_kept_to_the_second_because_nobody_else_has_it() -> None:
     assert run([turn], give_up_after=1e9).waits == [120]
 
 
+def test_who_is_turned_away_when_their_turn_has_come_asks_again_within_seconds() -> None:
+    turn = Queued("2 come first", come_first=2, until="2026-11-25T20:41:05+00:00", cure="wait", retry_after=1)
+    waits = Waits(UNATTENDED, random=lambda: 1.0, clock=lambda: 0.0)
+    assert waits.after(Busy("429")) == UNATTENDED.busy
+    waits.after(turn)
+    assert [waits.after(Busy("429")) for _ in range(3)] == [2, 4, 8]
+    assert waits.after(Busy("503", retry_after=5)) == 5.5
+    assert waits.after(Busy("429")) == 2
+
+
 def test_nobody_waits_for_hours_only_to_come_too_early() -> None:
     with pytest.raises(Pending) as given_up:
         run([Pending("in 9 h", retry_after=9 * 3600)], give_up_after=7 * 3600)
