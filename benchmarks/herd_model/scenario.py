@@ -20,6 +20,7 @@ from .world import Chance
 LIMITS = Limits(api_rate=500, api_burst=1_000, registrations=10, throttled_retry_after=5)
 """``infra.enrollment_api`` and ``functions.failures``; tests hold them together."""
 
+FIRST_WAIT = 50.0
 AT_MOST = 100 * 86_400.0
 """Seconds after which a device that has no certificate is lost."""
 _DAY = 86_400.0
@@ -57,6 +58,7 @@ class Scenario:
 
     Attributes:
         earlier: the part of the fleet that has the release before there were turns, as a part of one.
+        first_wait: in seconds; the service waits a random part of it after power-on.
         turns: False for the cloud before there were turns, too.
         power_cut: when the power goes, as a part of the time that the quota allows at best, and for how many seconds.
     """
@@ -66,6 +68,7 @@ class Scenario:
     starts: Starts
     earlier: float = 0.0
     turns: bool = True
+    first_wait: float = FIRST_WAIT
     power_cut: tuple[float, float] | None = None
     chance: Chance = field(default_factory=Chance)
 
@@ -83,7 +86,7 @@ class Scenario:
         )
         kinds: list[Clients] = [EarlierClients(devices, fleet.signed, chance)]
         if self.earlier < 1:
-            kinds.append(ServiceClients(devices, fleet.signed, random.Random(seed + 1)))  # noqa: S311
+            kinds.append(ServiceClients(devices, fleet.signed, random.Random(seed + 1), first_wait=self.first_wait))  # noqa: S311
         kind = (chance.random(devices) >= self.earlier).astype(np.int8)
         starts = self.starts(devices, chance)
         simulation = Simulation(fleet, cloud, kinds, kind, chance=self.chance, random=chance)

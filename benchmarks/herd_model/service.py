@@ -33,9 +33,12 @@ class ServiceClients:
         signed: Signed,
         random: random.Random,
         *,
+        first_wait: float,
         temperament: Temperament = UNATTENDED,
     ) -> None:
-        self._signed, self._random, self._temperament = signed, random, temperament
+        """``first_wait``: in seconds; the service waits a random part of it before its first request."""
+        self._signed, self._random = signed, random
+        self._first_wait, self._temperament = first_wait, temperament
         self._waits: list[Waits | None] = [None] * devices
         self._has_csr = np.zeros(devices, np.bool_)
         self._now = 0.0
@@ -45,10 +48,11 @@ class ServiceClients:
         unsigned = devices[enrolling & ~self._has_csr[devices]]
         self._signed(unsigned)
         self._has_csr[unsigned] = True
-        for device, time in zip(devices.tolist(), times.tolist(), strict=True):
+        begin = times + self._first_wait * np.array([self._random.random() for _ in devices])
+        for device, time in zip(devices.tolist(), begin.tolist(), strict=True):
             self._now = time
             self._waits[device] = Waits(self._temperament, random=self._random.random, clock=self._clock)
-        return times
+        return begin
 
     def not_answered(self, devices: Devices, times: Times, *, enrolling: Flags, refused: Flags) -> Times:
         busy = self._error(429)
