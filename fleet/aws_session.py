@@ -12,6 +12,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,9 @@ _CONFIG = Config(
     read_timeout=30,
     user_agent_extra="zymkey-fleet",
 )
+# For thousands of calls in a row: the SDK finds the rate that AWS permits and keeps to it, and a call is given up after
+# some minutes of throttling.
+_PATIENT = _CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 15}))
 # A person may have to touch a key or answer a question of the credential program.
 _CREDENTIALS_SECONDS = 120
 
@@ -55,6 +59,7 @@ class AwsSession:
             NoCredentials, SdkFailed: there are none, or they, the proxy or the CA file cannot be used.
             BotoCoreError, ClientError: the SDK's own, and AWS's.
         """
+        self._config = _CONFIG
         # As every other AWS SDK does; this one knows AWS_DEFAULT_REGION alone.
         chosen = region or os.environ.get("AWS_REGION") or None
         self._session = boto3.session.Session(profile_name=profile, region_name=chosen)
@@ -80,7 +85,7 @@ class AwsSession:
             BotoCoreError: the SDK's own, such as for no Region.
         """
         try:
-            client = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            client = self._session.client(service, config=self._config)  # type: ignore[call-overload]
             endpoint = urlsplit(client.meta.endpoint_url)
             usable = endpoint.scheme in ("http", "https") and endpoint.hostname and endpoint.port != 0
         except ValueError as error:
@@ -90,6 +95,12 @@ class AwsSession:
         if not usable or "@" in endpoint.netloc:
             raise _wrong_endpoint(service, "it is no URL of the form https://HOST:PORT.")
         return client
+
+    def patient(self) -> AwsSession:
+        """The same credentials, for a long work: what AWS throttles is tried again for minutes."""
+        other = copy(self)
+        other._config = _PATIENT
+        return other
 
 
 def _mfa_code(prompt: str) -> str:

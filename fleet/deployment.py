@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,11 @@ def open_deployment(arguments: argparse.Namespace) -> Deployment:
     session = AwsSession(profile=arguments.profile, region=arguments.region)
     outputs = _outputs(session, arguments.fleet)
     return Deployment(outputs=outputs, url=arguments.url or outputs.enrollment_url, session=session)
+
+
+def patient(deployment: Deployment) -> Deployment:
+    """The same deployment, for a command that works for minutes and would lose them to one refusal."""
+    return replace(deployment, session=deployment.session.patient())
 
 
 def iot_client(arguments: argparse.Namespace) -> IoTClient:

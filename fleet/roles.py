@@ -27,7 +27,7 @@ SMALLEST_POLICY = {
 OF_ADMINISTRATORS = {"adopt"}
 
 # What an operation changes shows that reading is not enough: ``audit --fix``.
-_READS = ("Describe", "Get", "List", "Query", "Search")
+_READS = ("Describe", "Get", "List", "Query", "Scan", "Search")
 
 _command: ContextVar[str] = ContextVar("command", default="")
 

@@ -41,6 +41,7 @@ class Rights:
     """What one managed policy allows. Resources of AWS IoT are written without the beginning of their ARN.
 
     Attributes:
+        reads: actions that read the ledger's table.
         writes: actions on items of the ledger, each with the partition keys that it is limited to.
         writes_without_keys: whether they may write, too, when AWS does not say which keys.
         iot: actions of AWS IoT, each with its resources.
@@ -48,6 +49,7 @@ class Rights:
         iot_of_fleet: actions on resources that have the fleet's tag.
     """
 
+    reads: Sequence[str] = ("GetItem", "Query")
     writes: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
     writes_without_keys: bool = False
     iot: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
@@ -57,6 +59,7 @@ class Rights:
 
 def _reader(device_policy: str) -> Rights:
     return Rights(
+        reads=["GetItem", "Query", "Scan"],
         iot=[
             (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
             (["DescribeCACertificate"], ["cacert/*"]),
@@ -74,6 +77,7 @@ def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
     groups = () if things is None else things.usable_groups
     reader = _reader(device_policy)
     return Rights(
+        reads=reader.reads,
         writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS])],
         # Operators of the first release wrote whatever they liked: an update must not lock them out.
         writes_without_keys=True,
@@ -144,7 +148,7 @@ class People(Construct):
 
         def managed_policy(place: Construct, rights: Rights) -> str:
             policy = iam.ManagedPolicy(place, "Policy")
-            ledger.grant(policy, "GetItem", "Query")
+            ledger.grant(policy, *rights.reads)
             ledger.grant_listing(policy)
             for actions, keys in rights.writes:
                 ledger.grant_on_keys(policy, keys, *actions, also_without_keys=rights.writes_without_keys)

@@ -9,6 +9,8 @@
 ``authorities``   CAs that were made in KMS.
 ``reading``       what is read.
 ``listing``       which devices of the index are meant.
+``survey``        the whole of it, read once.
+``merging``       sources that are read side by side.
 ``changes``       what those changes share.
 ``items``         every item's keys and shape.
 ``records``       what is remembered, as plain values.
@@ -43,6 +45,7 @@ from ledger.records import (
     Request,
     State,
 )
+from ledger.survey import SurveyedCertificate, SurveyedDevice
 from ledger.thing import THING_MARK, ThingProfile
 from ledger.turns import Turns
 
@@ -66,6 +69,8 @@ __all__ = [
     "Request",
     "RequestsFull",
     "State",
+    "SurveyedCertificate",
+    "SurveyedDevice",
     "ThingProfile",
     "TokenExpired",
     "TokenSpent",

@@ -7,7 +7,8 @@ another 60 ms at each cold start.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # Of one transaction (DynamoDB quota).
 MAX_WRITES = 100
+# Of one BatchGetItem (DynamoDB API reference).
+MAX_KEYS = 100
+# Seconds before what a BatchGetItem left over is asked for again: it leaves over what was too much at once.
+_PAUSES = (0.1, 0.3, 1.0, 3.0)
 
 Value = str | int | bool
 Item = dict[str, Any]
@@ -26,6 +31,10 @@ Item = dict[str, Any]
 
 class ConditionFailed(Exception):
     """The condition did not hold, or another transaction held the item. Nothing was written."""
+
+
+class Incomplete(Exception):
+    """DynamoDB has too much to do, and sends a part of what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +124,59 @@ class Table:
             request["FilterExpression"] = condition
             request["ExpressionAttributeNames"] = {each: each[1:] for each in sorted({*re.findall(r"#\w+", condition)})}
         return request
+
+    def scan(
+        self, *, segment: int, of_segments: int, condition: str, values: Mapping[str, Value], attributes: Sequence[str]
+    ) -> Iterator[list[Item]]:
+        """One segment of the whole table, a page at a time: a moment old, the items of a partition key together.
+
+        DynamoDB reads 1 MB of items a page, whatever of them it then sends, and that is what it charges for
+        (DynamoDB Developer Guide, "Scanning tables"). The segments can be read side by side.
+
+        Args:
+            condition: as in ``update``; it may also be about ``pk`` and ``sk``.
+            attributes: what is sent of an item.
+        """
+        names = {*re.findall(r"#\w+", condition), *(f"#{name}" for name in attributes)}
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            Segment=segment,
+            TotalSegments=of_segments,
+            FilterExpression=condition,
+            ProjectionExpression=", ".join(f"#{name}" for name in attributes),
+            ExpressionAttributeNames={name: name[1:] for name in sorted(names)},
+            ExpressionAttributeValues=_wrap({f":{name}": value for name, value in values.items()}),
+        )
+        for page in pages:
+            yield [_unwrap(item) for item in page["Items"]]
+
+    def get_many(self, keys: Iterable[tuple[str, str]], *, attributes: Sequence[str]) -> Iterator[Item]:
+        """The items that exist of these keys, in no order, by 100 a call: a moment old.
+
+        Raises:
+            Incomplete: DynamoDB has left some of them over, again and again.
+        """
+        waiting = iter(keys)
+        while chosen := [_wrap({"pk": pk, "sk": sk}) for pk, sk in islice(waiting, MAX_KEYS)]:
+            pauses = iter(_PAUSES)
+            while chosen:
+                reply = self._client.batch_get_item(
+                    RequestItems={
+                        self._name: {
+                            "Keys": chosen,
+                            "ProjectionExpression": ", ".join(f"#{name}" for name in attributes),
+                            "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
+                        }
+                    }
+                )
+                yield from (_unwrap(item) for item in reply["Responses"].get(self._name, []))
+                left_over = reply.get("UnprocessedKeys", {})
+                chosen = [dict(key) for key in left_over[self._name]["Keys"]] if self._name in left_over else []
+                if chosen:
+                    pause = next(pauses, None)
+                    if pause is None:
+                        raise Incomplete(f"DynamoDB left over {len(chosen)} items of a BatchGetItem.")
+                    time.sleep(pause)
 
     def put(self, item: Item, *, condition: str = "", **values: Value) -> Write:
         """A write of a whole item."""

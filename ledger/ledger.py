@@ -45,11 +45,12 @@ from ledger.authorities import Authorities
 from ledger.certificates import Certificates
 from ledger.enrollment import Enrollment
 from ledger.operators import Operators
+from ledger.survey import Surveying
 from ledger.turns import TurnCounter
 from ledger.waiting_keys import WaitingKeys
 
 
-class Ledger(Operators, WaitingKeys, Enrollment, TurnCounter, Certificates, Authorities):
+class Ledger(Operators, WaitingKeys, Enrollment, TurnCounter, Certificates, Authorities, Surveying):
     """The ledger of one deployment.
 
     Every method that writes either does all it says, or raises a ``LedgerError`` and does nothing. Any method may

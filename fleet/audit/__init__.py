@@ -2,6 +2,7 @@
 
 ``judgement``  what is wrong with a certificate, by what both say about it. Pure: the facts are passed in.
 ``iot``        what AWS IoT says about certificates.
+``registry``   all of it, in a few bytes each.
 ``survey``     reads both, and reads again whatever does not agree.
 ``repair``     what ``--fix`` does about a finding.
 """

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from fleet.audit.judgement import Registered
-from fleet.deployment import Deployment
 from pki.armour import ArmourError, unwrap
 from pki.received_certificate import CertificateError, ReceivedCertificate, read_certificate
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
 
 # The most that AWS IoT returns at once (API reference, ListCertificates and ListTargetsForPolicy).
 _PAGE_SIZE = 250
 
 
-def registered_certificates(deployment: Deployment) -> Iterator[Registered]:
-    """Every certificate of the account and Region. Calls iot:ListCertificates."""
-    for page in deployment.iot.get_paginator("list_certificates").paginate(PaginationConfig={"PageSize": _PAGE_SIZE}):
-        for each in page["certificates"]:
-            yield Registered(
-                certificate_id=each["certificateId"],
-                arn=each["certificateArn"],
-                status=each["status"],
-                created_at=int(each["creationDate"].timestamp()),
-            )
+def certificate_pages(iot: IoTClient) -> Iterator[list[dict[str, Any]]]:
+    """Every certificate of the account and Region, as AWS IoT lists them. Calls iot:ListCertificates."""
+    for page in iot.get_paginator("list_certificates").paginate(PaginationConfig={"PageSize": _PAGE_SIZE}):
+        yield [dict(each) for each in page["certificates"]]
 
 
-def permitted_targets(deployment: Deployment) -> Iterator[str]:
-    """The ARN of everything that the fleet's policy is attached to. Calls iot:ListTargetsForPolicy."""
-    paginator = deployment.iot.get_paginator("list_targets_for_policy")
-    for page in paginator.paginate(policyName=deployment.outputs.iot_policy, PaginationConfig={"PageSize": _PAGE_SIZE}):
-        yield from page["targets"]
+def target_pages(iot: IoTClient, policy: str) -> Iterator[list[str]]:
+    """The ARN of everything that a policy is attached to. Calls iot:ListTargetsForPolicy."""
+    paginator = iot.get_paginator("list_targets_for_policy")
+    for page in paginator.paginate(policyName=policy, PaginationConfig={"PageSize": _PAGE_SIZE}):
+        yield page["targets"]
 
 
-def describe(certificate_id: str, deployment: Deployment) -> Registered | None:
-    """One certificate, or None when AWS IoT does not have it. Calls iot:DescribeCertificate."""
+def describe(certificate_id: str, iot: IoTClient, *, policy: str) -> Registered | None:
+    """One certificate, or None when AWS IoT does not have it.
+
+    Calls iot:DescribeCertificate and ListAttachedPolicies.
+    """
     try:
-        described = deployment.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return None
@@ -45,17 +45,18 @@ def describe(certificate_id: str, deployment: Deployment) -> Registered | None:
     return Registered(
         certificate_id=certificate_id,
         arn=described["certificateArn"],
-        status=described["status"],
+        is_active=described["status"] == "ACTIVE",
         created_at=int(described["creationDate"].timestamp()),
+        is_permitted=policy in policies(described["certificateArn"], iot),
     )
 
 
-def content(registered: Registered, deployment: Deployment) -> ReceivedCertificate | None:
+def content(certificate_id: str, iot: IoTClient) -> ReceivedCertificate | None:
     """The X.509 certificate itself. Calls iot:DescribeCertificate.
 
     None when it cannot be read: it is another system's then, since a fleet registers none that it cannot read.
     """
-    reply = deployment.iot.describe_certificate(certificateId=registered.certificate_id)
+    reply = iot.describe_certificate(certificateId=certificate_id)
     try:
         (block, *_) = unwrap(reply["certificateDescription"]["certificatePem"].encode())
         return read_certificate(block.der)
@@ -63,11 +64,11 @@ def content(registered: Registered, deployment: Deployment) -> ReceivedCertifica
         return None
 
 
-def policies(registered: Registered, deployment: Deployment) -> list[str]:
-    """The names of the policies that are attached to it. Calls iot:ListAttachedPolicies."""
-    return [each["policyName"] for each in deployment.iot.list_attached_policies(target=registered.arn)["policies"]]
+def policies(arn: str, iot: IoTClient) -> list[str]:
+    """The names of the policies that are attached to a certificate. Calls iot:ListAttachedPolicies."""
+    return [each["policyName"] for each in iot.list_attached_policies(target=arn)["policies"]]
 
 
-def things(registered: Registered, deployment: Deployment) -> list[str]:
-    """The names of the things that it is attached to. Calls iot:ListPrincipalThings."""
-    return deployment.iot.list_principal_things(principal=registered.arn)["things"]
+def things(arn: str, iot: IoTClient) -> list[str]:
+    """The names of the things that a certificate is attached to. Calls iot:ListPrincipalThings."""
+    return iot.list_principal_things(principal=arn)["things"]

@@ -1,10 +1,9 @@
 """Where the ledger and AWS IoT do not agree, by what both say. No calls here: the facts are passed in."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ledger import Certificate, CertificateState, Device, State
+from ledger import Certificate, CertificateState, State, SurveyedCertificate
 
 # A function works for 20 s at most, from the making of a certificate to its record in the ledger; this is far longer.
 MIN_AGE_SECONDS = 15 * 60
@@ -36,12 +35,19 @@ MEANINGS: dict[Kind, tuple[str, str | None]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A certificate as AWS IoT lists it."""
+    """A certificate as AWS IoT has it.
+
+    Attributes:
+        is_active: whether AWS IoT accepts it.
+        created_at: seconds since 1970.
+        is_permitted: whether it has the fleet's policy.
+    """
 
     certificate_id: str
     arn: str
-    status: str
+    is_active: bool
     created_at: int
+    is_permitted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,32 +62,30 @@ class Finding:
 
 
 def judge(
-    certificate: Certificate,
+    certificate: Certificate | SurveyedCertificate,
     *,
-    device: Device | None,
+    of_device: State | None,
     registered: Registered | None,
-    is_permitted: bool,
     grace_seconds: int,
     now: int,
 ) -> Kind | None:
     """What is wrong with a certificate of the ledger, by what AWS IoT says about it.
 
     Args:
-        device: None when it was removed.
+        of_device: the state of its device; None when it was removed.
         registered: None when AWS IoT does not have the certificate.
-        is_permitted: whether it has the fleet's policy.
         grace_seconds: how long a superseded certificate may stay active.
         now: seconds since 1970.
     """
     if registered is None:
         return Kind.MISSING if certificate.state is CertificateState.ACTIVE else None
-    if registered.status != "ACTIVE":
+    if not registered.is_active:
         return Kind.SWITCHED_OFF if certificate.state is CertificateState.ACTIVE else None
-    if device is None or device.state is State.BLOCKED:
+    if of_device is None or of_device is State.BLOCKED:
         return Kind.SHOULD_BE_OFF
     match certificate.state:
         case CertificateState.ACTIVE:
-            return None if is_permitted else Kind.NOT_PERMITTED
+            return None if registered.is_permitted else Kind.NOT_PERMITTED
         case CertificateState.SUPERSEDED:
             return Kind.SUPERSEDED if certificate.updated_at <= now - grace_seconds else None
         case CertificateState.DEACTIVATED | CertificateState.ABANDONED:
@@ -90,19 +94,6 @@ def judge(
             return None  # an interrupted enrollment: the device's next request completes it
 
 
-def unknown_and_permitted(
-    *, known: set[str], registered: Mapping[str, Registered], permitted: set[str]
-) -> Iterator[Registered]:
-    """The certificates that have the fleet's policy, although no device of the ledger has them."""
-    return (each for each in registered.values() if each.arn in permitted and each.certificate_id not in known)
-
-
-def unknown_and_powerless(
-    *, known: set[str], registered: Mapping[str, Registered], permitted: set[str], now: int
-) -> Iterator[Registered]:
-    """The certificates that could be unfinished ones of Amazon's; their keys tell whether they are the fleet's."""
-    return (
-        each
-        for each in registered.values()
-        if each.certificate_id not in known and each.arn not in permitted and each.created_at <= now - MIN_AGE_SECONDS
-    )
+def may_be_unfinished(stranger: Registered, *, now: int) -> bool:
+    """Whether a certificate that the ledger does not know could be an unfinished one of Amazon's; its key tells."""
+    return not stranger.is_permitted and stranger.created_at <= now - MIN_AGE_SECONDS

@@ -1,107 +1,165 @@
-"""Reads the ledger and AWS IoT, and reads again whatever does not agree."""
+"""Reads AWS IoT and the ledger, and reads again whatever does not agree. It knows nothing of the command.
+
+Both are read in pages. Of AWS IoT's lists a few bytes a certificate are kept, of the ledger nothing, so the memory of a
+million devices is that of the program and 40 MB.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleet.audit import iot
-from fleet.audit.judgement import Finding, Kind, Registered, judge, unknown_and_permitted, unknown_and_powerless
-from fleet.deployment import Deployment
-from ledger import Device
+from fleet.audit.judgement import Finding, Kind, Registered, judge, may_be_unfinished
+from fleet.audit.registry import Registry
+from ledger import Certificate, Ledger, State, SurveyedCertificate
+from ledger.merging import merged
 from pki.issuers import AMAZON
 from pki.names import is_device_name
 
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
 
-@dataclass(frozen=True, kw_only=True)
+Subject = TypeVar("Subject")
+
+# DescribeCertificate's quota is 10 a second: no more than this many at a time keep it busy.
+_AT_ONCE = 8
+
+
+def _silent(count: int) -> None:
+    pass
+
+
+@dataclass(kw_only=True)
 class Survey:
     """One look at a deployment.
 
     Attributes:
+        policy: the name of the fleet's policy.
+        issuer: who signs the deployment's certificates.
         grace_seconds: how long a superseded certificate may stay active.
         now: seconds since 1970.
+        advanced: is told how many more certificates were read, for a person who waits.
     """
 
-    deployment: Deployment
+    iot: IoTClient
+    ledger: Ledger
+    policy: str
+    issuer: str
     grace_seconds: int
     now: int
+    advanced: Callable[[int], None] = _silent
+    _has_amazon_signed: bool = field(default=False, init=False)
 
     def findings(self) -> Iterator[Finding]:
         """Compare two lists, then read again, one by one, what does not agree: devices enroll meanwhile."""
-        ledger = self.deployment.ledger
-        registered = {each.certificate_id: each for each in iot.registered_certificates(self.deployment)}
-        permitted = set(iot.permitted_targets(self.deployment))
-        devices = {each.name: each for each in ledger.devices()}
-        certificates = [each for name in devices for each in ledger.certificates(name)]
-        for certificate in certificates:
-            listed = registered.get(certificate.certificate_id)
-            kind = judge(
-                certificate,
-                device=devices[certificate.device],
-                registered=listed,
-                is_permitted=listed is not None and listed.arn in permitted,
-                grace_seconds=self.grace_seconds,
-                now=self.now,
-            )
-            if kind is not None:
-                yield from self._read_again(certificate.device, certificate.certificate_id)
-        known = {each.certificate_id for each in certificates}
-        for each in unknown_and_permitted(known=known, registered=registered, permitted=permitted):
-            owner = self._owner(each)
-            if owner is None:
-                yield Finding(kind=Kind.UNKNOWN, certificate_id=each.certificate_id)
-            else:
-                yield from self._read_again(owner, each.certificate_id)
-        if self._has_amazon_signed(devices):
-            for each in unknown_and_powerless(known=known, registered=registered, permitted=permitted, now=self.now):
-                yield from self._unfinished(each)
+        registry = self._registered()
+        yield from _each(self._read_again, self._disagreeing(registry))
+        strangers: Iterable[Registered] = registry.strangers()
+        if not (self._has_amazon_signed or self.issuer == AMAZON):
+            strangers = (each for each in strangers if each.is_permitted)
+        yield from _each(self._stranger, strangers)
 
-    def _read_again(self, name: str, certificate_id: str) -> Iterator[Finding]:
+    def _registered(self) -> Registry:
+        """What AWS IoT has now: both lists, side by side."""
+        registry = Registry()
+        pages: Iterator[list[Any]] = merged(
+            partial(iot.certificate_pages, self.iot), partial(iot.target_pages, self.iot, self.policy)
+        )
+        for page in pages:
+            for each in page:
+                if isinstance(each, str):
+                    registry.permit(each)
+                else:
+                    registry.add(
+                        arn=each["certificateArn"],
+                        is_active=each["status"] == "ACTIVE",
+                        created=each["creationDate"],
+                    )
+            self.advanced(len(page))
+        return registry
+
+    def _disagreeing(self, registry: Registry) -> Iterator[tuple[str, str]]:
+        """Device and id of each certificate of the ledger about which AWS IoT seems to say something else."""
+        for device in self.ledger.survey():
+            self._has_amazon_signed |= device.issued_by == AMAZON
+            for certificate in device.certificates:
+                registered = registry.recognize(certificate.certificate_id)
+                if self._judged(certificate, device.state, registered) is not None:
+                    yield device.name, certificate.certificate_id
+            self.advanced(len(device.certificates))
+
+    def _judged(
+        self, certificate: Certificate | SurveyedCertificate, of_device: State | None, registered: Registered | None
+    ) -> Kind | None:
+        return judge(
+            certificate, of_device=of_device, registered=registered, grace_seconds=self.grace_seconds, now=self.now
+        )
+
+    def _read_again(self, subject: tuple[str, str]) -> Finding | None:
         """AWS IoT first: what happens after that can only make the ledger know more."""
-        registered = iot.describe(certificate_id, self.deployment)
-        is_permitted = registered is not None and self.deployment.outputs.iot_policy in iot.policies(
-            registered, self.deployment
-        )
-        certificate = self.deployment.ledger.certificate(name, certificate_id)
+        name, certificate_id = subject
+        registered = iot.describe(certificate_id, self.iot, policy=self.policy)
+        certificate = self.ledger.certificate(name, certificate_id)
         if certificate is None:
-            return
-        kind = judge(
-            certificate,
-            device=self.deployment.ledger.device(name),
-            registered=registered,
-            is_permitted=is_permitted,
-            grace_seconds=self.grace_seconds,
-            now=self.now,
-        )
-        if kind is not None:
-            yield Finding(kind=kind, certificate_id=certificate_id, device=name)
+            return None
+        device = self.ledger.device(name)
+        kind = self._judged(certificate, device.state if device else None, registered)
+        return None if kind is None else Finding(kind=kind, certificate_id=certificate_id, device=name)
 
-    def _owner(self, registered: Registered) -> str | None:
-        """The name of its device: a removed device's certificates stay in the ledger under the name."""
-        for name in self._names(registered):
-            if self.deployment.ledger.certificate(name, registered.certificate_id) is not None:
+    def _stranger(self, stranger: Registered) -> Finding | None:
+        """What is wrong with a certificate that is not in the ledger, or was not when the ledger was read."""
+        if stranger.is_permitted:
+            owner = self._owner(stranger)
+            if owner is not None:
+                return self._read_again((owner, stranger.certificate_id))
+            return Finding(kind=Kind.UNKNOWN, certificate_id=stranger.certificate_id)
+        return self._unfinished(stranger) if may_be_unfinished(stranger, now=self.now) else None
+
+    def _owner(self, stranger: Registered) -> str | None:
+        """The name of its device, which has enrolled meanwhile."""
+        for name in self._names(stranger):
+            if self.ledger.certificate(name, stranger.certificate_id) is not None:
                 return name
         return None
 
-    def _names(self, registered: Registered) -> Iterator[str]:
-        content = iot.content(registered, self.deployment)
+    def _names(self, stranger: Registered) -> Iterator[str]:
+        content = iot.content(stranger.certificate_id, self.iot)
         names = [each.text for each in content.common_names] if content is not None else []
         # Another system's may have any name: one that no device can have is not looked up.
         yield from (name for name in names if is_device_name(name))
-        yield from iot.things(registered, self.deployment)
+        yield from iot.things(stranger.arn, self.iot)
 
-    def _has_amazon_signed(self, devices: Mapping[str, Device]) -> bool:
-        is_issuer = self.deployment.outputs.issuer == AMAZON
-        return is_issuer or any(each.issued_by == AMAZON for each in devices.values())
-
-    def _unfinished(self, registered: Registered) -> Iterator[Finding]:
+    def _unfinished(self, stranger: Registered) -> Finding | None:
         """It is the fleet's if its key is: the ledger does not know the key of a foreign certificate."""
-        content = iot.content(registered, self.deployment)
-        device = None if content is None else self.deployment.ledger.device_of_key(content.fingerprint)
+        content = iot.content(stranger.certificate_id, self.iot)
+        device = None if content is None else self.ledger.device_of_key(content.fingerprint)
         if device is None:
-            return
-        if self.deployment.ledger.certificate(device.name, registered.certificate_id) is not None:
-            return  # recorded in the meantime
-        if iot.policies(registered, self.deployment) or iot.things(registered, self.deployment):
-            return
-        yield Finding(kind=Kind.UNFINISHED, certificate_id=registered.certificate_id, device=device.name)
+            return None
+        if self.ledger.certificate(device.name, stranger.certificate_id) is not None:
+            return None  # recorded in the meantime
+        if iot.policies(stranger.arn, self.iot) or iot.things(stranger.arn, self.iot):
+            return None
+        return Finding(kind=Kind.UNFINISHED, certificate_id=stranger.certificate_id, device=device.name)
+
+
+def _each(look: Callable[[Subject], Finding | None], subjects: Iterable[Subject]) -> Iterator[Finding]:
+    """What is found about each, some at a time, in their order; no more are read ahead than are looked at."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        window: deque[Future[Finding | None]] = deque()
+        for subject in subjects:
+            window.append(pool.submit(look, subject))
+            if len(window) > _AT_ONCE:
+                yield from _found(window)
+        while window:
+            yield from _found(window)
+
+
+def _found(window: deque[Future[Finding | None]]) -> Iterator[Finding]:
+    finding = window.popleft().result()
+    if finding is not None:
+        yield finding

@@ -1,7 +1,7 @@
 """``zymkey-fleet audit``: where the ledger and AWS IoT do not agree.
 
-AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Query on the table and on its index ``listing``,
-iot:ListCertificates, ListTargetsForPolicy, DescribeCertificate, ListAttachedPolicies, ListPrincipalThings; with
+AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Scan, iot:ListCertificates, ListTargetsForPolicy,
+DescribeCertificate, ListAttachedPolicies, ListPrincipalThings; with
 --fix also sts:GetCallerIdentity, dynamodb:PutItem, UpdateItem, iot:UpdateCertificate, DeleteCertificate.
 """
 
@@ -13,7 +13,7 @@ from fleet.arguments import add_deployment, add_examples, add_json, duration
 from fleet.audit.judgement import MEANINGS, Finding
 from fleet.audit.repair import repair
 from fleet.audit.survey import Survey
-from fleet.deployment import open_deployment
+from fleet.deployment import open_deployment, patient
 from fleet.output import note, print_json, print_line, print_table
 
 
@@ -44,8 +44,15 @@ JSON: a list of kind, device, certificateId, fixed."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    deployment = open_deployment(arguments)
-    survey = Survey(deployment=deployment, grace_seconds=arguments.grace, now=int(time.time()))
+    deployment = patient(open_deployment(arguments))
+    survey = Survey(
+        iot=deployment.iot,
+        ledger=deployment.ledger,
+        policy=deployment.outputs.iot_policy,
+        issuer=deployment.outputs.issuer,
+        grace_seconds=arguments.grace,
+        now=int(time.time()),
+    )
     findings, fixed = [], []
     for finding in survey.findings():
         fix = arguments.fix and finding.is_fixable

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 
 from fleet.audit import iot
-from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, unknown_and_powerless
-from ledger import Certificate, CertificateState, Device, State
+from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from ledger import Certificate, CertificateState, State
 from tests.support.fleet.authority import csr, fingerprint, new_key
 from tests.support.fleet.deployment import deploy, enroll, renew, status
 
 NOW = 1_800_000_000
-DEVICE = Device(name="pi-1", state=State.ENROLLED, updated_at=NOW)
 CERTIFICATE = Certificate(
     device="pi-1",
     certificate_id="c" * 64,
@@ -25,61 +24,50 @@ CERTIFICATE = Certificate(
     state=CertificateState.ACTIVE,
     updated_at=NOW,
 )
-REGISTERED = Registered(certificate_id="c" * 64, arn="arn:cert", status="ACTIVE", created_at=NOW)
-INACTIVE = replace(REGISTERED, status="INACTIVE")
-BLOCKED = replace(DEVICE, state=State.BLOCKED)
+POWERLESS = Registered(certificate_id="c" * 64, arn="arn:cert", is_active=True, created_at=NOW, is_permitted=False)
+PERMITTED = replace(POWERLESS, is_permitted=True)
+INACTIVE = replace(PERMITTED, is_active=False)
 
 
 @pytest.mark.parametrize(
-    ("state", "device", "registered", "is_permitted", "kind"),
+    ("state", "of_device", "registered", "kind"),
     [
-        ("active", DEVICE, REGISTERED, True, None),
-        ("active", DEVICE, REGISTERED, False, Kind.NOT_PERMITTED),
-        ("active", DEVICE, INACTIVE, True, Kind.SWITCHED_OFF),
-        ("active", DEVICE, None, False, Kind.MISSING),
-        ("active", BLOCKED, REGISTERED, True, Kind.SHOULD_BE_OFF),
-        ("active", BLOCKED, INACTIVE, True, Kind.SWITCHED_OFF),
-        ("active", None, REGISTERED, True, Kind.SHOULD_BE_OFF),
-        ("recorded", DEVICE, REGISTERED, False, None),
-        ("recorded", DEVICE, None, False, None),
-        ("recorded", BLOCKED, REGISTERED, False, Kind.SHOULD_BE_OFF),
-        ("superseded", DEVICE, REGISTERED, True, None),
-        ("superseded", DEVICE, INACTIVE, True, None),
-        ("deactivated", DEVICE, REGISTERED, True, Kind.SHOULD_BE_OFF),
-        ("deactivated", DEVICE, INACTIVE, True, None),
-        ("deactivated", BLOCKED, None, False, None),
-        ("abandoned", DEVICE, REGISTERED, False, Kind.SHOULD_BE_OFF),
-        ("abandoned", DEVICE, None, False, None),
+        ("active", "enrolled", PERMITTED, None),
+        ("active", "enrolled", POWERLESS, Kind.NOT_PERMITTED),
+        ("active", "enrolled", INACTIVE, Kind.SWITCHED_OFF),
+        ("active", "enrolled", None, Kind.MISSING),
+        ("active", "blocked", PERMITTED, Kind.SHOULD_BE_OFF),
+        ("active", "blocked", INACTIVE, Kind.SWITCHED_OFF),
+        ("active", None, PERMITTED, Kind.SHOULD_BE_OFF),
+        ("recorded", "enrolled", POWERLESS, None),
+        ("recorded", "enrolled", None, None),
+        ("recorded", "blocked", POWERLESS, Kind.SHOULD_BE_OFF),
+        ("superseded", "enrolled", PERMITTED, None),
+        ("superseded", "enrolled", INACTIVE, None),
+        ("deactivated", "enrolled", PERMITTED, Kind.SHOULD_BE_OFF),
+        ("deactivated", "enrolled", INACTIVE, None),
+        ("deactivated", "blocked", None, None),
+        ("deactivated", None, INACTIVE, None),
+        ("abandoned", "enrolled", POWERLESS, Kind.SHOULD_BE_OFF),
+        ("abandoned", "enrolled", None, None),
     ],
 )
-def test_each_combination_of_ledger_and_aws_iot_is_judged(state, device, registered, is_permitted, kind):
+def test_each_combination_of_ledger_and_aws_iot_is_judged(state, of_device, registered, kind):
     certificate = replace(CERTIFICATE, state=CertificateState(state))
-    assert (
-        judge(
-            certificate,
-            device=device,
-            registered=registered,
-            is_permitted=is_permitted,
-            grace_seconds=100,
-            now=NOW,
-        )
-        is kind
-    )
+    device = of_device and State(of_device)
+    assert judge(certificate, of_device=device, registered=registered, grace_seconds=100, now=NOW) is kind
 
 
 @pytest.mark.parametrize(("age", "kind"), [(99, None), (100, Kind.SUPERSEDED)])
 def test_a_superseded_certificate_is_a_finding_when_its_grace_is_over(age, kind):
     certificate = replace(CERTIFICATE, state=CertificateState.SUPERSEDED)
-    found = judge(
-        certificate, device=DEVICE, registered=REGISTERED, is_permitted=True, grace_seconds=100, now=NOW + age
-    )
+    found = judge(certificate, of_device=State.ENROLLED, registered=PERMITTED, grace_seconds=100, now=NOW + age)
     assert found is kind
 
 
-@pytest.mark.parametrize(("age", "expected"), [(MIN_AGE_SECONDS - 1, []), (MIN_AGE_SECONDS, [REGISTERED])])
+@pytest.mark.parametrize(("age", "expected"), [(MIN_AGE_SECONDS - 1, False), (MIN_AGE_SECONDS, True)])
 def test_a_certificate_that_was_made_just_now_is_no_finding(age, expected):
-    found = unknown_and_powerless(known=set(), registered={"c" * 64: REGISTERED}, permitted=set(), now=NOW + age)
-    assert list(found) == expected
+    assert may_be_unfinished(POWERLESS, now=NOW + age) is expected
 
 
 def audit(run, *words):
@@ -245,16 +233,15 @@ def test_what_agrees_when_it_is_read_again_is_no_finding(run, cloud, monkeypatch
     """Two lists are compared, one older than the other: what was enrolled in between is in one of them only."""
     key = new_key()
     cloud.ledger.allow("pi-1", fingerprint=fingerprint(key), by="alice", now=int(time.time()))
-    listed = []
 
     def list_and_then_enroll(original):
-        def listing(deployment):
-            listed.extend(original(deployment))
+        def pages(iot_client):
+            listed = list(original(iot_client))
             renew(cloud, "pi-1", key)
             return iter(listed)
 
-        return listing
+        return pages
 
-    monkeypatch.setattr(iot, "registered_certificates", list_and_then_enroll(iot.registered_certificates))
+    monkeypatch.setattr(iot, "certificate_pages", list_and_then_enroll(iot.certificate_pages))
     assert audit(run, "--fix") == (0, [])
     assert cloud.ledger.certificates("pi-1")[0].state == "active"

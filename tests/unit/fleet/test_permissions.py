@@ -32,7 +32,7 @@ def documented(command, *, with_options=True):
         listed = listed.partition(WITH_AN_OPTION)[0]
     actions, service = set(), None
     for named, action in re.findall(
-        r"(?:\b([a-z]+):)?\b((?:[A-Z][a-z]+){2,}[A-Z]?\w*|[A-Z][a-z]+CA[A-Z]\w+|Query)\b", listed
+        r"(?:\b([a-z]+):)?\b((?:[A-Z][a-z]+){2,}[A-Z]?\w*|[A-Z][a-z]+CA[A-Z]\w+|Query|Scan)\b", listed
     ):
         service = named or service
         actions.add(f"{service}:{action}")
@@ -69,7 +69,7 @@ def test_a_reader_can_change_nothing():
     assert WITH_AN_OPTION in COMMANDS["audit"].read_text()
     assert WITH_A_SETTING in COMMANDS["set"].read_text()
     assert {re.match("[A-Z][a-z]+", action.split(":")[1])[0] for action in granted(READER)} == {
-        *("Describe", "Get", "List", "Query", "Search")
+        *("Describe", "Get", "List", "Query", "Scan", "Search")
     }
 
 

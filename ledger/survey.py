@@ -1,0 +1,102 @@
+"""The whole ledger, read once: every certificate that was ever issued, beside its device, in bounded memory.
+
+This is a Scan, and not a Query of the index with the certificates by their keys: the certificates that no device
+names any more (of removed devices, the ones before the last) are wanted as well, and a Scan is cheaper. DynamoDB
+charges it by the megabyte, and each item that is fetched by its key as one of 4 kB.
+docs/scale.md has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from operator import itemgetter
+
+from ledger.dynamodb import Item
+from ledger.merging import merged
+from ledger.reading import Reading
+from ledger.records import CertificateState, State
+
+# Segments that are read side by side. With four, a million devices take DynamoDB one or two minutes, less than AWS IoT
+# takes to list their certificates.
+SEGMENTS = 4
+
+_DEVICE, _CERTIFICATE = "device#", "certificate#"
+_WANTED = "begins_with(#pk, :devices) AND (#sk = :device OR begins_with(#sk, :certificates))"
+_ATTRIBUTES = ("pk", "sk", "state", "updated_at", "issued_by")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SurveyedCertificate:
+    """What a survey reads of a certificate: without the PEM, which is most of it."""
+
+    device: str
+    certificate_id: str
+    state: CertificateState
+    updated_at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SurveyedDevice:
+    """A name in the ledger.
+
+    Attributes:
+        state: None when there is no device of this name any more, but certificates that one had.
+        issued_by: who signed the current certificate: the id of a CA certificate, or "aws"; None when it has none.
+    """
+
+    name: str
+    state: State | None
+    issued_by: str | None
+    certificates: tuple[SurveyedCertificate, ...]
+
+
+class Surveying(Reading):
+    """Reads everything."""
+
+    def survey(self) -> Iterator[SurveyedDevice]:
+        """Every name that has a device, or ever had a certificate, in no order. A moment old: a device that changes
+        while this reads can look as it did before, and one that appears can be missing.
+
+        Reads a megabyte of the table a call, some side by side, and holds no more than a dozen of those.
+        """
+        return chain.from_iterable(merged(*(partial(self._segment, number) for number in range(SEGMENTS))))
+
+    def _segment(self, number: int) -> Iterator[list[SurveyedDevice]]:
+        """The items of one partition key come together, but a page may end between them."""
+        begun: list[Item] = []
+        for page in self._table.scan(
+            segment=number,
+            of_segments=SEGMENTS,
+            condition=_WANTED,
+            values={"devices": _DEVICE, "device": "device", "certificates": _CERTIFICATE},
+            attributes=_ATTRIBUTES,
+        ):
+            groups = [list(items) for _, items in groupby(begun + page, key=itemgetter("pk"))]
+            begun = groups.pop() if groups else []
+            yield [_surveyed(items) for items in groups]
+        if begun:
+            yield [_surveyed(begun)]
+
+
+def _surveyed(items: list[Item]) -> SurveyedDevice:
+    name = items[0]["pk"].removeprefix(_DEVICE)
+    device = next((each for each in items if each["sk"] == "device"), None)
+    certificates = tuple(
+        SurveyedCertificate(
+            device=name,
+            certificate_id=each["sk"].removeprefix(_CERTIFICATE),
+            state=CertificateState(each["state"]),
+            updated_at=each["updated_at"],
+        )
+        for each in items
+        if each is not device
+    )
+    return SurveyedDevice(
+        name=name,
+        state=State(device["state"]) if device else None,
+        issued_by=device.get("issued_by") if device else None,
+        certificates=certificates,
+    )
