@@ -26,10 +26,14 @@ class KnownKey:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenClaim:
-    """An unknown key that shows a token for a name. The ledger judges it, in the one write that binds the two."""
+    """An unknown key that shows a device's token. The ledger judges it, in the one write that binds the two."""
 
-    name: str
+    device: Device
     token_hash: str
+
+    @property
+    def name(self) -> str:
+        return self.device.name
 
 
 def authorize(
@@ -72,8 +76,9 @@ def authorize(
         if not is_device_name(credentials.name):
             raise BadRequest(f"The user name must be the device's name: {DEVICE_NAME_RULE}.")
         _check_common_name(common_name, credentials.name)
-        ledger.check_token(credentials.name, fingerprint=fingerprint, token_hash=credentials.token_hash, now=now)
-        return TokenClaim(name=credentials.name, token_hash=credentials.token_hash)
+        token_hash = credentials.token_hash
+        device = ledger.check_token(credentials.name, fingerprint=fingerprint, token_hash=token_hash, now=now)
+        return TokenClaim(device=device, token_hash=token_hash)
     if deployment.choices.uninvited == "approve":
         ledger.hold_for_approval(fingerprint=fingerprint, suggested_name=common_name[:64], source=source, now=now)
         raise NotYet(

@@ -37,7 +37,7 @@ def complete(
     if device.certificate_id is None:  # a renewal leaves the groups as they are
         things.join_groups(device, now=now, deployment=deployment)
     try:
-        renewed = deployment.ledger.make_current(certificate, lease=lease, now=now)
+        renewed = deployment.ledger.make_current(certificate, lease=lease, now=now, known=device)
     except Blocked:
         # The operator blocked the device meanwhile: switch off what was just switched on.
         iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")

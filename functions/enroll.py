@@ -43,7 +43,11 @@ def enroll(
         csr.fingerprint, csr.common_name, credentials, source=source, now=second, deployment=deployment
     )
     about(device=authorized.name)
-    certificate = _fresh(authorized.device, second, deployment) if isinstance(authorized, KnownKey) else None
+    certificate = None
+    if isinstance(authorized, KnownKey):
+        certificate = _fresh(authorized.device, second, deployment)
+        if certificate is None:
+            issuer.refuse_waiting(csr, authorized.device)
     if certificate is None:
         turn = await_turn(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment)
         certificate = _issued(csr, authorized, issuer, turn=turn, now=second, deployment=deployment)
@@ -62,7 +66,9 @@ def _issued(
     """A new certificate, or the one that another request of the key has brought about meanwhile."""
     fingerprint = csr.fingerprint
     with lease(authorized, fingerprint=fingerprint, turn=turn, now=now, deployment=deployment) as (device, lease_id):
-        certificate = _fresh(device, now, deployment)
+        # One that the device had when the ledger was asked who this is has been looked at.
+        other = device.certificate_id != authorized.device.certificate_id
+        certificate = _fresh(device, now, deployment) if other else None
         if certificate is not None:
             # That request was at work when the ledger was asked who this is, and had ended when the lease was taken.
             give_back(device.name, lease_id, deployment)

@@ -44,19 +44,26 @@ def lease(
     ledger = deployment.ledger
     try:
         match authorized:
-            case TokenClaim(name=name, token_hash=token_hash):
+            case TokenClaim(device=known, token_hash=token_hash):
                 device = ledger.claim(
-                    name,
+                    known.name,
                     fingerprint=fingerprint,
                     token_hash=token_hash,
                     lease=lease_id,
                     lease_until=until,
                     now=now,
                     turn=turn,
+                    known=known,
                 )
             case KnownKey(device=known):
                 device = ledger.acquire_lease(
-                    known.name, fingerprint=fingerprint, lease=lease_id, lease_until=until, now=now, turn=turn
+                    known.name,
+                    fingerprint=fingerprint,
+                    lease=lease_id,
+                    lease_until=until,
+                    now=now,
+                    turn=turn,
+                    known=known,
                 )
         yield device, lease_id
     except BaseException:

@@ -54,15 +54,16 @@ def await_turn(
     match authorized:
         case KnownKey(device=known):
             ledger.keep_turn(known, turn)
-        case TokenClaim(name=name, token_hash=token_hash):
+        case TokenClaim(device=known, token_hash=token_hash):
             ledger.claim(
-                name,
+                known.name,
                 fingerprint=fingerprint,
                 token_hash=token_hash,
                 lease=QUEUED,
                 lease_until=0,
                 now=int(now),
                 turn=turn,
+                known=known,
             )
     raise _queued(turns, turn, moment)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
+from typing import Any
 
 from ledger.changes import Changes
-from ledger.dynamodb import ConditionFailed, Item
+from ledger.dynamodb import ConditionFailed, Item, Value
 from ledger.errors import Blocked, Busy, LeaseLost, NotInvited, TokenExpired, TokenSpent
 from ledger.items import certificate_item, device_from, device_key, key_key
 from ledger.records import Certificate, CertificateState, Device, State
@@ -19,15 +21,15 @@ _LEASE_IS_MINE = "#lease = :lease AND #state <> :blocked"
 class Enrollment(Changes):
     """The changes of one enrollment, in their order. Each names the lease under which it is made."""
 
-    def check_token(self, name: str, *, fingerprint: str, token_hash: str, now: int) -> None:
-        """Say no to a token before anything is written for it. ``claim`` decides, in its one write.
+    def check_token(self, name: str, *, fingerprint: str, token_hash: str, now: int) -> Device:
+        """Return the device, or say no to a token before anything is written for it. ``claim`` decides, in its write.
 
         One read and two comparisons, whatever is wrong: the time tells a stranger nothing.
 
         Raises:
             NotInvited, TokenExpired, TokenSpent, Blocked: as they say.
         """
-        self._refuse_token(self._table.get(*device_key(name)), name, fingerprint, token_hash, now)
+        return self._refuse_token(self._table.get(*device_key(name)), name, fingerprint, token_hash, now)
 
     def claim(
         self,
@@ -39,17 +41,22 @@ class Enrollment(Changes):
         lease_until: int,
         now: int,
         turn: int | None = None,
+        known: Device | None = None,
     ) -> Device:
-        """Bind a device's token to the key that shows it, and begin to work for it.
+        """Bind a device's token to the key that shows it, and begin to work for it. Returns the device as it is now.
 
         Args:
+            known: the device as ``check_token`` has found it; None to ask it.
             lease_until: 0 for a device that has to wait for its turn: nobody works for it until then.
             turn: the turn that was taken for it (``ledger.turns``).
 
         Raises:
             NotInvited, TokenExpired, TokenSpent, KeyTaken, Blocked: as they say.
-            Busy: the same key was faster, with another request.
+            Busy: the same key was faster, with another request, or an operator was.
         """
+        known = known or self.check_token(name, fingerprint=fingerprint, token_hash=token_hash, now=now)
+        # What else an operator may change meanwhile. So the device need not be read again to know what it is now.
+        same, thing = _unchanged("thing", known.thing)
         try:
             self._table.write(
                 self._table.update(
@@ -64,10 +71,11 @@ class Enrollment(Changes):
                         **({} if turn is None else {"turn": turn}),
                     },
                     remove=("token_hash", "token_expires", "expires_at"),
-                    condition="#state = :invited AND #token_hash = :token_hash AND #token_expires > :now",
+                    condition=f"#state = :invited AND #token_hash = :token_hash AND #token_expires > :now AND {same}",
                     invited=State.INVITED,
                     token_hash=token_hash,
                     now=now,
+                    **thing,
                 ),
                 self._table.put(
                     {"pk": key_key(fingerprint)[0], "sk": "key", "device": name},
@@ -77,14 +85,25 @@ class Enrollment(Changes):
             )
         except ConditionFailed:
             raise self._explain_claim(name, fingerprint, token_hash, now) from None
-        return self._existing(name)
+        return replace(
+            known, state=State.PENDING, fingerprint=fingerprint, token_expires=None, updated_at=now, turn=turn
+        )
 
     def acquire_lease(
-        self, name: str, *, fingerprint: str, lease: str, lease_until: int, now: int, turn: int | None = None
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        lease: str,
+        lease_until: int,
+        now: int,
+        turn: int | None = None,
+        known: Device | None = None,
     ) -> Device:
-        """Begin to work for a known key, unless another request does.
+        """Begin to work for a known key, unless another request does. Returns the device as it is now.
 
         Args:
+            known: the device as it was read a moment ago; None to read it.
             turn: the turn that was taken for it (``ledger.turns``); None for the one that it has, if it has one.
 
         Raises:
@@ -92,15 +111,10 @@ class Enrollment(Changes):
             Blocked: the device is blocked.
             NotInvited: the device is gone, or has another key.
         """
-        device = self.device(name)
-        if device is None:
-            raise NotInvited(f"There is no device {name!r} any more.")
-        self._refuse_blocked(device)
-        if device.fingerprint != fingerprint:
-            raise NotInvited(f"Device {name!r} has another key.")
+        device = self._of_key(known or self.device(name), name, fingerprint)
         then = State.PENDING if device.state is State.INVITED else device.state
         try:
-            self._table.write(
+            item = self._table.write_alone(
                 self._table.update(
                     *device_key(name),
                     set={
@@ -110,19 +124,23 @@ class Enrollment(Changes):
                         "updated_at": now,
                         **({} if turn is None else {"turn": turn}),
                     },
+                    # The lease is free; or it is this request's, whose reply was lost on the way.
                     condition=(
-                        "#state = :was AND #fingerprint = :fingerprint"
-                        " AND (attribute_not_exists(#lease) OR #lease_until <= :now)"
+                        "#fingerprint = :fingerprint AND ("
+                        "(#state = :was AND (attribute_not_exists(#lease) OR #lease_until <= :now))"
+                        " OR (#state = :then AND #lease = :lease))"
                     ),
                     was=device.state,
+                    then=then,
                     fingerprint=fingerprint,
+                    lease=lease,
                     now=now,
                 )
             )
         except ConditionFailed:
-            self._refuse_blocked(self._existing(name))
+            self._of_key(self.device(name), name, fingerprint)
             raise self._busy(name, now) from None
-        return self._existing(name)
+        return device_from(item)
 
     def keep_turn(self, device: Device, turn: int) -> None:
         """Remember the turn that was taken for a known key, and nothing else: nobody works for it until then.
@@ -130,8 +148,7 @@ class Enrollment(Changes):
         Raises:
             Busy: the device has changed since it was read, or another request has taken a turn for it.
         """
-        before = "#turn = :before" if device.turn is not None else "attribute_not_exists(#turn)"
-        values: Item = {} if device.turn is None else {"before": device.turn}
+        same_turn, before = _unchanged("turn", device.turn)
         try:
             self._table.write_alone(
                 self._table.update(
@@ -139,12 +156,12 @@ class Enrollment(Changes):
                     set={"turn": turn},
                     condition=(
                         "#state = :state AND #fingerprint = :fingerprint AND attribute_not_exists(#unfinished)"
-                        f" AND (({before}) OR #turn = :turn)"
+                        f" AND ({same_turn} OR #turn = :turn)"
                     ),
                     state=device.state,
                     fingerprint=device.fingerprint or "",
                     turn=turn,
-                    **values,
+                    **before,
                 )
             )
         except ConditionFailed:
@@ -172,17 +189,21 @@ class Enrollment(Changes):
         except ConditionFailed:
             raise self._lease_lost(name) from None
 
-    def make_current(self, certificate: Certificate, *, lease: str, now: int) -> bool:
+    def make_current(self, certificate: Certificate, *, lease: str, now: int, known: Device | None = None) -> bool:
         """The certificate is registered and permitted: it is the device's own now, and the one before is superseded.
 
         Returns whether there was one before: whether this was a renewal.
+
+        Args:
+            known: the device as the lease found it; None to read it.
 
         Raises:
             LeaseLost: another request has taken over.
             Blocked: the operator has blocked the device meanwhile; the certificate must be deactivated.
         """
         name, new = certificate.device, certificate.certificate_id
-        before = self._worked_for(name)
+        before = known or self._worked_for(name)
+        same_certificate, current = _unchanged("certificate_id", before.certificate_id)
         old = before.certificate_id if before.certificate_id not in (None, new) else None
         superseded: Item = {"superseded": old, "superseded_at": now, "superseded_issued_by": before.issued_by}
         writes = [
@@ -197,10 +218,11 @@ class Enrollment(Changes):
                     **(superseded if old else {}),
                 },
                 remove=("unfinished", "lease", "lease_until", "csr", "csr_at", "turn", "renew_asked_at"),
-                condition=f"{_LEASE_IS_MINE} AND #unfinished = :id",
+                condition=f"{_LEASE_IS_MINE} AND #unfinished = :id AND {same_certificate}",
                 lease=lease,
                 blocked=State.BLOCKED,
                 id=new,
+                **current,
             ),
             self._mark(name, new, CertificateState.ACTIVE, now),
             self._event(name, now, "renewed" if old else "enrolled", "enrollment", new),
@@ -267,7 +289,7 @@ class Enrollment(Changes):
     def release(self, name: str, *, lease: str) -> None:
         """Give the lease back. Does nothing when this request no longer has it."""
         try:
-            self._table.write(
+            self._table.write_alone(
                 self._table.update(
                     *device_key(name),
                     set={"lease_until": 0},
@@ -279,6 +301,14 @@ class Enrollment(Changes):
             return
 
     # What a refusal means
+
+    def _of_key(self, device: Device | None, name: str, fingerprint: str) -> Device:
+        if device is None:
+            raise NotInvited(f"There is no device {name!r} any more.")
+        self._refuse_blocked(device)
+        if device.fingerprint != fingerprint:
+            raise NotInvited(f"Device {name!r} has another key.")
+        return device
 
     def _worked_for(self, name: str) -> Device:
         device = self.device(name)
@@ -294,7 +324,7 @@ class Enrollment(Changes):
         self._refuse_taken_key(fingerprint, name)
         return Busy(1)
 
-    def _refuse_token(self, item: Item | None, name: str, fingerprint: str, token_hash: str, now: int) -> None:
+    def _refuse_token(self, item: Item | None, name: str, fingerprint: str, token_hash: str, now: int) -> Device:
         found = item or {}
         is_current = hmac.compare_digest(token_hash, found.get("token_hash", _NO_HASH))
         is_spent = hmac.compare_digest(token_hash, found.get("spent_token_hash", _NO_HASH))
@@ -307,7 +337,9 @@ class Enrollment(Changes):
                 raise NotInvited(f"This is not the token of device {name!r}.")
             if found["token_expires"] <= now:
                 raise TokenExpired("This token has expired.")
-        self._refuse_blocked(device_from(item))
+        device = device_from(item)
+        self._refuse_blocked(device)
+        return device
 
     def _busy(self, name: str, now: int) -> Busy:
         item = self._table.get(*device_key(name)) or {}
@@ -318,3 +350,10 @@ class Enrollment(Changes):
         if device and device.state is State.BLOCKED:
             return Blocked(f"Device {name!r} is blocked.")
         return LeaseLost(f"Another request for device {name!r} has taken over.")
+
+
+def _unchanged(name: str, value: Value | None) -> tuple[str, dict[str, Any]]:
+    """The condition that an attribute is still what it was when it was read, and the value that it is held against."""
+    if value is None:
+        return f"attribute_not_exists(#{name})", {}
+    return f"#{name} = :{name}_before", {f"{name}_before": value}

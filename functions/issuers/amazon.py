@@ -6,7 +6,7 @@ from functions import registration
 from functions.deployment import Deployment
 from functions.record import record_of
 from functions.refusals import BadRequest
-from ledger import Certificate, LedgerError
+from ledger import Certificate, Device, LedgerError
 from pki.csr import Csr
 from pki.issuers import AMAZON
 from pki.names import USUAL_STRINGS
@@ -33,6 +33,9 @@ class AmazonIssuer:
                 f"The CSR's common name is a {csr.common_name_string}, which Amazon's CA may read otherwise; "
                 f"it must be a {' or a '.join(USUAL_STRINGS)}."
             )
+
+    def refuse_waiting(self, csr: Csr, device: Device) -> None:
+        """Amazon's CA signs at once."""
 
     def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
         deployment = self.deployment

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ledger import Certificate
+from ledger import Certificate, Device
 from pki.csr import Csr
 
 
@@ -14,6 +14,13 @@ class Issuer(Protocol):
 
         Raises:
             BadRequest: what is wrong with the CSR.
+        """
+
+    def refuse_waiting(self, csr: Csr, device: Device) -> None:
+        """Refuse a device for which nothing can be done until a person has done something.
+
+        Raises:
+            NotYet: this CSR waits for a CA outside AWS already.
         """
 
     def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:

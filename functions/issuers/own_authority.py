@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from functions import registration
 from functions.deployment import Deployment
-from ledger import Certificate
+from ledger import Certificate, Device
 from pki.csr import Csr
 
 
@@ -16,6 +16,9 @@ class OwnAuthority:
 
     def check(self, csr: Csr) -> None:
         """Only the CSR's key is used, so nothing else in the CSR can be wrong."""
+
+    def refuse_waiting(self, csr: Csr, device: Device) -> None:
+        """A CA in KMS signs at once."""
 
     def has_issued(self, certificate: Certificate) -> bool:
         return self.deployment.choices.ca_certificate(certificate.issued_by) is not None
