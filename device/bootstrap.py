@@ -4,6 +4,7 @@ Every step can be repeated. A run that is killed at any point leaves the old cer
 run continues from there: the key is the identity, so the cloud answers a repeated request with the same certificate.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from . import kept
@@ -47,11 +48,22 @@ class Outcome:
     """Whether the cloud was asked for a certificate."""
 
 
-def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outcome:
+def _open_or_make(settings: Settings, report: Report) -> DeviceKey:
+    return open_device_key(settings, report, create=True)
+
+
+def bootstrap(
+    settings: Settings,
+    report: Report,
+    *,
+    mqtt: bool = False,
+    open_key: Callable[[Settings, Report], DeviceKey] = _open_or_make,
+) -> Outcome:
     """Get a certificate for the key, prove it with a publish, and keep it.
 
     Args:
         mqtt: publish and receive over MQTT too.
+        open_key: for a run that is one of several, which has the key already.
 
     Raises:
         DeviceError: what failed, and what to do.
@@ -63,7 +75,7 @@ def bootstrap(settings: Settings, report: Report, *, mqtt: bool = False) -> Outc
         )
     state, deadline = StateFolder(settings.state), Deadline(settings.give_up_after)
     with state.locked():
-        key = open_device_key(settings, report, create=True)
+        key = open_key(settings, report)
         outcome = establish(Run(settings, state, key, report, deadline), mqtt=mqtt)
         remove_spent_token(settings, state, report)
         run_pending_hooks(state, replace(settings, name=outcome.name), outcome.certificate, report)

@@ -7,6 +7,7 @@
 import datetime
 from pathlib import Path
 
+from .candidate import Turn
 from .certificate import DeviceCertificate, now
 from .configuration import Configuration
 from .cures import BOOTSTRAP, SET_CLOCK
@@ -64,6 +65,13 @@ def find_configuration(state: StateFolder) -> Configuration | None:
         return read_configuration(state)
     except CertificateUnusable:
         return None
+
+
+def find_turn(state: StateFolder) -> Turn | None:
+    """This device's turn in the fleet's queue, if it waits for one that is not long past."""
+    candidate = state.candidate()
+    turn = None if candidate is None else candidate.turn
+    return None if turn is None or turn.is_past else turn
 
 
 def check_usable(certificate: DeviceCertificate, key: DeviceKey) -> None:

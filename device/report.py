@@ -1,6 +1,7 @@
 """One line for each step: what was done, and how long it took."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -62,6 +63,24 @@ class Report:
         """Print something to know while a step goes on."""
         self._print(self._paint(DIM, f"  {'':<10} {printable(text)}"))
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a person looks on."""
+        return self._colour and not self._as_json
+
+    def count_down(self, seconds: float) -> None:
+        """Sleep, and say on one line, which is removed at the end, how long it still takes."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            hours, rest = divmod(math.ceil(left), 3600)
+            text = f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+            line = self._paint(DIM, f"  {'':<10} {text}")
+            self._stream.write(f"\r{line}\033[K")
+            self._stream.flush()
+            time.sleep(min(left, 1.0))
+        self._stream.write("\r\033[K")
+        self._stream.flush()
+
     def warn(self, text: str) -> None:
         """Print a warning, and keep it for the JSON report."""
         self._warnings.append(text)
@@ -75,6 +94,10 @@ class Report:
         steps = [{"step": s.name, "done": s.done, "seconds": round(s.seconds, 3), **s.facts} for s in self._steps]
         document = {"ok": True, **facts, "warnings": self._warnings, "steps": steps}
         print(json.dumps(document, indent=2), file=self._stream, flush=True)
+
+    def forget_steps(self) -> None:
+        """Of a try that failed: the next one tells its own, and a service may try for months."""
+        self._steps.clear()
 
     def _line(self, colour: str, name: str, text: str, seconds: float) -> None:
         duration = self._paint(DIM, f"({seconds:.2f} s)")

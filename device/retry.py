@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import Busy, DeviceError, Queued
+from .errors import Busy, DeviceError, EnrollmentRefused, Queued
 
 FIRST_LIMIT = 1.0
 LAST_LIMIT = 60.0
@@ -41,6 +41,9 @@ class Temperament:
 
     busy: float
     longest_busy: float
+    refused: float = 180.0
+    longest_refused: float = 3600.0
+    """For whom a refusal is not the end: the operator may let the device in later, and finds it within the hour."""
 
 
 AT_THE_BENCH = Temperament(busy=2.0, longest_busy=LAST_LIMIT)
@@ -78,13 +81,25 @@ class Waits:
         self._tries = 0
         self._has_turn = False
 
-    def after(self, error: DeviceError) -> float:
-        """Seconds to wait before the next try."""
+    def after(self, error: DeviceError, *, lasting: bool = False) -> float:
+        """Seconds to wait before the next try. ``lasting``: the error may go away, but hardly within seconds."""
         return self.next(
-            retry_after=error.retry_after, busy=isinstance(error, Busy), own_moment=isinstance(error, Queued)
+            retry_after=error.retry_after,
+            busy=isinstance(error, Busy),
+            own_moment=isinstance(error, Queued),
+            refused=isinstance(error, EnrollmentRefused),
+            lasting=lasting,
         )
 
-    def next(self, *, retry_after: float | None = None, busy: bool = False, own_moment: bool = False) -> float:
+    def next(
+        self,
+        *,
+        retry_after: float | None = None,
+        busy: bool = False,
+        own_moment: bool = False,
+        refused: bool = False,
+        lasting: bool = False,
+    ) -> float:
         """Seconds to wait before the next try.
 
         Args:
@@ -92,6 +107,8 @@ class Waits:
             busy: the cloud has answered 429 or 5xx.
             own_moment: no other device was told the same. A turn that is kept seconds late is a registration that AWS
                 IoT had room for and nobody asked for.
+            refused: the cloud does not let this device in.
+            lasting: as for ``after``.
         """
         asked = _bounded(retry_after)
         if asked is not None:
@@ -99,18 +116,20 @@ class Waits:
             self._has_turn = self._has_turn or own_moment
             spread = 0.0 if own_moment else min(asked * RETRY_AFTER_SPREAD, MOST_SPREAD)
             return asked + self._random() * spread
-        limit = self._limit(busy=busy)
+        limit = self._limit(busy=busy, refused=refused, lasting=lasting)
         self._tries += 1
         return self._random() * limit
 
-    def _limit(self, *, busy: bool) -> float:
-        waited = self._clock() - self._began
+    def _limit(self, *, busy: bool, refused: bool, lasting: bool) -> float:
+        waited, temperament = self._clock() - self._began, self._temperament
         longest = max(LAST_LIMIT, min(waited * GROWTH, LONGEST_LIMIT))
         first = FIRST_LIMIT
-        if busy:
+        if refused:
+            first, longest = temperament.refused, temperament.longest_refused
+        elif busy or lasting:
             # Those whose turn has come are few, however many wait for theirs, and their turn is passing.
-            first = AT_THE_BENCH.busy if self._has_turn else self._temperament.busy
-            longest = max(longest, self._temperament.longest_busy)
+            first = AT_THE_BENCH.busy if self._has_turn and not lasting else temperament.busy
+            longest = max(longest, temperament.longest_busy)
         return min(math.ldexp(first, min(self._tries, 32)), longest)
 
 
@@ -125,6 +144,10 @@ class Deadline:
         """Seconds, never negative."""
         return min(max(0.0, self._end - self._clock()), at_most)
 
+    def put_off(self, seconds: float) -> None:
+        """Time in the fleet's queue is not this run's own."""
+        self._end += seconds
+
 
 def retry(
     operation: Callable[[], Result],
@@ -136,6 +159,8 @@ def retry(
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
     only: tuple[type[DeviceError], ...] = (DeviceError,),
     temperament: Temperament = AT_THE_BENCH,
+    patient_with: tuple[type[DeviceError], ...] = (),
+    turn_within: float = 0.0,
 ) -> Result:
     """Return what ``operation`` returns; try again while its error is transient, and one of ``only``.
 
@@ -144,20 +169,25 @@ def retry(
             error is raised at once: who comes before the moment that a server has named is sent away again.
         on_wait: is called with each error and the seconds until the next try.
         meanwhile: is entered for each wait.
+        patient_with: errors after which to try again too, with waits as after an answer of a busy cloud.
+        turn_within: in seconds from now. A turn in the fleet's queue that comes within them is waited for, although
+            that is longer than ``give_up_after``.
 
     Raises:
         DeviceError: the last error of ``operation``, or one of ``meanwhile``.
     """
-    deadline = clock() + give_up_after
+    began = clock()
     waits = Waits(temperament, clock=clock)
     while True:
         try:
             return operation()
         except DeviceError as error:
-            if not (error.transient and isinstance(error, only)):
+            lasting = isinstance(error, patient_with)
+            if not (lasting or (error.transient and isinstance(error, only))):
                 raise
-            wait = waits.after(error)
-            if clock() + max(wait, error.retry_after or 0.0) > deadline:
+            wait = waits.after(error, lasting=lasting)
+            patience = max(give_up_after, turn_within) if isinstance(error, Queued) else give_up_after
+            if clock() + max(wait, error.retry_after or 0.0) > began + patience:
                 raise
             on_wait(error, wait)
             with meanwhile():

@@ -4,6 +4,7 @@ Raises:
     ValueError: it is not allowed. The text says why, as the end of a sentence, and shows no secret.
 """
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ NAME_RULE = "a device name has 1 to 64 letters, digits, - and _"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd]?)")
 _LONGEST_TIME = 366 * 86400
+_LONGEST_FIRST_WAIT = 3600
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -71,6 +73,23 @@ def tls(value: Any) -> str:
     if value not in TLS_WAYS:
         raise ValueError("it must be one of " + ", ".join(TLS_WAYS))
     return str(value)
+
+
+def patience(value: Any) -> float:
+    """How long to try again, in seconds; infinity for ``never`` giving up."""
+    if str(value).strip().lower() == "never":
+        return math.inf
+    try:
+        return duration(value)
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}, or never") from None
+
+
+def first_wait(value: Any) -> float:
+    seconds = duration(value)
+    if seconds > _LONGEST_FIRST_WAIT:
+        raise ValueError("it is at most 1h")
+    return seconds
 
 
 def duration(value: Any) -> float:

@@ -8,7 +8,8 @@
 
 The TOML files have the option names as keys: ``url``, ``name``, ``token``, ``token-file``, ``certificate``, ``key``,
 ``state``, ``ca-file``, ``endpoint``, ``https-port``, ``mqtt-port``, ``credential-endpoint``, ``proxy``, ``no-proxy``,
-``give-up-after``, ``tls``, ``on-renew``, ``keep-token``; the card's may set some only (``settings_files.ON_CARD``).
+``give-up-after``, ``first-wait``, ``tls``, ``on-renew``, ``keep-token``; the card's may set some only
+(``settings_files.ON_CARD``).
 
 Once a bootstrap has worked, the card may not lead the device elsewhere: its place is then below device.json, except for
 a bootstrap, which is how a device is moved.
@@ -31,7 +32,7 @@ from . import addresses, kept_settings, setting_values, settings_files
 from .cures import BOOTSTRAP
 from .kept_settings import IDENTITY
 from .settings_files import FILES, Layer, under
-from .settings_search import VARIABLES, Search, environment, find_token, options
+from .settings_search import OF_ONE_RUN, VARIABLES, Search, environment, find_token, options
 from .text import printable
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ DEFAULT_STATE = Path("/var/lib/zymkey-iot")
 DEFAULT_ON_RENEW = Path("/etc/zymkey-iot/on-renew.d")
 DEFAULT_KEY = "zymkey:"
 DEFAULT_GIVE_UP_AFTER = 300.0
+# Of a service. Its bootstrap never gives up. Its renewal has the next run of the timer, and an old certificate; within
+# this time a busy cloud is asked some times.
+RENEWAL_GIVES_UP_AFTER = 1800.0
+DEFAULT_FIRST_WAIT = 60.0
 HOST_NAME = "this host's name"
 
 
@@ -65,6 +70,14 @@ class Settings:
     proxy: str | None = field(repr=False)  # may hold a password: print ``Proxy.parse(proxy)``
     no_proxy: str | None
     give_up_after: float
+    """In seconds; infinity for never."""
+
+    unattended: bool = False
+    """Whether a service has started this run, and nobody looks on."""
+
+    first_wait: float = 0.0
+    """In seconds: the longest wait of a service before its first request after this machine was switched on."""
+
     tls: str
     on_renew: Path
     keep_token: bool = False
@@ -101,7 +114,8 @@ def load(
         UsageError: a setting is not allowed. The error names it, and where it was found.
     """
     environ = os.environ if environ is None else environ
-    found = [settings_files.read(path, known=tuple(VARIABLES), root=root) for path in files]
+    known = tuple(setting for setting in VARIABLES if setting not in OF_ONE_RUN)
+    found = [settings_files.read(path, known=known, root=root) for path in files]
     given = [options(arguments), environment(environ)]
     search = Search(problems=[problem for each in found for problem in each.problems])
     layers: list[Layer] = [*given, *(each.layer for each in found)]
@@ -119,7 +133,7 @@ def load(
         """From these layers, what is kept, and at last the layers ``behind`` it."""
         named, _ = search.pick(layers, "url", None, addresses.enrollment_url)
         kept = kept_settings.read(under(root, state), url=named, continuing=continuing)
-        values = _values(search, [*layers, kept, *behind])
+        values = _values(search, [*layers, kept, *behind], bootstraps=continuing)
         values["fallback_url"] = search.pick([kept], kept_settings.FALLBACK, None, addresses.enrollment_url)
         token, source, place = find_token(search, given, found, values["name"][0], root, asking=continuing)
         values["token"] = token, source
@@ -154,9 +168,14 @@ def _held_against(in_use: Settings, of_card: Settings, warn: Callable[[str], Non
     return replace(in_use, of_card=of_card)
 
 
-def _values(search: Search, layers: Sequence[Layer]) -> dict[str, tuple[Any, str]]:
+def _values(search: Search, layers: Sequence[Layer], *, bootstraps: bool) -> dict[str, tuple[Any, str]]:
     """Every setting but the token, and its source."""
+    unattended = search.pick(layers, "unattended", (False, "default"), setting_values.yes_or_no)
+    patience: float | str = DEFAULT_GIVE_UP_AFTER
+    if unattended[0]:
+        patience = "never" if bootstraps else RENEWAL_GIVES_UP_AFTER
     return {
+        "unattended": unattended,
         "state": search.pick(layers, "state", (str(DEFAULT_STATE), "default"), setting_values.path),
         "url": search.pick(layers, "url", None, addresses.enrollment_url),
         "name": search.pick(layers, "name", (socket.gethostname().partition(".")[0], HOST_NAME), setting_values.name),
@@ -173,8 +192,7 @@ def _values(search: Search, layers: Sequence[Layer]) -> dict[str, tuple[Any, str
         "no_proxy": search.pick(layers, "no_proxy", None, setting_values.or_none(str)),
         "tls": search.pick(layers, "tls", (setting_values.TLS_WAYS[0], "default"), setting_values.tls),
         "on_renew": search.pick(layers, "on_renew", (str(DEFAULT_ON_RENEW), "default"), setting_values.path),
-        "give_up_after": search.pick(
-            layers, "give_up_after", (DEFAULT_GIVE_UP_AFTER, "default"), setting_values.duration
-        ),
+        "give_up_after": search.pick(layers, "give_up_after", (patience, "default"), setting_values.patience),
+        "first_wait": search.pick(layers, "first_wait", (DEFAULT_FIRST_WAIT, "default"), setting_values.first_wait),
         "keep_token": search.pick(layers, "keep_token", (False, "default"), setting_values.yes_or_no),
     }

@@ -16,7 +16,7 @@ from .text_file import decoded, read_small
 CARD = Path("/boot/firmware/zymkey-iot.toml")
 FILES = (Path("/etc/zymkey-iot.toml"), CARD)
 
-ON_CARD = ("url", "name", "token", "token_file", "certificate", "key", "keep_token")
+ON_CARD = ("url", "name", "token", "token_file", "certificate", "key", "keep_token", "first_wait")
 """What the card may set."""
 
 _FILES_ON_CARD = ("token_file", "certificate")

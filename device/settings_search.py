@@ -29,10 +29,15 @@ VARIABLES = {
     "proxy": "HTTPS_PROXY",
     "no_proxy": "NO_PROXY",
     "give_up_after": "ZYMKEY_IOT_GIVE_UP_AFTER",
+    "unattended": "ZYMKEY_IOT_UNATTENDED",
+    "first_wait": "ZYMKEY_IOT_FIRST_WAIT",
     "tls": "ZYMKEY_IOT_TLS",
     "on_renew": "ZYMKEY_IOT_ON_RENEW",
     "keep_token": "ZYMKEY_IOT_KEEP_TOKEN",
 }
+OF_ONE_RUN = ("unattended",)
+"""What no file sets: it says who has started this run."""
+
 # What other programs call these two, the first that is set wins. HTTP_PROXY is for http:// alone.
 _NAMES_OF_VARIABLES = {
     "proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),

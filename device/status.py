@@ -7,7 +7,7 @@ from .candidate import Turn
 from .certificate import DeviceCertificate, now
 from .cures import BOOTSTRAP
 from .errors import CertificateUnusable, DeviceError
-from .kept import find_candidate, read_certificate, read_configuration
+from .kept import find_candidate, find_turn, read_certificate, read_configuration
 from .kept_settings import is_kept, is_same_fleet
 from .keys import DeviceKey, open_key
 from .renew import renewal_time
@@ -195,13 +195,6 @@ def _waits_for(state: StateFolder) -> str | None:
     if begun.get("name") == in_use.get("name") and is_same_fleet(begun, in_use):
         return None
     return f"a certificate for {begun.get('name')} from {begun.get('url')}"
-
-
-def find_turn(state: StateFolder) -> Turn | None:
-    """This device's turn in the fleet's queue, if it waits for one that is not long past."""
-    candidate = state.candidate()
-    turn = None if candidate is None else candidate.turn
-    return None if turn is None or turn.is_past else turn
 
 
 def read_status(settings: Settings) -> Status:

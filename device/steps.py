@@ -4,11 +4,12 @@ Each step prints one line, and each can be repeated.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 from . import configuration as cloud
@@ -42,6 +43,12 @@ from .store import StateFolder
 SETTLING_TIME = 120.0
 # For a new connection over MQTT to be judged anew, where nothing is known to have changed.
 SECOND_OPINION_TIME = 10.0
+# A run of the timer waits for a turn in the fleet's queue that comes within this time, in seconds. It is longer than
+# the time between two runs (six and a half hours with the timer's jitter), so the last run before the turn waits for
+# it: a turn that is missed by an hour is lost.
+TURN_WITHIN = 7 * 3600.0
+# What a service waits for within one try. Longer waits are between the tries.
+_ONE_TRY = 300.0
 # Errors of a trial that came from the right servers: the settings that led there are not to blame.
 _REACHED = (Busy, CertificateRefused, EnrollmentRefused, Pending, TopicDenied)
 
@@ -122,21 +129,40 @@ class Run:
         candidate = self.state.candidate() if self.renewal else None
         return candidate is None or kept_settings.is_same_device(candidate.device, self.settings)
 
-    def retried(self, operation: Callable[[], Result]) -> Result:
-        """``operation``, tried again while its error is transient and there is time."""
-        return retry.retry(
+    def retried(self, operation: Callable[[], Result], *, within_one_try: float = _ONE_TRY) -> Result:
+        """``operation``, tried again while its error is transient and there is time.
+
+        Args:
+            within_one_try: in seconds, for a service's bootstrap, which is tried as a whole again (``unattended``).
+        """
+        unattended = self.settings.unattended
+        tell = tell_wait(self.report)
+
+        def on_wait(error: DeviceError, seconds: float) -> None:
+            if turn_within and isinstance(error, Queued):
+                self.deadline.put_off(seconds)
+            tell(error, seconds)
+
+        turn_within = TURN_WITHIN if unattended and self.renewal else 0.0
+        # On a terminal one line counts down.
+        attempt = partial(retry.retry, sleep=self.report.count_down) if self.report.is_watched else retry.retry
+        return attempt(
             operation,
-            give_up_after=self.deadline.left(),
-            on_wait=tell_wait(self.report),
-            meanwhile=nullcontext if self.renewal else self._let_renewals_run,
+            give_up_after=self.deadline.left(within_one_try if unattended and not self.renewal else math.inf),
+            on_wait=on_wait,
+            meanwhile=self._let_others_run,
+            temperament=retry.UNATTENDED if unattended else retry.AT_THE_BENCH,
+            turn_within=turn_within,
         )
 
     @contextmanager
-    def _let_renewals_run(self) -> Iterator[None]:
+    def _let_others_run(self) -> Iterator[None]:
         """A device that moves to another fleet may wait for days; its old certificate is renewed in the meantime.
 
+        And a renewal that waits for its turn is in nobody's way.
+
         Raises:
-            AlreadyRunning: another bootstrap was quicker, and has made another device of this one.
+            AlreadyRunning: a bootstrap was quicker, and has made another device of this one.
         """
         before = self.state.device()
         with self.state.unlocked(patience=self.deadline.left):
@@ -201,7 +227,7 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> est.Issued:
             raise
 
     with run.report.step("enroll") as step:
-        issued = run.retried(lambda: run.urls.ask(ask))
+        issued = run.retried(lambda: run.urls.ask(ask), within_one_try=0)
         certificate = issued.certificate
         run.keep_candidate(certificate)
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"

@@ -42,6 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_state(parser)
     options.add_connection(parser)
     options.add_give_up_after(parser)
+    options.add_unattended(parser, "never give up, and leave a busy cloud minutes")
+    parser.add_argument(
+        "--first-wait",
+        metavar="TIME",
+        help="as a service: wait at random up to this time before the first request after power-on (default 60s)",
+    )
     options.add_json(parser)
     options.add_examples(
         parser,
@@ -63,7 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in look_alikes(FILES):
         report.warn(f"{sentence}.")
     settings = load(arguments, continuing=True, warn=report.warn)
-    tell_outcome(bootstrap(settings, report, mqtt=arguments.mqtt), settings, report)
+    if settings.unattended:
+        # Imported here: a person at the bench does without it.
+        from ..unattended import bootstrap_unattended
+
+        def load_again() -> "Settings":
+            return load(arguments, continuing=True, warn=report.warn)
+
+        outcome, settings = bootstrap_unattended(settings, load_again, report, mqtt=arguments.mqtt)
+    else:
+        outcome = bootstrap(settings, report, mqtt=arguments.mqtt)
+    tell_outcome(outcome, settings, report)
     return 0
 
 

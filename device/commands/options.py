@@ -70,8 +70,12 @@ def _add_proxy(parser: argparse._ArgumentGroup) -> None:
 
 def add_give_up_after(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--give-up-after", metavar="TIME", help="stop trying again after this time, such as 300s, 10m, 2h"
+        "--give-up-after", metavar="TIME", help="stop trying again after this time, such as 300s, 10m, 2h; or never"
     )
+
+
+def add_unattended(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--unattended", action="store_const", const="true", help=f"as a service: {what}")
 
 
 def joined(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:

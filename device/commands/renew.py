@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_state(parser)
     options.add_connection(parser)
     options.add_give_up_after(parser)
+    options.add_unattended(parser, "wait for hours if this device's turn in the fleet's queue comes within them")
     options.add_json(parser)
     options.add_examples(
         parser,

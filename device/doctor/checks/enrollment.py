@@ -7,8 +7,8 @@ from ... import configuration as cloud
 from ...cures import BOOTSTRAP, TELL_OPERATOR
 from ...enrollment_urls import check_is_this_fleet
 from ...errors import DeviceError
+from ...kept import find_turn
 from ...kept_settings import is_kept
-from ...status import find_turn
 from ..examination import Examination
 from ..finding import Finding, ok, warning
 
