@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from device.settings import DEFAULT_FIRST_WAIT
+
 from .agenda import Times
 from .before import LIMITS as LIMITS_BEFORE
 from .before import EarlierClients
@@ -20,7 +22,7 @@ from .world import Chance
 LIMITS = Limits(api_rate=500, api_burst=1_000, registrations=10, throttled_retry_after=5)
 """``infra.enrollment_api`` and ``functions.failures``; tests hold them together."""
 
-FIRST_WAIT = 50.0
+FIRST_WAIT = DEFAULT_FIRST_WAIT
 AT_MOST = 100 * 86_400.0
 """Seconds after which a device that has no certificate is lost."""
 _DAY = 86_400.0
