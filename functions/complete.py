@@ -16,11 +16,13 @@ def complete(
     now: int,
     deployment: Deployment,
     in_aws_iot: bool = False,
+    arn: str | None = None,
 ) -> None:
     """Register and permit a recorded certificate, and make it the device's own. Every step can be repeated.
 
     Args:
         device: whose it is, as the lease found it; its thing is there.
+        arn: the certificate's, when this request had AWS IoT make it, as active.
         in_aws_iot: AWS IoT is known to have it already, so it is at most to be activated.
 
     Raises:
@@ -31,7 +33,7 @@ def complete(
     iot = deployment.iot
     if in_aws_iot:
         arn = registration.activate(certificate.certificate_id, iot=iot)
-    else:
+    elif arn is None:
         arn = issuer_of(deployment).register(certificate)
     registration.permit(arn, device=device.name, policy=deployment.choices.iot_policy, iot=iot)
     if device.certificate_id is None:  # a renewal leaves the groups as they are

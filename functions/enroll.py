@@ -78,10 +78,11 @@ def _issued(
             things.claim(device, now=now, deployment=deployment)
         elif device.csr is None:  # to ask once is enough: while a CSR waits, its device comes again and again
             things.look(device, now=now, deployment=deployment)
+        arn = None
         if certificate is None:
-            certificate = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
+            certificate, arn = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
             log.info("signed and recorded", certificate_id=certificate.certificate_id)
-        complete(certificate, device, lease_id, now=now, deployment=deployment)
+        complete(certificate, device, lease_id, arn=arn, now=now, deployment=deployment)
     return certificate
 
 

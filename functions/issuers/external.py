@@ -16,7 +16,7 @@ class ExternalIssuer(OwnAuthority):
         if device.csr == csr.pem and device.unfinished is None:
             raise _waits()
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
         self.deployment.ledger.queue_csr(device, csr=csr.pem, lease=lease, now=now)
         raise _waits()
 

@@ -23,8 +23,10 @@ class Issuer(Protocol):
             NotYet: this CSR waits for a CA outside AWS already.
         """
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
         """Have the CSR signed, and record the certificate in the ledger before it may be used.
+
+        Returns the certificate, and its ARN when AWS IoT holds it as active already.
 
         Args:
             lease: the id under which this request works for the device.

@@ -21,7 +21,7 @@ class KmsIssuer(OwnAuthority):
     AWS permission: ``kms:Sign`` on that key.
     """
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> Certificate:
+    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
         deployment, choices = self.deployment, self.deployment.choices
         ca = choices.ca_certificates[-1]
         ca_key = ca.public_key()
@@ -41,4 +41,4 @@ class KmsIssuer(OwnAuthority):
         received = read_certificate(signed.public_bytes(Encoding.DER))
         certificate = record_of(received, device=device, issued_by=certificate_id(ca), now=now)
         deployment.ledger.record_certificate(certificate, lease=lease, now=now)
-        return certificate
+        return certificate, None

@@ -16,7 +16,8 @@ _CLAIM = _RECORD = _DONE = ["TransactWriteItems"]
 _PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 _CERTIFICATE = {
     "kms": ["Sign", *_RECORD, "RegisterCertificate"],
-    "aws": ["CreateCertificateFromCsr", *_RECORD, "DescribeCertificate"],
+    # And no DescribeCertificate, of which AWS IoT answers fewer in a second than it makes certificates.
+    "aws": ["CreateCertificateFromCsr", *_RECORD],
 }
 
 each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
