@@ -30,14 +30,15 @@ class Progress:
         self._wanted = wanted and sys.stderr is not None and sys.stderr.isatty()
         self._lock = threading.Lock()
         self._bar: Bar | None = None
+        self._timer: threading.Timer | None = None
         self._done = self._failed = 0
         self._ended = False
 
     def __enter__(self) -> Progress:
         if self._wanted:
-            timer = threading.Timer(_AFTER_SECONDS, self._show)
-            timer.daemon = True
-            timer.start()
+            self._timer = threading.Timer(_AFTER_SECONDS, self._show)
+            self._timer.daemon = True
+            self._timer.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -46,6 +47,9 @@ class Progress:
             if self._bar is not None:
                 self._bar.stop()
                 self._bar = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()  # it may be loading the bar: not while this process ends
 
     def advance(self, *, failed: bool) -> None:
         """Count one more."""
