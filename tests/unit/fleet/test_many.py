@@ -45,7 +45,7 @@ def many(capsys):
 NAMES = ["pi-1", "pi-2", "pi-3", "a-much-longer-name"]
 SUMMARY = """\
 pi-2: There is no device 'pi-2'. Try: zymkey-fleet list
-Of 4 devices: blocked 2, blocked already 1, failed 1.
+Of 4 devices: blocked 2, blocked already 1, refused 1.
 """
 
 
@@ -55,7 +55,7 @@ def test_the_answers_are_a_table(many):
     assert out.splitlines() == [
         "NAME                RESULT           DETAIL",
         "pi-1                blocked          certificates switched off: 2",
-        "pi-2                failed           There is no device 'pi-2'. Try: zymkey-fleet list",
+        "pi-2                refused          There is no device 'pi-2'. Try: zymkey-fleet list",
         "pi-3                blocked already  certificates switched off: 2",
         "a-much-longer-name  blocked          certificates switched off: 2",
     ]
@@ -94,10 +94,10 @@ def test_many_rows_stay_aligned_and_many_failures_are_not_all_told_twice(many):
     code, out, err = many([str(number) for number in range(300)], work=work)
     assert code == 1
     assert len(out.splitlines()) == 301
-    assert {line.index(word) for line in out.splitlines()[1:] for word in ("Not", "yes") if word in line} == {14}
+    assert {line.index(word) for line in out.splitlines()[1:] for word in ("Not", "yes") if word in line} == {15}
     assert err.splitlines()[10:] == [
         "and 50 more, which the answers have",
-        "Of 300 devices: done 240, failed 60.",
+        "Of 300 devices: done 240, refused 60.",
     ]
 
 
