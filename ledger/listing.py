@@ -50,13 +50,17 @@ class DeviceFilter:
     now: int = 0
 
     @property
-    def names(self) -> tuple[str, str] | None:
-        """The first and the last text between which the names are; None when no name can be."""
+    def names(self) -> tuple[str, str]:
+        """The first and the last text between which the names are."""
         first = max(self.prefix, self.after + _BEFORE_ALL if self.after else "")
         last = self.prefix + _AFTER_ALL
-        if self.until:
-            last = min(last, self.until)
-        return (first, last) if first <= last else None
+        return first, min(last, self.until) if self.until else last
+
+    @property
+    def is_empty(self) -> bool:
+        """No name can be in the range; DynamoDB refuses one whose end comes before its beginning."""
+        first, last = self.names
+        return first > last
 
     @property
     def condition(self) -> tuple[str, dict[str, Value]]:

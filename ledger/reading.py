@@ -43,20 +43,18 @@ class Reading:
         Args:
             limit: the first this many.
         """
-        if which.names is None:
+        if which.is_empty:
             return iter(())
         condition, values = which.condition
-        items = self._table.listing(
-            "device", between=_keys(*which.names), condition=condition, values=values, limit=limit
-        )
+        items = self._table.listing("device", between=_keys(which), condition=condition, values=values, limit=limit)
         return (device_from(item) for item in items)
 
     def count_devices(self, which: DeviceFilter = EVERY_DEVICE) -> int:
         """How many devices there are; none of them is sent."""
-        if which.names is None:
+        if which.is_empty:
             return 0
         condition, values = which.condition
-        return self._table.count_listing("device", between=_keys(*which.names), condition=condition, values=values)
+        return self._table.count_listing("device", between=_keys(which), condition=condition, values=values)
 
     def certificate(self, name: str, certificate_id: str) -> Certificate | None:
         item = self._table.get(*certificate_key(name, certificate_id))
@@ -76,5 +74,9 @@ class Reading:
         return [read(Request, item) for item in self._table.query("requests")]
 
 
-def _keys(first: str, last: str) -> tuple[str, str]:
+def _keys(which: DeviceFilter) -> tuple[str, str] | None:
+    """The range of partition keys; None for all of them."""
+    if not (which.prefix or which.after or which.until):
+        return None
+    first, last = which.names
     return device_key(first)[0], device_key(last)[0]

@@ -50,6 +50,20 @@ def test_a_name_that_was_never_used_is_refused(run, cloud, command):
     assert "There is no device 'pi-7'" in answer.err
 
 
+def test_show_has_the_turn_of_a_device_that_waits_for_one(run, cloud, aws):
+    cloud.ledger.allow("pi-1", fingerprint=fingerprint(new_key()), by="alice", now=int(time.time()))
+    assert run("show", "pi-1", "--json").json["turn"] is None
+    assert "turn" not in run("show", "pi-1").out
+    aws("dynamodb").update_item(
+        TableName=cloud.table,
+        Key={"pk": {"S": "device#pi-1"}, "sk": {"S": "device"}},
+        UpdateExpression="SET turn = :turn",
+        ExpressionAttributeValues={":turn": {"N": "1800000000999"}},
+    )
+    assert run("show", "pi-1", "--json").json["turn"] == "2027-01-15T08:00:00Z"
+    assert "turn:" in run("show", "pi-1").out
+
+
 @pytest.fixture
 def rotated(aws, operator_environment, monkeypatch):
     """A deployment with two CAs: 2026, whose certificates are in the field, and 2027, which issues."""
