@@ -86,7 +86,7 @@ def _allow_listed(arguments: argparse.Namespace) -> int:
 
 
 def _allow_many(devices: DeviceList | list[ListedDevice], deployment: Deployment, arguments: argparse.Namespace) -> int:
-    _ = deployment.ledger, deployment.operator  # clients are made here, since threads cannot
+    deployment.prepare("ledger", "operator")
     with open_cards(arguments.cards) as cards:
         many = ON_CARDS if cards else ALLOWED
         return many.run(devices, lambda device: _done(device, deployment, cards), arguments, called=name_of)
