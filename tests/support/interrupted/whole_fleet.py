@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,8 +22,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from fleet.audit.judgement import Finding
 from fleet.audit.survey import Survey
-from fleet.deployment import Deployment as OperatorsDeployment
-from fleet.deployment import Outputs
 from functions import certificate_authority
 from functions.deployment import Deployment
 from functions.handlers import http_api
@@ -85,18 +82,15 @@ class WholeFleet:
 
     def findings(self) -> list[Finding]:
         """What an audit finds."""
-        outputs = Outputs(
-            enrollment_url=self.url,
-            ledger_table=self.cloud.table,
-            iot_policy=self.cloud.policy,
+        survey = Survey(
+            iot=self.cloud.iot,
+            ledger=self.cloud.ledger,
+            policy=self.cloud.policy,
             issuer=self.fleet.issuer,
-            fleet=self.cloud.fleet,
+            grace_seconds=10 * 86_400,
+            now=int(datetime.now().timestamp()),
         )
-        deployment = OperatorsDeployment(outputs=outputs, url=self.url, session=_session())
-        deployment.__dict__.update(iot=self.cloud.iot, ledger=self.cloud.ledger)  # clients cost more than their calls
-        return list(
-            Survey(deployment=deployment, grace_seconds=10 * 86_400, now=int(datetime.now().timestamp())).findings()
-        )
+        return list(survey.findings())
 
     def upload(self, certificate: x509.Certificate) -> None:
         """What another CA's tools do with a certificate that they have signed."""
@@ -130,14 +124,6 @@ class WholeFleet:
                 return connection.recv(4096).startswith(b"HTTP/1.1 200")
         except (ssl.SSLError, ConnectionError):
             return False
-
-
-def _session() -> boto3.session.Session:
-    return boto3.session.Session(
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
 
 
 def _start(program: str, words: tuple[object, ...], variables: Mapping[str, str]) -> ForkedProcess:

@@ -14,16 +14,17 @@ from pki.armour import armour
 from tests.support.fleet.authority import issue, new_key
 
 P_256 = bytes.fromhex("06082a8648ce3d030107")
-REGISTERED = Registered(certificate_id="00", arn="arn:aws:iot:::cert/00", status="ACTIVE", created_at=0)
+REGISTERED = Registered(
+    certificate_id="00", arn="arn:aws:iot:::cert/00", is_active=True, created_at=0, is_permitted=False
+)
 
 
-def deployment(pem, ledger=None):
+def aws_iot(pem):
     """AWS IoT, with one certificate of somebody."""
     reply = {"certificateDescription": {"certificatePem": pem}}
-    aws_iot = SimpleNamespace(
+    return SimpleNamespace(
         describe_certificate=lambda **_: reply, list_principal_things=lambda **_: {"things": ["a-thing"]}
     )
-    return SimpleNamespace(iot=aws_iot, ledger=ledger)
 
 
 class Unasked:
@@ -49,14 +50,14 @@ ODD = {
 
 @pytest.mark.parametrize("pem", ODD.values(), ids=ODD)
 def test_an_audit_passes_by_what_it_cannot_read(pem):
-    survey = Survey(deployment=deployment(pem, Unasked()), grace_seconds=0, now=0)
+    survey = Survey(iot=aws_iot(pem), ledger=Unasked(), policy="fleet", issuer="aws", grace_seconds=0, now=0)
     assert survey._owner(REGISTERED) is None
-    assert list(survey._unfinished(REGISTERED)) == []
+    assert survey._unfinished(REGISTERED) is None
 
 
 def test_what_an_audit_can_read_it_reads():
     certificate = issue(new_key())
-    content = iot.content(REGISTERED, deployment(certificate.public_bytes(Encoding.PEM).decode()))
+    content = iot.content(REGISTERED.certificate_id, aws_iot(certificate.public_bytes(Encoding.PEM).decode()))
     assert content.certificate == certificate
 
 
