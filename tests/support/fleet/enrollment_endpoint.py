@@ -1,11 +1,13 @@
 """The deployment's HTTP API on loopback: its own function, behind a server that makes the events API Gateway makes."""
 
+import io
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from functions.deployment import Choices, Deployment
 from functions.handlers import http_api
+from functions.log import log
 from tests.support.fleet.deployment import THINGS_OF
 
 
@@ -64,10 +66,12 @@ def serving(deployment):
     """Serve one deployment over plain HTTP; yields its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(deployment))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    log.stream = io.StringIO()  # what the function says is none of the command's answer
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        log.stream = None
         server.shutdown()
         server.server_close()
         thread.join()
