@@ -185,7 +185,7 @@ troubleshooting: test-setup ## Renew docs/troubleshooting.md: every fault is inj
 
 .PHONY: lock
 lock: ## Renew the hashed lock files in requirements/
-	@cd requirements && for place in development device device-tests functions operator recipe build clients uv mutation node-22 node-24; do \
+	@cd requirements && for place in development device device-tests functions operator boto3 recipe build clients uv mutation node-22 node-24; do \
 		constraint=; [ $$place = development ] || constraint='-c development.txt'; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-header $$constraint $$place.in -o $$place.txt; done

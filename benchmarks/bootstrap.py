@@ -24,8 +24,8 @@ from sandbox.zymkey.device import SimulatedZymkey
 
 from .comparison import Comparison, compare, report
 from .installations import (
+    boto3_installation,
     device_installation,
-    functions_installation,
     install_simulated_zymkey,
     recipe_installation,
 )
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9, metavar="N")
     rounds = parser.parse_args().rounds
     device = device_installation()
-    pythons = {"with": recipe_installation() / "python", "without": functions_installation() / "python"}
+    pythons = {"with": recipe_installation() / "python", "without": boto3_installation() / "python"}
     install_simulated_zymkey(device, build().library)
     with tempfile.TemporaryDirectory() as folder:
         whole = compare_bootstraps(Path(folder), device=device, pythons=pythons, rounds=rounds)

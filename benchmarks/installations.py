@@ -21,9 +21,19 @@ def device_installation() -> Path:
     return environment / "bin"
 
 
-def functions_installation() -> Path:
-    """The folder ``bin`` of a Python with the packages of the functions, and boto3."""
-    return _installed("functions", REPOSITORY / "requirements" / "functions.txt") / "bin"
+def boto3_installation() -> Path:
+    """The folder ``bin`` of a Python with boto3 and cryptography, and nothing else."""
+    return _installed("boto3", REPOSITORY / "requirements" / "boto3.txt") / "bin"
+
+
+def boto3_packages() -> Path:
+    """The folder of the same packages, with bytecode that Python takes as it is, as the functions' bundle has it."""
+    python = boto3_installation() / "python"
+    (site_packages,) = (python.parents[1] / "lib").glob("python*/site-packages")
+    compiling = ("-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash")
+    command: list[str | Path] = [python, *compiling, site_packages]
+    subprocess.run(command, capture_output=True, check=False)  # a package may hold files that do not compile
+    return site_packages
 
 
 def recipe_installation() -> Path:

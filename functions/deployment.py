@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,13 +95,15 @@ class Deployment:
         choices = Choices.read(environment)
         clients = Clients()
         iot = clients.iot(_REPEATABLE)
-        return cls(
+        deployment = cls(
             choices=choices,
             ledger=Ledger(client=clients.dynamodb(_REPEATABLE), table=choices.ledger_table),
             iot=iot,
             iot_once=clients.iot(_NOT_REPEATABLE) if choices.issuer == issuers.AMAZON else iot,
             kms=clients.kms(_REPEATABLE) if choices.issuer == issuers.KMS else None,
         )
+        gc.freeze()  # all that is there now stays: the collector need not look at it again
+        return deployment
 
     @cached_property
     def data_endpoint(self) -> str:

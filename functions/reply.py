@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from functions.refusals import Refusal
 
@@ -73,6 +73,9 @@ def refusal(error: Refusal) -> Reply:
 
 
 def _pkcs7(certificates: Sequence[x509.Certificate], content_type: str) -> Reply:
+    # Imported when it is needed: to import it takes as long as to answer.
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
     der = pkcs7.serialize_certificates(list(certificates), Encoding.DER)
     return Reply(
         status=200,

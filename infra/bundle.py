@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import service_models
+from infra import deferred_imports, service_models
 from infra.settings import Settings
 
 PYTHON_VERSION = "3.13"  # of the functions' runtime
@@ -30,7 +30,7 @@ _REQUIREMENTS = _ROOT / "requirements" / "functions.txt"
 _SOURCES = ("functions", "ledger", "pki")
 
 # What makes the bundle of its sources.
-_BUILDERS = (Path(__file__).resolve(), Path(service_models.__file__).resolve())
+_BUILDERS = tuple(Path(each).resolve() for each in (__file__, deferred_imports.__file__, service_models.__file__))
 # For this machine and both architectures of Lambda, for some versions of the code.
 _KEPT = 12
 
@@ -97,6 +97,7 @@ def _build(directory: Path, target: tuple[str, ...]) -> None:
         _prune(place)
         names = service_models.names_in(source.read_text() for source in source_files())
         service_models.trim(place / "botocore/data", names)
+        deferred_imports.defer(place)
         for source in source_files():
             copy = place / source.relative_to(_ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

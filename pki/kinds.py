@@ -7,7 +7,6 @@ prime, and those of a stranger may be as long as they like.
 import warnings
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs7
 
 from pki import der
 from pki.armour import Block
@@ -52,6 +51,9 @@ def holds_private_key(blocks: list[Block]) -> bool:
 
 
 def _kind_of_der(content: bytes) -> str | None:
+    # Imported when it is needed: a function's start does not wait for it.
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
     for kind, load in (
         (CERTIFICATE, x509.load_der_x509_certificate),
         (CSR, x509.load_der_x509_csr),

@@ -3,21 +3,20 @@
 from benchmarks import bootstrap, cloud
 
 
-def test_the_cloud_s_imports_run_as_often_as_asked_for_and_its_synths_a_third_of_that(monkeypatch):
+def test_the_cloud_s_starts_run_as_often_as_asked_for_and_its_synths_a_third_of_that(monkeypatch):
     asked = {}
     monkeypatch.setattr("sys.argv", ["cloud", "--rounds", "7"])
-    monkeypatch.setattr(cloud, "functions_installation", lambda: None)
-    monkeypatch.setattr(cloud, "compare_imports", lambda _, *, rounds: asked.setdefault("imports", rounds))
+    monkeypatch.setattr(cloud, "compare_cold_starts", lambda *, rounds: asked.setdefault("starts", rounds))
     monkeypatch.setattr(cloud, "compare_synths", lambda _, *, rounds: asked.setdefault("synths", rounds))
     monkeypatch.setattr(cloud, "report", lambda *_: 0)
     assert cloud.main() == 0
-    assert asked == {"imports": 7, "synths": 2}
+    assert asked == {"starts": 7, "synths": 2}
 
 
 def test_a_bootstrap_runs_as_often_as_asked_for_and_help_five_times_as_often(monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr("sys.argv", ["bootstrap", "--rounds", "3"])
-    for name in ("device_installation", "recipe_installation", "functions_installation"):
+    for name in ("device_installation", "recipe_installation", "boto3_installation"):
         monkeypatch.setattr(bootstrap, name, lambda: tmp_path)
     monkeypatch.setattr(bootstrap, "build", lambda: type("Build", (), {"library": None}))
     monkeypatch.setattr(bootstrap, "install_simulated_zymkey", lambda *_: None)
