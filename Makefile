@@ -177,6 +177,7 @@ synth: setup ## Write the templates to cdk.out, as `cdk synth` does
 bench: test-setup ## Measure what things cost, against the vendor's recipe and bare libraries (ROUNDS=9)
 	@$(BIN)/python -m benchmarks.bootstrap --rounds $(ROUNDS)
 	@$(BIN)/python -m benchmarks.cloud --rounds $(ROUNDS)
+	@$(BIN)/python -m benchmarks.herd
 
 .PHONY: troubleshooting
 troubleshooting: test-setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down

@@ -7,9 +7,9 @@ from typing import cast
 import numpy as np
 
 from device import est, https
-from device.errors import DeviceError, NoAnswer
+from device.errors import DeviceError, NoAnswer, Queued
 from device.keys import DeviceKey
-from device.retry import UNATTENDED, Temperament, Waits
+from device.retry import LONGEST_RETRY_AFTER, UNATTENDED, Temperament, Waits
 
 from .agenda import Devices, Times
 from .clients import Flags, Signed
@@ -22,7 +22,8 @@ _NO_ANSWER = NoAnswer("nothing came back in time.")
 class ServiceClients:
     """Devices whose service waits as this release's does: it never gives up, and keeps its CSR across restarts.
 
-    ``power_on`` makes the device's policy anew, as a process does; the CSR of a device that was on before is on disk.
+    ``power_on`` makes the device's policy anew, as a process does. The CSR of a device that was on before is on disk,
+    and so is its turn, at which it comes back.
     """
 
     needs_configuration = False
@@ -40,6 +41,7 @@ class ServiceClients:
         self._signed, self._random = signed, random
         self._first_wait, self._temperament = first_wait, temperament
         self._waits: list[Waits | None] = [None] * devices
+        self._turn = np.zeros(devices)
         self._has_csr = np.zeros(devices, np.bool_)
         self._now = 0.0
         self._errors: dict[tuple[int, int | None, bool], DeviceError] = {}
@@ -48,7 +50,9 @@ class ServiceClients:
         unsigned = devices[enrolling & ~self._has_csr[devices]]
         self._signed(unsigned)
         self._has_csr[unsigned] = True
-        begin = times + self._first_wait * np.array([self._random.random() for _ in devices])
+        chance = np.array([self._random.random() for _ in devices])
+        to_turn = np.minimum(self._turn[devices] - times, LONGEST_RETRY_AFTER)
+        begin = times + np.where(to_turn > 0, to_turn, self._first_wait * chance)
         for device, time in zip(devices.tolist(), begin.tolist(), strict=True):
             self._now = time
             self._waits[device] = Waits(self._temperament, random=self._random.random, clock=self._clock)
@@ -64,6 +68,8 @@ class ServiceClients:
 
     def answered(self, answer: Answer) -> float:
         error = self._error(answer.status, answer.retry_after, answer.place)
+        if isinstance(error, Queued) and error.retry_after is not None:
+            self._turn[answer.device] = answer.at + error.retry_after
         return answer.at + self._wait(answer.device, answer.at, error)
 
     def configure(self, device: int, time: float) -> float:
