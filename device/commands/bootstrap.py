@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-wait",
         metavar="TIME",
-        help="as a service: wait at random up to this time before the first request after power-on (default 50s)",
+        help="as a service: wait at random up to this time before the first request after power-on (default 20s)",
     )
     options.add_json(parser)
     options.add_examples(

@@ -27,10 +27,16 @@ def taken(count, now=MOMENT, turns=TEN, counter=None):
 
 def test_as_many_come_in_each_second_as_aws_iot_registers_and_the_rest_is_told_when():
     turns, _ = taken(36)
-    assert turns == [MOMENT + 100 * number for number in range(36)]
-    assert [TEN.has_come(each, MOMENT) for each in turns] == [True] * 11 + [False] * 25
+    assert turns == [MOMENT + 101_011 * number // 1_000 for number in range(36)]
+    assert [TEN.has_come(each, MOMENT) for each in turns] == [True] * 10 + [False] * 26
     assert [TEN.place(each, MOMENT) for each in turns] == list(range(36))
     assert [TEN.wait(each, MOMENT) for each in turns[11::12]] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("per_second", [1, 10, 15, 300])
+def test_a_hundredth_of_the_quota_is_left_to_catch_up_with_who_came_late(per_second):
+    turns = Turns(per_second=per_second)
+    assert 0.985 * per_second < 1_000_000 / turns.interval <= 0.99 * per_second
 
 
 @given(st.integers(1, 1000), st.lists(st.integers(0, 3_000), max_size=50))
@@ -77,13 +83,13 @@ def test_no_two_processes_get_one_turn_whatever_their_clocks(dynamodb, table):
         turns = sorted(each for found in pool.map(take, range(8)) for each in found)
     assert len(set(turns)) == 32
     assert min(after - before for before, after in itertools.pairwise(turns)) >= TEN.interval // 1_000
-    assert turns[-1] <= max(clocks) + 3_200
+    assert turns[-1] <= max(clocks) + 3_300
 
 
 def test_a_clock_that_is_ahead_makes_others_wait_no_longer_than_it_is_ahead(ledger):
     ledger.take_turn(TEN, now=MOMENT + 400)
     turn = ledger.take_turn(TEN, now=MOMENT)
-    assert turn == MOMENT + 500
+    assert turn == MOMENT + 501
     assert TEN.has_come(turn, MOMENT)
 
 
@@ -110,7 +116,7 @@ def test_another_process_learns_of_the_queue_by_one_write_more(breakable_aws, le
     client = breakable_aws("dynamodb")
     other, faults = Ledger(client=client, table=table), Faults()
     faults.watch(client)
-    assert [other.take_turn(TEN, now=MOMENT) for _ in range(2)] == [MOMENT + 2_000, MOMENT + 2_100]
+    assert [other.take_turn(TEN, now=MOMENT) for _ in range(2)] == [MOMENT + 2_020, MOMENT + 2_121]
     assert len(faults.calls) == 3
 
 
@@ -123,4 +129,4 @@ def test_a_turn_that_could_not_be_taken_is_told_and_at_most_wasted(breakable_aws
         ledger.take_turn(TEN, now=MOMENT)
     if kind == "throttled":
         assert isinstance(told.value, ClientError)
-    assert ledger.take_turn(TEN, now=MOMENT) == MOMENT + (100 if kind == "lost" else 0)
+    assert ledger.take_turn(TEN, now=MOMENT) == MOMENT + (101 if kind == "lost" else 0)
