@@ -178,6 +178,7 @@ bench: test-setup ## Measure what things cost, against the vendor's recipe and b
 	@$(BIN)/python -m benchmarks.bootstrap --rounds $(ROUNDS)
 	@$(BIN)/python -m benchmarks.cloud --rounds $(ROUNDS)
 	@$(BIN)/python -m benchmarks.herd
+	@$(BIN)/python -m benchmarks.scale
 
 .PHONY: troubleshooting
 troubleshooting: test-setup ## Renew docs/troubleshooting.md: every fault is injected, and what doctor says written down

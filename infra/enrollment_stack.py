@@ -24,7 +24,7 @@ from pki.issuers import EXTERNAL
 
 
 class EnrollmentStack(Stack):
-    """HTTP API and enroll function, daily sweep, monitoring; with an external CA, just-in-time registration."""
+    """HTTP API and enroll function, sweep, monitoring; with an external CA, just-in-time registration."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: Settings, trust: TrustStack, defaults: FunctionDefaults
@@ -84,7 +84,7 @@ class EnrollmentStack(Stack):
         grant_creation(enroll.role, issuer=settings.issuer)
         grant_activation(enroll.role, things=settings.things)
 
-        trust.ledger.grant(superseded.sweep.role, "GetItem", "PutItem", "UpdateItem")
+        trust.ledger.grant(superseded.sweep.role, "BatchGetItem", "GetItem", "PutItem", "UpdateItem")
         trust.ledger.grant_listing(superseded.sweep.role)
         grant_switching(superseded.sweep.role)
 

@@ -36,6 +36,7 @@ class DeviceFilter:
         states: any of ``State`` and ``INVITED_EXPIRED``, as ``shown_state`` tells them apart; none for all.
         expires_by: the current certificate has ended by then, or will have; seconds since 1970.
         has_certificate: it has a current certificate.
+        superseded_by: the certificate before the current one is still accepted, and was superseded by then.
         waits_for_signature: it has a CSR that an offline CA has yet to sign.
         now: tells invitations that have expired from those that have not.
     """
@@ -46,6 +47,7 @@ class DeviceFilter:
     states: Collection[str] = ()
     expires_by: int | None = None
     has_certificate: bool = False
+    superseded_by: int | None = None
     waits_for_signature: bool = False
     now: int = 0
 
@@ -79,6 +81,9 @@ class DeviceFilter:
             values["expires_by"] = self.expires_by
         if self.has_certificate:
             parts.append("attribute_exists(#certificate_id)")
+        if self.superseded_by is not None:
+            parts.append("#superseded_at <= :superseded_by")
+            values["superseded_by"] = self.superseded_by
         if self.waits_for_signature:
             parts.append("attribute_exists(#csr_at)")
         return " AND ".join(parts), values

@@ -1,6 +1,6 @@
 """The whole ledger, read once: every certificate that was ever issued, beside its device, in bounded memory.
 
-This is a Scan, and not a Query of the index with the certificates by their keys: the certificates that no device
+That is a Scan, and not a Query of the index with the certificates by their keys: the certificates that no device
 names any more (of removed devices, the ones before the last) are wanted as well, and a Scan is cheaper. DynamoDB
 charges it by the megabyte, and each item that is fetched by its key as one of 4 kB.
 docs/scale.md has the figures.
@@ -8,16 +8,18 @@ docs/scale.md has the figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 
-from ledger.dynamodb import Item
+from ledger.dynamodb import MAX_KEYS, Incomplete, Item
+from ledger.errors import Busy
+from ledger.items import certificate_key
 from ledger.merging import merged
 from ledger.reading import Reading
-from ledger.records import CertificateState, State
+from ledger.records import CertificateState, Device, State
 
 # Segments that are read side by side. With four, a million devices take DynamoDB one or two minutes, less than AWS IoT
 # takes to list their certificates.
@@ -54,7 +56,7 @@ class SurveyedDevice:
 
 
 class Surveying(Reading):
-    """Reads everything."""
+    """What is read of very many devices."""
 
     def survey(self) -> Iterator[SurveyedDevice]:
         """Every name that has a device, or ever had a certificate, in no order. A moment old: a device that changes
@@ -63,6 +65,24 @@ class Surveying(Reading):
         Reads a megabyte of the table a call, some side by side, and holds no more than a dozen of those.
         """
         return chain.from_iterable(merged(*(partial(self._segment, number) for number in range(SEGMENTS))))
+
+    def with_beginning(self, devices: Iterable[Device]) -> Iterator[tuple[Device, int | None]]:
+        """Each device with the time from which its current certificate is valid, in their order; None when the ledger
+        does not have it. Asks for a hundred at once; the answers may be a moment old.
+
+        Raises:
+            Busy: DynamoDB has too much to do.
+        """
+        waiting = iter(devices)
+        while some := list(islice(waiting, MAX_KEYS)):
+            keys = {certificate_key(each.name, each.certificate_id or "") for each in some}
+            try:
+                items = list(self._table.get_many(keys, attributes=("pk", "sk", "not_before")))
+            except Incomplete:
+                raise Busy(1) from None
+            beginnings = {(item["pk"], item["sk"]): item["not_before"] for item in items}
+            for each in some:
+                yield each, beginnings.get(certificate_key(each.name, each.certificate_id or ""))
 
     def _segment(self, number: int) -> Iterator[list[SurveyedDevice]]:
         """The items of one partition key come together, but a page may end between them."""

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default="10d",
         help="how long the old certificate may stay active after a renewal; more than cdk.json's renewalGraceDays, "
-        "after which a daily function switches it off (default: %(default)s)",
+        "after which an hourly function switches it off (default: %(default)s)",
     )
     add_json(parser)
     add_deployment(parser)

@@ -148,11 +148,11 @@ def test_a_lease_outlasts_the_function_that_holds_it(handler: str) -> None:
     assert function["Timeout"] < LEASE_SECONDS
 
 
-def test_only_the_schedule_may_invoke_the_daily_sweep() -> None:
+def test_only_the_schedule_may_invoke_the_sweep() -> None:
     template = enrollment()
     function, _ = template.function(SUPERSEDED)
     ((rule, schedule),) = template.resources("AWS::Events::Rule").items()
-    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 day)"
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
     assert [target["Arn"] for target in schedule["Properties"]["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
     assert permissions(template, function) == [
         {
@@ -223,7 +223,7 @@ def test_the_first_connection_function_is_told_whom_to_let_in() -> None:
     assert function["Environment"]["Variables"]["FIRST_CONNECTION"] == "any"
 
 
-def test_the_daily_sweep_is_told_how_long_to_wait() -> None:
+def test_the_sweep_is_told_how_long_to_wait() -> None:
     _, function = enrollment(renewalGraceDays=3).function(SUPERSEDED)
     assert function["Environment"]["Variables"]["RENEWAL_GRACE_DAYS"] == "3"
 

@@ -90,9 +90,9 @@ def test_the_first_connection_function_may_delete_requests_for_approval_alone() 
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)
-def test_the_daily_sweep_may_switch_certificates_off_and_write_it_down(issuer: str) -> None:
+def test_the_sweep_may_switch_certificates_off_and_write_it_down(issuer: str) -> None:
     assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.superseded.handler") == {
-        *((f"dynamodb:{action}", "<table>") for action in ("GetItem", "PutItem", "UpdateItem")),
+        *((f"dynamodb:{action}", "<table>") for action in ("BatchGetItem", "GetItem", "PutItem", "UpdateItem")),
         ("dynamodb:Query", "<table>/index/listing"),
         ("iot:UpdateCertificate", f"{IOT}:cert/*"),
     }

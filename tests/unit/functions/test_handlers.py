@@ -29,6 +29,9 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:function"
     aws_request_id: str = "request-1"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
 
 @pytest.fixture
 def start(aws_address, monkeypatch):
@@ -100,6 +103,18 @@ def test_the_sweep_switches_a_superseded_certificate_off(start, fleet):
     )
     assert sweep({}) == 1
     assert (fleet.status_of(old), fleet.status_of(new)) == ("INACTIVE", "ACTIVE")
+
+
+@pytest.mark.parametrize(
+    ("event", "reports"),
+    [({}, True), ({"time": "2026-11-25T00:59:03Z"}, True), ({"time": "2026-11-25T01:59:03Z"}, False)],
+)
+def test_the_sweep_reports_once_a_day_and_when_it_is_run_by_hand(start, fleet, monkeypatch, event, reports):
+    """A metric is charged for each hour in which something is counted."""
+    stream = io.StringIO()
+    monkeypatch.setattr(log, "stream", stream)
+    assert start(fleet, "enrollment", "superseded")(event) == 0
+    assert ("certificates that run out" in stream.getvalue()) is reports
 
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)
