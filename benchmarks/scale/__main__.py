@@ -12,13 +12,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.comparison import RESULTS
 from benchmarks.processes import Cost, clean_environment, measure
 from benchmarks.scale.arithmetic import AtAMillion, at_a_million
 from benchmarks.scale.cloud import Cloud, cloud
-from benchmarks.scale.seeding import name_of
+from benchmarks.scale.seeding import enrolled, name_of
 from benchmarks.wheel import REPOSITORY
 
 SHOW, AUDIT, BROKEN, SWEEP, BLOCK = "show", "audit", "audit, 1 % faults", "sweep", "block --from, 1,000"
@@ -83,7 +84,7 @@ def measured(folder: Path, devices: int) -> Iterator[Run]:
         }.items():
             yield run(folder, sound, what, devices, words)
         names = folder / "names"
-        names.write_text("".join(f"{name_of(number)}\n" for number in range(min(1000, devices))))
+        names.write_text("".join(f"{name}\n" for name in islice(enrolled(devices), 1000)))
         yield run(folder, sound, BLOCK, devices, ["block", "--from", str(names), "--json"])
     with cloud(folder / "broken", devices=devices, with_faults=True) as broken:
         yield run(folder, broken, BROKEN, devices, ["audit", "--json"], code=1)

@@ -24,6 +24,8 @@ DAY = 86_400
 LIFE = 365 * DAY
 ISSUER = "c" * 64
 ARN = "arn:aws:iot:us-east-1:000000000000:cert/"
+# Of each hundred, by their numbers: what is from here on is blocked, invited or removed.
+_FIRST_BLOCKED = 95
 # As long as the PEM of a certificate of P-256 with this fleet's extensions.
 _PEM = "-----BEGIN CERTIFICATE-----\n" + "\n".join(["A" * 64] * 12) + "\n-----END CERTIFICATE-----\n"
 
@@ -62,6 +64,11 @@ def name_of(number: int) -> str:
     return f"pi-{number:07}"
 
 
+def enrolled(devices: int) -> Iterator[str]:
+    """The names of those that are enrolled, of so many."""
+    return (name_of(number) for number in range(devices) if number % 100 < _FIRST_BLOCKED)
+
+
 def _device(number: int, now: int, items: Any) -> Iterator[Seeded]:
     """Put the items of one device, and yield its certificates."""
     name, kind = name_of(number), number % 100
@@ -79,7 +86,7 @@ def _device(number: int, now: int, items: Any) -> Iterator[Seeded]:
         put(device_item(name, State.INVITED, now) | {"token_hash": "d" * 64, "token_expires": now + DAY})
         return
     fingerprint = "SHA256:" + hashlib.sha256(name.encode()).hexdigest()[:43]
-    is_removed, is_blocked, is_renewed, is_old = kind == 99, kind in (95, 96), kind < 10, 10 <= kind < 35
+    is_removed, is_blocked, is_renewed, is_old = kind == 99, _FIRST_BLOCKED <= kind < 97, kind < 10, 10 <= kind < 35
     newest = _certificate(name, fingerprint, 1, now)
     older = _certificate(name, fingerprint, 0, now - 240 * DAY)
     event("claimed", "device", 199 * DAY, fingerprint)
