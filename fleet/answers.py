@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from fleet.output import print_lines, print_table
+from fleet.output import is_for_a_person, print_lines, print_table
 from fleet.progress import Progress
 from fleet.text import printable
 
@@ -134,7 +133,6 @@ class TableAnswers:
             self._widths = [max(len(printable(cell or "-")) for cell in column) for column in columns]
             with self._progress.aside():
                 print_table(self._heads, rows)
-                sys.stdout.flush()
 
 
 class _Paced:
@@ -142,7 +140,7 @@ class _Paced:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._is_terminal = sys.stdout.isatty()
+        self._is_terminal = is_for_a_person()
         self._waiting: list[str] = []
         self._since = 0.0
 

@@ -5,6 +5,7 @@ commands ("ca") is a module with ``COMMANDS``, each of which ("ca create") is a 
 """
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from keyword import iskeyword
@@ -28,6 +29,10 @@ def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, str], *
         )
 
 
+# One hyphen: a long option that is misspelt is no name.
+_UNKNOWN_SHORT_OPTION = re.compile("unrecognized arguments: -[^-]")
+
+
 class SafeParser(argparse.ArgumentParser):
     """A parser whose usage errors are safe to print: argparse quotes words of the command line as they are."""
 
@@ -35,7 +40,7 @@ class SafeParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         is_missing = "arguments are required" in message or message.endswith("is required")
-        if is_missing and any(_is_name_like_an_option(each) for each in self.words):
+        if (is_missing and any(map(_is_name_like_an_option, self.words))) or _UNKNOWN_SHORT_OPTION.match(message):
             message += "; a name that begins with a hyphen comes last, after --"
         if "--json" in self.words:
             # Imported here: --help does without it.
@@ -68,4 +73,7 @@ class CommandParser(SafeParser):
                 self.set_defaults(run=module.run)
             self._module = None
         self.words = args or ()
-        return super().parse_known_args(args, namespace)
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # told here, since the parser above it would show how the whole command is used
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown

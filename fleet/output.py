@@ -34,7 +34,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | None]]) -> N
         widths = [max(width, *map(len, column)) for width, column in zip(widths, zip(*lines, strict=True), strict=True)]
         for line in lines:
             text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            print(f"{_BOLD}{text}{_PLAIN}" if is_first and _is_terminal() else text)
+            print(f"{_BOLD}{text}{_PLAIN}" if is_first and _is_bold_seen() else text)
             is_first = False
         sys.stdout.flush()
         if reader_has_left():
@@ -172,5 +172,10 @@ def iso(seconds: int | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _is_terminal() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+def is_for_a_person() -> bool:
+    """Whether what is printed is read on a terminal."""
+    return sys.stdout.isatty()
+
+
+def _is_bold_seen() -> bool:
+    return is_for_a_person() and "NO_COLOR" not in os.environ

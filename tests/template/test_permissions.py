@@ -204,6 +204,11 @@ READ_LEDGER = {("dynamodb:GetItem", "<table>"), ("dynamodb:Query", "<table>")} |
 }
 VERIFICATION = "thing/zymkey-fleet-verify-*"
 READ = READ_LEDGER | {
+    # An audit reads all of the ledger; a list by group, by attribute, or by when a device was last connected.
+    ("dynamodb:Scan", "<table>"),
+    ("iot:ListThingsInThingGroup", f"{IOT}:thinggroup/*"),
+    ("iot:ListThings", "*"),
+    ("iot:SearchIndex", f"{IOT}:index/AWS_Things"),
     *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies")),
     *((f"iot:{action}", "*") for action in ("ListCACertificates", "ListCertificates")),
     *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DescribeCertificate", "ListPrincipalThings")),
