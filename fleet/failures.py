@@ -20,7 +20,7 @@ from fleet.errors import (
 from fleet.roles import policy_to_ask_for
 from fleet.sdk_errors import LOG_IN, explain_credential_provider, explain_sdk_error, is_about_credentials
 from ledger import Busy, LedgerError
-from ledger.throttling import THROTTLING_CODES
+from ledger.throttling import is_throttling
 
 _LATER = "run the same command again in a minute; nothing is lost"
 
@@ -86,7 +86,7 @@ def _explain_reply(error: ClientError) -> FleetError:
         return NoCredentials(f"AWS does not accept these credentials ({code}).", cure=LOG_IN)
     if code in _DENIED_CODES:
         return _explain_denial(call, message)
-    if code in THROTTLING_CODES:
+    if is_throttling(error):
         return Unreachable(f"AWS throttled {call} ({code}).", cure=_LATER)
     if code in _FAILED_CODES:
         return Unreachable(f"AWS failed at {call} ({code}).", cure=_LATER)

@@ -1,7 +1,7 @@
 """Failures become refusals in one place: who can act, and whether to try again."""
 
 import traceback
-from typing import Any, TypeGuard
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -30,7 +30,7 @@ from ledger import (
     TokenExpired,
     TokenSpent,
 )
-from ledger.throttling import THROTTLING_CODES
+from ledger.throttling import is_throttling
 from pki.csr import CsrError
 from pki.received_certificate import CertificateError
 
@@ -61,11 +61,6 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
             return Conflict(str(error))
         case _:
             return _unavailable(error, request_id)
-
-
-def is_throttling(error: Exception) -> TypeGuard[ClientError]:
-    """Whether an AWS service had too many calls."""
-    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in THROTTLING_CODES
 
 
 def count_of(error: Exception, refusal: Refusal) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from botocore.exceptions import ClientError
 from functions.adopt import adopt
 from functions.authorize import KnownKey
 from functions.deployment import Deployment
-from functions.failures import is_throttling
 from functions.log import about, bounded, log
 from functions.metrics import Metric, counted, refused
 from functions.refusals import Conflict, Forbidden, Refusal
 from ledger import Busy, Device, LeaseLost, LedgerError
+from ledger.throttling import is_throttling
 from pki.fingerprint import is_certificate_id
 from pki.names import DEVICE_NAME_RULE, is_device_name
 from pki.received_certificate import CertificateError, ReceivedCertificate, read_leaf

@@ -20,10 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.deployment import Deployment
 from functions.expiring import report_expiring
-from functions.failures import is_throttling
 from functions.log import bounded, log
 from functions.metrics import Metric, counted
 from ledger import Busy, Device, DeviceFilter, LedgerError
+from ledger.throttling import is_throttling
 
 DAY = 86_400
 

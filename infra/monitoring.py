@@ -20,6 +20,13 @@ _UNKNOWN_RENEWALS = 10
 # More devices than there will ever be.
 _UNREACHABLE = 1_000_000_000
 _MISSING = cloudwatch.TreatMissingData
+# How many five-minute periods with a failure, of how many, raise the alarm of a function; for others it is each one.
+_FAILURES = {
+    # Of two events about one certificate, one has to wait: it fails, and Lambda tries it again.
+    "FirstConnection": (3, 12),
+    # It runs every hour. What fails each time is told once, and not as over between two runs.
+    "Superseded": (1, 13),
+}
 
 
 class Monitoring(Construct):
@@ -140,8 +147,7 @@ class Monitoring(Construct):
         errors = {name: function.metric_errors(period=PERIOD) for name, function in functions.items()}
         throttles = {name: function.metric_throttles(period=PERIOD) for name, function in functions.items()}
         for name in functions:
-            # Of two events about one certificate, one has to wait: it fails, and Lambda tries it again.
-            periods, of_periods = (3, 12) if name == "FirstConnection" else (1, None)
+            periods, of_periods = _FAILURES.get(name, (1, None))
             raised += [
                 alarms.add(
                     self,

@@ -6,6 +6,7 @@ another 60 ms at each cold start.
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+from ledger.throttling import CANCELED, is_throttling, reasons
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,6 +27,9 @@ MAX_WRITES = 100
 MAX_KEYS = 100
 # Seconds before what a BatchGetItem left over is asked for again: it leaves over what was too much at once.
 _PAUSES = (0.1, 0.3, 1.0, 3.0)
+# The longest pauses, in seconds, before a transaction that was throttled is tried again: those of the SDK's standard
+# mode, which tries other throttled calls again, and not a transaction that was canceled because of it.
+_CANCELED_PAUSES = (1.0, 2.0)
 
 Value = str | int | bool
 Item = dict[str, Any]
@@ -231,16 +237,23 @@ class Table:
         Raises:
             ConditionFailed: a condition did not hold, or another transaction is writing the same items.
         """
-        try:
-            self._client.transact_write_items(
-                TransactItems=[{write.kind: dict(write.request)} for write in writes]  # type: ignore[misc]
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "TransactionCanceledException":
-                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-                if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+        pauses = iter(_CANCELED_PAUSES)
+        while True:
+            try:
+                self._client.transact_write_items(
+                    TransactItems=[{write.kind: dict(write.request)} for write in writes]  # type: ignore[misc]
+                )
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") != CANCELED:
+                    raise
+                if reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
                     raise ConditionFailed from None
-            raise
+                pause = next(pauses, None) if is_throttling(error) else None
+                if pause is None:
+                    raise
+                time.sleep(random.random() * pause)  # noqa: S311  it spreads load, and guards nothing
+            else:
+                return
 
     def write_alone(self, update: Write) -> Item:
         """Do one update without a transaction, at half the price, and return the item as it is after it.

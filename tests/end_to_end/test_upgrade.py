@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from ledger import Turns
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
 from sandbox.errors import SandboxError
@@ -121,6 +122,9 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     invited = RaspberryPi(new_name(), sandbox.env, tmp_path / "invited")
     invited.zymkey_iot = Command(str(first_release / "bin" / "zymkey-iot"), invited.zymkey_iot.environment)
     token = fleet("invite", invited.name, "--json").json["token"]
+    # A device that is ahead of its cloud, and asks for what that does not know.
+    ahead = RaspberryPi(new_name(), sandbox.env, tmp_path / "ahead")
+    ahead.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=fleet("invite", ahead.name, "--json").json["token"])
     before, outputs, certificate = stateful_resources(sandbox), sandbox.outputs, pi.certificate_pem
     assert {each.rpartition("(")[2].rstrip(")") for each in before} == STATEFUL
 
@@ -139,8 +143,12 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     pi.zymkey_iot("bootstrap", "--mqtt")
     assert pi.certificate_pem == certificate
     renewed(pi, cloud, sandbox)
-    # A token that was given out before is good.
-    invited.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
+    # A token that was given out before is good, and a device that knows of no turns waits for its own.
+    cloud.ledger.take_turn(Turns(per_second=10), now=int((time.time() + 4) * 1_000))
+    waited = invited.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
+    assert "devices are to be registered before this one" in waited.out
+    assert ahead.zymkey_iot("status", "--json").json["certificate"]
+    renewed(ahead, cloud, sandbox)
 
     # The device's own update finds all in its state folder, and renews as well.
     updated = RaspberryPi(pi.name, sandbox.env, tmp_path / "enrolled")

@@ -175,6 +175,15 @@ def test_the_sweeps_silence_is_told_and_a_new_deployment_is_not() -> None:
     assert not any("InsufficientDataActions" in each or each["TreatMissingData"] == "missing" for each in others)
 
 
+def test_what_the_sweep_cannot_switch_off_hour_after_hour_is_told_once() -> None:
+    """Or else each run would be two mails, one of the failure and one of its end: 48 a day."""
+    failed = alarm("SupersededErrors")
+    assert (failed["TreatMissingData"], failed["DatapointsToAlarm"]) == ("notBreaching", 1)
+    (schedule,) = synthesize().enrollment.resources("AWS::Events::Rule").values()
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
+    assert failed["Period"] * failed["EvaluationPeriods"] > 3600
+
+
 def test_a_fleet_that_does_not_renew_is_told_and_stays_told_between_two_reports() -> None:
     expiring = alarm("CertificatesExpiring")
     assert (expiring["MetricName"], expiring["Statistic"], expiring["Threshold"]) == (Metric.EXPIRING, "Maximum", 1)

@@ -7,15 +7,16 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from functions.failures import refusal_for
-from functions.refusals import BadRequest, NotYet, Unauthorized
+from functions.refusals import BadRequest, NotYet, Queued, Unauthorized
 from functions.reply import refusal
-from ledger import THING_MARK, Blocked, Busy, CertificateState, KeyTaken, LeaseLost, RequestsFull, TokenSpent
+from ledger import THING_MARK, Blocked, Busy, CertificateState, KeyTaken, LeaseLost, RequestsFull, TokenSpent, Turns
 from pki.fingerprint import certificate_id
 from tests.support.aws_fleet import Candidate, assert_enrolled
 from tests.support.aws_functions import ENROLL, UPLOAD, api_event, issued, life_of, pem
@@ -41,6 +42,7 @@ ANSWERS = [
     (NotYet("The CSR waits.", retry_after=60), ("Pending", 7, 60)),
     (Busy(7), ("Pending", 7, 7)),
     (LeaseLost("Another request has taken over."), ("Pending", 7, 1)),
+    (Queued(at=datetime(2026, 11, 26, tzinfo=UTC), place=5_940, retry_after=600, per_second=10), ("Pending", 7, 600)),
     (RequestsFull("Too many keys from your address were rejected in these days."), ("Busy", 8, 300)),
     (EndpointConnectionError(endpoint_url="https://iot"), ("Busy", 8, 10)),
 ]
@@ -81,7 +83,8 @@ iot, kms, dynamodb = (
 )
 choices = Choices.read(told["environment"])
 ledger = Ledger(client=dynamodb, table=choices.ledger_table)
-ledger.allow(told["name"], fingerprint=told["fingerprint"], by="test", now=told["now"])
+if told["fingerprint"]:
+    ledger.allow(told["name"], fingerprint=told["fingerprint"], by="test", now=told["now"])
 deployment = Deployment(choices=choices, ledger=ledger, iot=iot, iot_once=iot, kms=kms)
 print(json.dumps(http_api.answer(told["event"], deployment)))
 """
@@ -91,7 +94,7 @@ print(json.dumps(http_api.answer(told["event"], deployment)))
 def enrolled_by_first_release(first_release, aws_address):
     """A function that lets a candidate in, and gives it its certificate, as the first release does both."""
 
-    def enroll(fleet, candidate, route, body):
+    def enroll(fleet, candidate, route, body, *, allow=True):
         choices = fleet.choices
         environment = {
             "FLEET": choices.fleet,
@@ -109,7 +112,7 @@ def enrolled_by_first_release(first_release, aws_address):
             "aws": aws_address,
             "environment": environment,
             "name": candidate.name,
-            "fingerprint": candidate.fingerprint,
+            "fingerprint": candidate.fingerprint if allow else None,
             "now": int(time.time()),
             "event": api_event(f"POST {route}", body),
         }
@@ -142,6 +145,23 @@ def test_what_the_first_release_has_enrolled_is_known_and_renewed(fleet, enrolle
     assert issued(fleet.enroll(candidate, with_token=False)) == first
     renewed = issued(fleet.enroll(candidate, with_token=False, later=int(life_of(first) * 0.8)))
     assert_renewed(fleet, candidate, first, renewed)
+
+
+def test_a_device_that_queues_is_served_by_functions_of_the_first_release_too(deploy, enrolled_by_first_release):
+    """While CloudFormation updates the functions some requests meet the old ones; and an update may be taken back."""
+    fleet = deploy("kms", registrations_per_second=1)
+    fleet.ledger.take_turn(Turns(per_second=1), now=int((time.time() + 600) * 1_000))
+    candidate = fleet.invite(Candidate())
+    assert "Zymkey-Place" in fleet.enroll(candidate).headers
+    (first,) = pkcs7.load_der_pkcs7_certificates(
+        base64.b64decode(enrolled_by_first_release(fleet, candidate, ENROLL, candidate.csr, allow=False))
+    )
+    assert_enrolled(fleet, candidate, first)
+    assert issued(fleet.enroll(candidate)) == first
+    assert fleet.ledger.device(candidate.name).turn is not None, "the first release knows of none"
+    renewed = issued(fleet.enroll(candidate, later=int(life_of(first) * 0.8)))
+    assert_renewed(fleet, candidate, first, renewed)
+    assert fleet.ledger.device(candidate.name).turn is None
 
 
 @pytest.mark.parametrize("issuer", ["external"], indirect=True)

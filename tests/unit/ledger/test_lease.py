@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledger import Blocked, Busy, LeaseLost, NotInvited, ThingProfile
+from ledger import Blocked, Busy, LeaseLost, NotInvited, ThingProfile, TokenExpired
 from tests.support.ledger import KEY, NOW, OTHER_KEY, TOKEN_HASH, begin, certificate, claim, enroll, invite
 
 
@@ -57,6 +57,28 @@ def test_a_claim_tells_what_the_device_is_without_reading_it_again(ledger):
     assert claim(ledger) == ledger.device("pi-1")
 
 
+def test_a_claim_holds_only_while_its_token_does(ledger):
+    """What an operator did between the look at the token and the write that spends it, and an invitation's end."""
+
+    def claim_later(known, now=NOW):
+        return ledger.claim(
+            "pi-1", fingerprint=KEY, token_hash=TOKEN_HASH, lease="mine", lease_until=0, now=now, known=known
+        )
+
+    invite(ledger, expires=NOW + 60)
+    known = ledger.check_token("pi-1", fingerprint=KEY, token_hash=TOKEN_HASH, now=NOW)
+    with pytest.raises(TokenExpired):
+        claim_later(known, NOW + 60)
+    invite(ledger, token_hash="second token")
+    with pytest.raises(NotInvited):
+        claim_later(known)
+    invite(ledger)
+    ledger.block("pi-1", by="alice", now=NOW)
+    with pytest.raises(Blocked):
+        claim_later(known)
+    assert (ledger.device("pi-1").state, ledger.device_of_key(KEY)) == ("blocked", None)
+
+
 def test_a_claim_does_not_rest_on_a_thing_that_was_changed_since_the_token_was_looked_at(ledger):
     invite(ledger)
     known = ledger.check_token("pi-1", fingerprint=KEY, token_hash=TOKEN_HASH, now=NOW)
@@ -80,6 +102,20 @@ def test_a_certificate_becomes_current_only_in_the_place_of_the_one_that_was_cur
     assert ledger.device("pi-1").superseded == certificate(1).certificate_id
 
 
+def test_a_certificate_that_was_given_up_is_not_recorded_made_current_or_given_up_again(ledger, allowed):
+    begin(ledger)
+    ledger.record_certificate(certificate(), lease="mine", now=NOW)
+    ledger.abandon(certificate(), lease="mine", now=NOW)
+    with pytest.raises(LeaseLost):
+        ledger.record_certificate(certificate(), lease="mine", now=NOW)
+    ledger.record_certificate(certificate(2), lease="mine", now=NOW)
+    with pytest.raises(LeaseLost):
+        ledger.make_current(certificate(), lease="mine", now=NOW)
+    with pytest.raises(LeaseLost):
+        ledger.abandon(certificate(), lease="mine", now=NOW)
+    assert [each.state for each in ledger.certificates("pi-1")] == ["abandoned", "recorded"]
+
+
 def test_a_turn_is_kept_for_the_device_that_was_read_and_once(ledger, allowed):
     ledger.keep_turn(allowed, 7)
     ledger.keep_turn(allowed, 7)
@@ -88,6 +124,18 @@ def test_a_turn_is_kept_for_the_device_that_was_read_and_once(ledger, allowed):
     ledger.keep_turn(ledger.device("pi-1"), 8)
     assert ledger.device("pi-1").turn == 8
     assert ledger.device("pi-1").state == "invited"
+
+
+def test_no_turn_is_kept_for_a_device_that_is_blocked_another_s_or_past_its_turn(ledger, allowed):
     ledger.block("pi-1", by="alice", now=NOW)
     with pytest.raises(Busy):
-        ledger.keep_turn(allowed, 9)
+        ledger.keep_turn(allowed, 7)
+    ledger.remove("pi-1", by="alice", now=NOW)
+    ledger.allow("pi-1", fingerprint=OTHER_KEY, by="alice", now=NOW)
+    with pytest.raises(Busy):
+        ledger.keep_turn(allowed, 7)
+    at_work = begin(ledger, fingerprint=OTHER_KEY)
+    ledger.record_certificate(certificate(fingerprint=OTHER_KEY), lease="mine", now=NOW)
+    with pytest.raises(Busy):
+        ledger.keep_turn(at_work, 7)
+    assert ledger.device("pi-1").turn is None

@@ -93,8 +93,16 @@ def test_a_clock_that_is_ahead_makes_others_wait_no_longer_than_it_is_ahead(ledg
     assert TEN.has_come(turn, MOMENT)
 
 
-def writes(faults):
-    return faults.calls.count("UpdateItem")
+@pytest.mark.parametrize("restored", [None, MOMENT * 1_000 - 60_000_000])
+def test_a_counter_that_was_lost_or_is_restored_from_a_backup_begins_anew(ledger, dynamodb, table, restored):
+    """Those who were told a turn keep it (it is the device's own), and nobody is told one that is past."""
+    for _ in range(20):
+        ledger.take_turn(TEN, now=MOMENT)
+    key = {"pk": {"S": "turns"}, "sk": {"S": "turns"}}
+    dynamodb.delete_item(TableName=table, Key=key)
+    if restored is not None:
+        dynamodb.put_item(TableName=table, Item={**key, "counter": {"N": str(restored)}})
+    assert [ledger.take_turn(TEN, now=MOMENT) for _ in range(2)] == [MOMENT, MOMENT + 101]
 
 
 def test_a_turn_costs_one_write_in_calm_time_and_in_a_queue(breakable_aws, table):
