@@ -15,9 +15,10 @@ from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
 from tests.support.aws_functions import ENROLL, issued, life_of
 
-READS = {"GetItem", "DescribeCertificate"}
+READS = {"GetItem", "DescribeCertificate", "DescribeThing"}
 # A new device's enrollment as AWS sees it: what changes something. Reads may come and go.
 _CLAIM, _RECORD, _DONE = ["UpdateItem", "TransactWriteItems"], ["TransactWriteItems"], ["TransactWriteItems"]
+_LEASE = ["UpdateItem", "UpdateItem"]
 _PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 STEPS = {
     "kms": [*_CLAIM, "CreateThing", "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
@@ -51,12 +52,13 @@ def test_asking_again_changes_nothing(fleet):
     assert set(faults.calls) == {"GetItem"}
 
 
-def break_each_call(fleet, kind):
+def break_each_call(fleet, kind, *, by="invite"):
     """Enroll a new device for each position, with the call at that position broken. Yields what came of it."""
     before = fleet.everything()
     broken = []
     for position in itertools.count():
-        candidate = fleet.invite(Candidate())
+        forget_turns(fleet)
+        candidate = getattr(fleet, by)(Candidate())
         faults = Faults(position=position, kind=kind)
         try:
             reply = fleet.enroll(candidate, faults)
@@ -75,7 +77,8 @@ def break_each_call(fleet, kind):
         assert not left or (fleet.issuer, kind, broken[-1]) in _LEAVES_AN_ORPHAN, f"{kind} at {broken[-1]} left {left}"
         assert all(fleet.is_powerless(orphan) for orphan in left)
         before |= new
-    assert changing(broken) == STEPS[fleet.issuer]
+    claim = _CLAIM if by == "invite" else _LEASE
+    assert changing(broken) == [*claim, *STEPS[fleet.issuer][len(_CLAIM) :]]
 
 
 # Throttling differs from another refusal in its answer alone, which test_http_api holds.
@@ -98,6 +101,57 @@ def test_a_function_that_is_killed_is_repaired_when_its_lease_is_up(fleet):
         repaired = fleet.enroll(candidate, later=LEASE_SECONDS + 1)
         assert repaired.status == 200, f"{where}: {repaired.text}"
         assert_enrolled(fleet, candidate, issued(repaired))
+
+
+@pytest.mark.parametrize(
+    "kind", ["lost", *(pytest.param(each, marks=pytest.mark.slow) for each in ("refused", "killed"))]
+)
+def test_a_key_that_was_allowed_is_repaired_as_well_whatever_breaks(fleet, kind):
+    for candidate, _, where in break_each_call(fleet, kind, by="allow"):
+        repaired = fleet.enroll(candidate, later=LEASE_SECONDS + 1 if kind == "killed" else 0)
+        assert repaired.status == 200, f"{where}: {repaired.text}"
+        assert_enrolled(fleet, candidate, issued(repaired))
+
+
+@pytest.mark.parametrize(
+    "kind", ["killed", *(pytest.param(each, marks=pytest.mark.slow) for each in ("lost", "refused"))]
+)
+def test_whatever_breaks_in_a_renewal_the_old_certificate_works_on_and_there_is_one_new_one(fleet, kind):
+    before, made, broken = fleet.everything(), set(), []
+    for position in itertools.count():
+        candidate = fleet.allow(Candidate())
+        forget_turns(fleet)
+        first = issued(fleet.enroll(candidate))
+        fleet.ledger.ask_for_renewal(candidate.name, by="test", now=int(time.time()))
+        faults = Faults(position=position, kind=kind)
+        try:
+            reply = fleet.enroll(candidate, faults)
+        except Killed:
+            reply = None
+        made |= {candidate.name, certificate_id(first)}
+        if not faults.fired:
+            made.add(certificate_id(issued(reply)))
+            break
+        broken.append(faults.calls[position])
+        where = f"{kind} at {broken[-1]} ({position})"
+        old, now = certificate_id(first), fleet.ledger.device(candidate.name)
+        assert fleet.certificates_of(candidate.name)[old] == "ACTIVE", where
+        assert (old in (now.certificate_id, now.superseded), now.state) == (True, "enrolled"), where
+        repaired = fleet.enroll(candidate, later=LEASE_SECONDS + 1)
+        assert repaired.status == 200, f"{where}: {repaired.text}"
+        new = certificate_id(issued(repaired))
+        assert fleet.certificates_of(candidate.name) == {old: "ACTIVE", new: "ACTIVE"}, where
+        states = {each.certificate_id: each.state for each in fleet.ledger.certificates(candidate.name)}
+        assert states == {old: "superseded", new: "active"}, where
+        assert fleet.policies_of(new) == [fleet.iot_policy], where
+        made.add(new)
+    orphans = fleet.everything() - before - made
+    assert len(orphans) <= sum((fleet.issuer, kind, each) in _LEAVES_AN_ORPHAN for each in broken)
+    assert all(fleet.is_powerless(orphan) for orphan in orphans)
+    assert changing(broken) == [
+        *_LEASE,
+        *(each for each in STEPS[fleet.issuer][len(_CLAIM) :] if each != "CreateThing"),
+    ]
 
 
 def test_a_renewal_comes_at_two_thirds_of_the_life_and_supersedes_the_old_certificate(fleet):
@@ -207,6 +261,11 @@ def test_an_unfinished_certificate_that_nobody_wants_any_more_is_given_up_for_a_
     assert certificate_id(second) != unfinished
     assert fleet.ledger.certificate(candidate.name, unfinished).state == "abandoned"
     assert fleet.ledger.device(candidate.name).unfinished is None
+
+
+def forget_turns(fleet):
+    """Those that were taken in seconds that have not come yet."""
+    fleet.ledger._table.write(fleet.ledger._table.delete("turns", "turns"))
 
 
 def changing(calls: list[str]) -> list[str]:
