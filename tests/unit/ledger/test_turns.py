@@ -1,7 +1,10 @@
 """Turns: one after another, as many in a second as AWS IoT registers, whatever the clocks say and whoever asks."""
 
 import itertools
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,6 +16,7 @@ from ledger.turns import EARLY, LATE
 from tests.support.aws_faults import Faults
 from tests.support.ledger import NOW
 
+ROOT = Path(__file__).parents[3]
 TEN = Turns(per_second=10)
 MOMENT = NOW * 1_000
 
@@ -103,6 +107,20 @@ def test_a_counter_that_was_lost_or_is_restored_from_a_backup_begins_anew(ledger
     if restored is not None:
         dynamodb.put_item(TableName=table, Item={**key, "counter": {"N": str(restored)}})
     assert [ledger.take_turn(TEN, now=MOMENT) for _ in range(2)] == [MOMENT, MOMENT + 101]
+
+
+def test_a_counter_that_is_deleted_as_the_runbook_says_begins_anew(ledger, dynamodb, table):
+    ledger.take_turn(TEN, now=MOMENT + 600_000)
+    (key,) = re.findall(r"delete-item .* --key '(.*)'", (ROOT / "docs/runbook.md").read_text())
+    dynamodb.delete_item(TableName=table, Key=json.loads(key))
+    assert ledger.take_turn(TEN, now=MOMENT) == MOMENT
+
+
+def test_one_item_takes_more_writes_than_the_api_lets_requests_through():
+    """Two writes each, when all of them come to processes that have not seen the queue yet."""
+    template = json.loads((ROOT / "tests/template/snapshots/kms-enrollment.json").read_text())
+    (stage,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::ApiGatewayV2::Stage")
+    assert 2 * stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1_000
 
 
 def test_a_turn_costs_one_write_in_calm_time_and_in_a_queue(breakable_aws, table):
