@@ -149,6 +149,8 @@ class Enrollment(Changes):
             Busy: the device has changed since it was read, or another request has taken a turn for it.
         """
         same_turn, before = _unchanged("turn", device.turn)
+        # Or else it is a new one by now, which the device shall get, and not wait.
+        same_certificate, current = _unchanged("certificate_id", device.certificate_id)
         try:
             self._table.write_alone(
                 self._table.update(
@@ -156,12 +158,12 @@ class Enrollment(Changes):
                     set={"turn": turn},
                     condition=(
                         "#state = :state AND #fingerprint = :fingerprint AND attribute_not_exists(#unfinished)"
-                        f" AND ({same_turn} OR #turn = :turn)"
+                        f" AND {same_certificate} AND ({same_turn} OR #turn = :turn)"
                     ),
                     state=device.state,
                     fingerprint=device.fingerprint or "",
                     turn=turn,
-                    **before,
+                    **(before | current),
                 )
             )
         except ConditionFailed:

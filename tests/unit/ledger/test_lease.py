@@ -138,4 +138,9 @@ def test_no_turn_is_kept_for_a_device_that_is_blocked_another_s_or_past_its_turn
     ledger.record_certificate(certificate(fingerprint=OTHER_KEY), lease="mine", now=NOW)
     with pytest.raises(Busy):
         ledger.keep_turn(at_work, 7)
+    ledger.make_current(certificate(fingerprint=OTHER_KEY), lease="mine", now=NOW)
+    enrolled = ledger.device("pi-1")
+    enroll(ledger, 2, fingerprint=OTHER_KEY)
+    with pytest.raises(Busy):
+        ledger.keep_turn(enrolled, 7)
     assert ledger.device("pi-1").turn is None
