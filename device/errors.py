@@ -144,6 +144,14 @@ class CertificateUnwanted(EnrollmentRefused):
     """The fleet never accepts this device's certificate from the factory."""
 
 
+class RequestRefused(EnrollmentRefused):
+    """The enrollment service does not take this request, or what it holds (400 and the like)."""
+
+    @property
+    def kind(self) -> str:
+        return "enrollment-refused"
+
+
 class Pending(DeviceError):
     """The enrollment service answered: not yet (HTTP 202)."""
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from . import https
 from .certificate import DeviceCertificate
 from .cures import LATER, TELL_OPERATOR
-from .errors import Busy, CertificateUnusable, DeviceError, EnrollmentRefused, Pending, Queued, UnexpectedReply
+from .errors import (
+    Busy,
+    CertificateUnusable,
+    DeviceError,
+    EnrollmentRefused,
+    Pending,
+    Queued,
+    RequestRefused,
+    UnexpectedReply,
+)
 from .keys import DeviceKey
 from .network import Network
 
@@ -198,9 +207,7 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
             f"{url} answers with a redirect ({reply.status}), and the token must not be sent elsewhere.",
             cure="use the URL that it redirects to",
         )
-    return EnrollmentRefused(
-        f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR
-    )
+    return RequestRefused(f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR)
 
 
 def _queued(name: str, come_first: int, retry_after: float) -> Queued:

@@ -82,7 +82,9 @@ class Report:
         self._stream.flush()
 
     def warn(self, text: str) -> None:
-        """Print a warning, and keep it for the JSON report."""
+        """Print a warning, once however often it is said, and keep it for the JSON report."""
+        if text in self._warnings:
+            return
         self._warnings.append(text)
         self._print(self._paint(YELLOW, f"  {'warning':<10} {printable(text)}"))
 

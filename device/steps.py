@@ -28,6 +28,7 @@ from .errors import (
     EnrollmentRefused,
     Pending,
     Queued,
+    RequestRefused,
     TopicDenied,
 )
 from .keys import DeviceKey, open_key
@@ -122,6 +123,11 @@ class Run:
     def drop_candidate(self) -> None:
         if self._owns_candidate():
             self.state.drop_candidate()
+            self.drop_request()
+
+    def drop_request(self) -> None:
+        """Have the next run sign another request: the cloud does not take this one."""
+        if self._owns_candidate():
             self.state.drop_request()
 
     def _owns_candidate(self) -> bool:
@@ -224,6 +230,9 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> est.Issued:
             # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
             if not kept_settings.is_same(run.candidate(None).device, run.state.device()):
                 run.keep_candidate(None)
+            raise
+        except RequestRefused:
+            run.drop_request()
             raise
 
     with run.report.step("enroll") as step:

@@ -76,6 +76,17 @@ def test_one_that_does_not_fit_is_made_anew(
     assert not request.exists()
 
 
+def test_one_that_the_cloud_does_not_take_is_not_sent_again(pi: Pi, est: EstServer, zymkey_iot: Command) -> None:
+    est.answers = [Answer(400)]
+
+    done = zymkey_iot("bootstrap", "--json")
+
+    assert (done.returncode, json.loads(done.stdout)["error"]) == (6, "enrollment-refused")
+    assert not (pi.state / "request.pem").exists()
+    assert zymkey_iot("bootstrap").returncode == 0
+    assert len(requests(est)) == 2
+
+
 def test_the_configuration_comes_with_the_certificate_in_one_request(
     pi: Pi, est: EstServer, zymkey_iot: Command
 ) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,17 +101,53 @@ def test_each_try_reads_the_settings_anew(est: EstServer, zymkey_iot: Command, c
     assert "zymkey-fleet invite pi-7" in done.stdout, "the journal says what to do"
 
 
-def test_wrong_settings_end_it_for_good_and_a_key_that_fails_ends_this_process(
+def test_settings_that_are_wrong_at_the_start_end_it_and_a_key_that_fails_ends_this_process(
+    zymkey_iot: Command, clock: Clock, tmp_path: Path
+) -> None:
+    nothing = str(tmp_path / "nothing")
+
+    assert zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN_FILE=nothing, **SERVICE).returncode == 2
+    assert zymkey_iot("bootstrap", ZYMKEY_IOT_KEY="file:/nowhere/key.pem", **SERVICE).returncode in (3, 11)
+    assert clock.waits == []
+
+
+def test_settings_that_become_wrong_while_it_waits_may_be_corrected(
     est: EstServer, zymkey_iot: Command, clock: Clock, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
     token.write_text("wrong")
     est.answers = [Answer(401)]
-    clock.meanwhile = token.unlink
 
-    assert zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN_FILE=str(token), **SERVICE).returncode == 2
-    assert zymkey_iot("bootstrap", ZYMKEY_IOT_KEY="file:/nowhere/key.pem", **SERVICE).returncode in (3, 11)
-    assert len(clock.waits) == 1
+    def spoil() -> None:
+        token.unlink()
+        clock.meanwhile = lambda: token.write_text("right")
+
+    clock.meanwhile = spoil
+
+    done = zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN_FILE=str(token), **SERVICE)
+
+    assert done.returncode == 0, done.stderr
+    assert [asked.credentials for asked in est.enrollments] == ["pi-7:wrong", "pi-7:right"]
+    assert "cannot be read: No such file" in done.stdout
+    assert len(clock.waits) == 2
+
+
+def test_a_person_who_holds_the_folder_at_its_next_try_does_not_end_it(
+    pi: Pi, est: EstServer, zymkey_iot: Command, clock: Clock
+) -> None:
+    est.answers = [queued(7200)]
+    with ExitStack() as person:
+
+        def hold() -> None:
+            person.enter_context(StateFolder(pi.state).locked())
+            clock.meanwhile = person.close
+
+        clock.meanwhile = hold
+        done = zymkey_iot("bootstrap", **SERVICE)
+
+    assert done.returncode == 0, done.stderr
+    assert "another zymkey-iot is running" in done.stdout
+    assert len(clock.waits) == 2
 
 
 def test_a_person_may_limit_its_time(est: EstServer, zymkey_iot: Command, clock: Clock) -> None:
@@ -194,6 +231,36 @@ def test_after_a_power_cut_it_comes_back_at_its_turn(
     waits = [unattended.first_wait(settings, since_power_on=seconds, chance=lambda: 0.0) for seconds in (20, 86400)]
 
     assert [round(wait / 3600, 2) for wait in waits] == [expected, expected]
+
+
+def test_a_clock_that_is_set_while_it_waits_for_its_turn_counts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Pi's clock begins where it was at the last shutdown, until NTP sets it."""
+    now = datetime.datetime.now(datetime.UTC)
+    device = {"url": settings.url, "name": settings.name}
+    StateFolder(settings.state).keep_candidate(Candidate(device=device, turn=Turn(360, now + timedelta(hours=2))))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            monkeypatch.setattr(Turn, "seconds", property(lambda _: 5.0))
+
+    unattended.wait_for_first(settings, Report(stream=io.StringIO()), sleep=sleep)
+
+    assert slept == [60, 60, 60, 5]
+
+
+def test_a_warning_is_said_once_however_many_tries_there_are() -> None:
+    said = io.StringIO()
+    report = Report(stream=said)
+
+    for _ in range(1000):
+        report.warn("the token is on the card.")
+        report.forget_steps()
+
+    assert said.getvalue().count("\n") == 1
 
 
 @pytest.fixture
