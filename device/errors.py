@@ -145,7 +145,7 @@ class CertificateUnwanted(EnrollmentRefused):
 
 
 class RequestRefused(EnrollmentRefused):
-    """The enrollment service does not take this request, or what it holds (400 and the like)."""
+    """The enrollment service does not take this request, or what it holds (400): another one may do."""
 
     @property
     def kind(self) -> str:

@@ -40,7 +40,7 @@ _LONGEST_PLACE = 12
 @dataclass(frozen=True)
 class Issued:
     """What the cloud has sent. ``configuration`` is its document where it came with the certificate, not checked yet: a
-    certificate is kept whatever came with it."""
+    certificate is kept whatever came with it, or did not come."""
 
     certificate: DeviceCertificate
     configuration: bytes | None = None
@@ -132,9 +132,10 @@ def _issued(reply: https.Reply, key: DeviceKey) -> Issued:
 def _with_configuration(reply: https.Reply) -> Issued:
     try:
         members = json.loads(reply.body)
-        pem, document = members["certificate"].encode(), json.dumps(members["configuration"]).encode()
+        pem, configuration = members["certificate"].encode(), members.get("configuration")
         if pem.count(b"-----BEGIN") != 1:  # of several, the first would be taken
             raise ValueError
+        document = None if configuration is None else json.dumps(configuration).encode()
         return Issued(DeviceCertificate.from_pem(pem, source="the reply"), document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CertificateUnusable):
         raise _no_certificate() from None
@@ -207,7 +208,8 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
             f"{url} answers with a redirect ({reply.status}), and the token must not be sent elsewhere.",
             cure="use the URL that it redirects to",
         )
-    return RequestRefused(f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR)
+    kind = RequestRefused if reply.status == 400 else EnrollmentRefused
+    return kind(f"the enrollment service refused the request ({reply.status}){because}", cure=TELL_OPERATOR)
 
 
 def _queued(name: str, come_first: int, retry_after: float) -> Queued:

@@ -120,6 +120,21 @@ def test_a_cloud_of_an_earlier_release_is_asked_for_the_configuration(
     assert json.loads((pi.state / "configuration.json").read_bytes()) == est.configuration
 
 
+@pytest.mark.parametrize("members", [{}, {"configuration": None}])
+def test_a_certificate_that_comes_without_the_configuration_is_kept(
+    pi: Pi, est: EstServer, zymkey_iot: Command, members: dict[str, None]
+) -> None:
+    est.answers = [NOT_YET]
+    assert zymkey_iot("bootstrap").returncode == 7
+    certificate = est.issue(base64.b64decode(est.enrollments[0].body))
+    est.answers = [_with_configuration(certificate=certificate.public_bytes(Encoding.PEM).decode(), **members)]
+
+    assert zymkey_iot("bootstrap").returncode == 0
+
+    assert est.asked[-1].path == "/stage/configuration"
+    assert json.loads((pi.state / "configuration.json").read_bytes()) == est.configuration
+
+
 def _with_configuration(**members: object) -> Answer:
     return Answer(
         200, json.dumps(members).encode(), {"Content-Type": "application/vnd.zymkey-fleet.enrollment+json; x=y"}
