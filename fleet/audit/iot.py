@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 # The most that AWS IoT returns at once (API reference, ListCertificates and ListTargetsForPolicy).
 _PAGE_SIZE = 250
+
+
+class Gone(Exception):
+    """AWS IoT does not have the certificate, or not any more: a list is minutes old when its last page has come."""
 
 
 def certificate_pages(iot: IoTClient) -> Iterator[list[dict[str, Any]]]:
@@ -36,27 +41,28 @@ def describe(certificate_id: str, iot: IoTClient, *, policy: str) -> Registered 
 
     Calls iot:DescribeCertificate and ListAttachedPolicies.
     """
-    try:
+    with suppress(Gone), _gone_if_not_found():
         described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return None
-        raise
-    return Registered(
-        certificate_id=certificate_id,
-        arn=described["certificateArn"],
-        is_active=described["status"] == "ACTIVE",
-        created_at=int(described["creationDate"].timestamp()),
-        is_permitted=policy in policies(described["certificateArn"], iot),
-    )
+        return Registered(
+            certificate_id=certificate_id,
+            arn=described["certificateArn"],
+            is_active=described["status"] == "ACTIVE",
+            created_at=int(described["creationDate"].timestamp()),
+            is_permitted=policy in policies(described["certificateArn"], iot),
+        )
+    return None
 
 
 def content(certificate_id: str, iot: IoTClient) -> ReceivedCertificate | None:
     """The X.509 certificate itself. Calls iot:DescribeCertificate.
 
     None when it cannot be read: it is another system's then, since a fleet registers none that it cannot read.
+
+    Raises:
+        Gone: there is no such certificate.
     """
-    reply = iot.describe_certificate(certificateId=certificate_id)
+    with _gone_if_not_found():
+        reply = iot.describe_certificate(certificateId=certificate_id)
     try:
         (block, *_) = unwrap(reply["certificateDescription"]["certificatePem"].encode())
         return read_certificate(block.der)
@@ -65,10 +71,30 @@ def content(certificate_id: str, iot: IoTClient) -> ReceivedCertificate | None:
 
 
 def policies(arn: str, iot: IoTClient) -> list[str]:
-    """The names of the policies that are attached to a certificate. Calls iot:ListAttachedPolicies."""
-    return [each["policyName"] for each in iot.list_attached_policies(target=arn)["policies"]]
+    """The names of the policies that are attached to a certificate. Calls iot:ListAttachedPolicies.
+
+    Raises:
+        Gone: there is no such certificate.
+    """
+    with _gone_if_not_found():
+        return [each["policyName"] for each in iot.list_attached_policies(target=arn)["policies"]]
 
 
 def things(arn: str, iot: IoTClient) -> list[str]:
-    """The names of the things that a certificate is attached to. Calls iot:ListPrincipalThings."""
-    return iot.list_principal_things(principal=arn)["things"]
+    """The names of the things that a certificate is attached to. Calls iot:ListPrincipalThings.
+
+    Raises:
+        Gone: there is no such certificate.
+    """
+    with _gone_if_not_found():
+        return iot.list_principal_things(principal=arn)["things"]
+
+
+@contextmanager
+def _gone_if_not_found() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise Gone from None

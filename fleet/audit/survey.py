@@ -113,6 +113,12 @@ class Survey:
 
     def _stranger(self, stranger: Registered) -> Finding | None:
         """What is wrong with a certificate that is not in the ledger, or was not when the ledger was read."""
+        try:
+            return self._judged_stranger(stranger)
+        except iot.Gone:  # as those of ``verify``, a minute after they were made
+            return None
+
+    def _judged_stranger(self, stranger: Registered) -> Finding | None:
         if stranger.is_permitted:
             owner = self._owner(stranger)
             if owner is not None:

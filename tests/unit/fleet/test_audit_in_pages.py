@@ -115,16 +115,21 @@ class Fake:
     def describe_certificate(self, **request):
         self._called("DescribeCertificate")
         each = request["certificateId"]
-        if each not in self.registered:
-            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": ""}}, "DescribeCertificate")
+        self._require(ARN + each, "DescribeCertificate")
         return {"certificateDescription": {"certificateArn": ARN + each, **self._described(each)}}
 
     def list_attached_policies(self, target):
         self._called("ListAttachedPolicies")
+        self._require(target, "ListAttachedPolicies")
         return {"policies": [{"policyName": POLICY}] if target in self.permitted else []}
 
     def list_principal_things(self, principal):
+        self._require(principal, "ListPrincipalThings")
         return {"things": []}
+
+    def _require(self, arn, operation):
+        if arn.removeprefix(ARN) not in self.registered:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": ""}}, operation)
 
     def _described(self, each):
         return {
@@ -193,6 +198,22 @@ def test_devices_that_enroll_or_renew_while_it_runs_are_no_findings(fake, moment
 
     fake.after[moment] = meanwhile
     assert list(survey(fake).findings()) == []
+
+
+@pytest.mark.parametrize("moment", ["DescribeCertificate", "ListAttachedPolicies"])
+@pytest.mark.parametrize("is_permitted", [True, False])
+def test_certificates_that_are_deleted_while_it_runs_are_no_findings(fake, moment, is_permitted):
+    """As ``verify`` deletes those of its throw-away devices, and whoever tidies up in another system's."""
+    of_a_device, stranger = fake.enroll("pi-0300a", permitted=is_permitted, status="INACTIVE"), certificate_id("x")
+    fake.register(stranger, permitted=is_permitted)
+
+    def meanwhile():
+        for each in (of_a_device, stranger):
+            del fake.registered[each]
+        fake.items["device#pi-0300a", f"certificate#{of_a_device}"]["state"] = "deactivated"
+
+    fake.after[moment] = meanwhile
+    assert list(survey(fake, issuer=AMAZON).findings()) == []
 
 
 def test_an_error_in_a_thread_ends_the_audit(fake):
