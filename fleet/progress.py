@@ -51,9 +51,9 @@ class Progress:
             self._timer.cancel()
             self._timer.join()  # it may be loading the bar: not while this process ends
 
-    def advance(self, *, failed: bool) -> None:
-        """Count one more."""
-        self._done += 1
+    def advance(self, count: int = 1, *, failed: bool = False) -> None:
+        """Count one more, or so many."""
+        self._done += count
         self._failed += failed
         bar = self._bar
         if bar is not None:

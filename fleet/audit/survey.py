@@ -43,7 +43,7 @@ class Survey:
         issuer: who signs the deployment's certificates.
         grace_seconds: how long a superseded certificate may stay active.
         now: seconds since 1970.
-        advanced: is told how many more certificates were read, for a person who waits.
+        advanced: is told how many more entries of AWS IoT's lists and of the ledger were read, for a person who waits.
     """
 
     iot: IoTClient

@@ -15,6 +15,7 @@ from fleet.audit.repair import repair
 from fleet.audit.survey import Survey
 from fleet.deployment import open_deployment, patient
 from fleet.output import note, print_json, print_line, print_table
+from fleet.progress import Progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,21 +46,23 @@ JSON: a list of kind, device, certificateId, fixed."""
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = patient(open_deployment(arguments))
-    survey = Survey(
-        iot=deployment.iot,
-        ledger=deployment.ledger,
-        policy=deployment.outputs.iot_policy,
-        issuer=deployment.outputs.issuer,
-        grace_seconds=arguments.grace,
-        now=int(time.time()),
-    )
     findings, fixed = [], []
-    for finding in survey.findings():
-        fix = arguments.fix and finding.is_fixable
-        if fix:
-            repair(finding, deployment)
-        findings.append(finding)
-        fixed.append(fix)
+    with Progress("records read", total=None, wanted=not arguments.json) as progress:
+        survey = Survey(
+            iot=deployment.iot,
+            ledger=deployment.ledger,
+            policy=deployment.outputs.iot_policy,
+            issuer=deployment.outputs.issuer,
+            grace_seconds=arguments.grace,
+            now=int(time.time()),
+            advanced=progress.advance,
+        )
+        for finding in survey.findings():
+            fix = arguments.fix and finding.is_fixable
+            if fix:
+                repair(finding, deployment)
+            findings.append(finding)
+            fixed.append(fix)
     _show(findings, fixed, as_json=arguments.json)
     return 0 if all(fixed) else 1
 

@@ -7,6 +7,7 @@ import pytest
 
 from fleet.audit import iot
 from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from fleet.progress import Progress
 from ledger import Certificate, CertificateState, State
 from tests.support.fleet.authority import csr, fingerprint, new_key
 from tests.support.fleet.deployment import deploy, enroll, renew, status
@@ -245,3 +246,27 @@ def test_what_agrees_when_it_is_read_again_is_no_finding(run, cloud, monkeypatch
     monkeypatch.setattr(iot, "certificate_pages", list_and_then_enroll(iot.certificate_pages))
     assert audit(run, "--fix") == (0, [])
     assert cloud.ledger.certificates("pi-1")[0].state == "active"
+
+
+def test_a_person_at_a_terminal_sees_how_much_has_been_read(run, cloud, monkeypatch):
+    """A million certificates take AWS IoT a quarter of an hour to list."""
+    bars = []
+
+    class Bar(Progress):
+        def __init__(self, what, *, total, wanted=True):
+            super().__init__(what, total=total, wanted=wanted)
+            self.wanted, self.read = wanted, 0
+            bars.append(self)
+
+        def advance(self, count=1, *, failed=False):
+            super().advance(count, failed=failed)
+            self.read += count
+
+    monkeypatch.setattr("fleet.commands.audit.Progress", Bar)
+    for name in ("pi-1", "pi-2"):
+        enroll(cloud, name)
+    assert run("audit").out == "The ledger and AWS IoT agree.\n"
+    assert run("audit", "--json").json == []
+    assert [each.wanted for each in bars] == [True, False]
+    # Each in AWS IoT's list, among the policy's targets and in the ledger, at least; other tests' are in the list, too.
+    assert all(each.read >= 3 * 2 for each in bars)
