@@ -22,14 +22,16 @@ from ledger import THING_MARK
 if TYPE_CHECKING:
     from fleet.deployment import Deployment
 
-# It replaces the whole of an account's configuration of its index of things: hence the question before it.
+# It replaces the whole of an account's configuration of its index of things, also its shadows and custom fields: hence
+# the question before it.
 SWITCH_ON = (
     "aws iot update-indexing-configuration --thing-indexing-configuration "
     "thingIndexingMode=REGISTRY,thingConnectivityIndexingMode=STATUS"
 )
 _CURE = (
-    f"ask who looks after the AWS account to switch it on for this Region, for everybody in it: {SWITCH_ON} (where "
-    "`aws iot get-indexing-configuration` shows another thingIndexingMode than OFF, keep that one)"
+    f"ask who looks after the AWS account to switch it on for this Region, for everybody in it: {SWITCH_ON} (it "
+    "replaces what `aws iot get-indexing-configuration` shows as thingIndexingConfiguration: where its "
+    "thingIndexingMode is not OFF, give all of that again, and thingConnectivityIndexingMode=STATUS)"
 )
 _INDEX = "AWS_Things"
 _PAGE = 100  # the most that SearchIndex gives (API reference)
@@ -87,8 +89,13 @@ def connection(deployment: Deployment, name: str) -> Connection:
 
 
 def _search(deployment: Deployment, query: str) -> Iterator[tuple[str, Connection]]:
+    """What AWS IoT knows of the things that it has a connection of.
+
+    That one which was never connected has an empty one is written nowhere: without any, it is as if it was never found.
+    """
     fleet = deployment.outputs.fleet
     more: dict[str, str] = {}
+    is_known = False
     while True:
         try:
             page = deployment.iot.search_index(indexName=_INDEX, queryString=query, maxResults=_PAGE, **more)
@@ -96,11 +103,15 @@ def _search(deployment: Deployment, query: str) -> Iterator[tuple[str, Connectio
             if error.response.get("Error", {}).get("Code") in ("ResourceNotFoundException", "IndexNotReadyException"):
                 raise _not_indexed(error) from None
             raise
-        for thing in page.get("things", []):
-            if "connectivity" not in thing:
-                raise NotIndexed(
-                    "The fleet index of AWS IoT is on in this account, but not for connections.", cure=_CURE
-                )
+        things = page.get("things", [])
+        connected = [thing for thing in things if "connectivity" in thing]
+        is_known = is_known or bool(connected)
+        if things and not is_known:
+            raise NotIndexed(
+                "The fleet index of AWS IoT is on in this account, but not for connections; or there were none yet.",
+                cure=_CURE,
+            )
+        for thing in connected:
             # What the first release made has no mark; the ledger's names tell it from a stranger's.
             if thing.get("attributes", {}).get(THING_MARK, fleet) == fleet:
                 yield thing["thingName"], _connection(thing["connectivity"])

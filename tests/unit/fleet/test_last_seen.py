@@ -54,6 +54,8 @@ def connected(cloud, index, monkeypatch):
         for thing in parsed.get("things", []):
             known = [each for end, each in CONNECTIONS.items() if thing["thingName"].endswith(end)]
             thing["connectivity"] = (known or [{"connected": False}])[0]
+            if thing["connectivity"] is None:
+                del thing["connectivity"]
 
     made = AwsSession.client
 
@@ -90,6 +92,16 @@ def test_the_list_says_since_when_each_device_is_connected_or_not(run, cloud, co
         (True, iso(NOW - 900_000)),
         (False, None),
     ]
+
+
+def test_a_thing_of_which_aws_iot_has_no_connection_was_never_connected(run, cloud, connected, monkeypatch):
+    """Whether AWS IoT leaves it out there, or says that it is not connected, is written nowhere."""
+    monkeypatch.setitem(CONNECTIONS, "never", None)
+    rows = [line.split() for line in run("list", "--seen").out.splitlines()[1:]]
+    assert [row[-1] for row in rows if row[0] == f"{cloud.fleet}-never"] == ["never"]
+    assert f"{cloud.fleet}-never" in [row[0] for row in rows]
+    listed = run("list", "--not-seen-for", "365d", "--json").json
+    assert [each["name"] for each in listed] == [f"{cloud.fleet}-never"]
 
 
 def test_sorted_by_last_seen_the_longest_ago_comes_first(run, cloud, connected):
@@ -152,6 +164,7 @@ def test_where_aws_iot_does_not_know_it_the_command_that_switches_it_on_is_said(
     assert answer.code == 0
     (line,) = [each for each in answer.out.splitlines() if each.startswith("connection:")]
     assert "unknown" in line
+    assert "replaces what `aws iot get-indexing-configuration` shows" in line
     assert SWITCH_ON in line
     assert SWITCH_ON in run("show", name, "--json").json["connection"]["unknown"]
 
