@@ -19,7 +19,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,7 +204,7 @@ class DeviceList:
             raise _Unusable(f"{unknown[0]!r} is none of {', '.join(COLUMNS)}")
         try:
             name = device_name(_text(row, "name"))
-            attributes = dict(attribute(each) for each in _attributes(row.get("attributes")))
+            attributes = _once(attribute(each) for each in _attributes(row.get("attributes")))
             groups = [group(each) for each in _groups(row.get("groups"))]
             self.rules.check_groups(groups)
             profile = self._with(attributes, groups)
@@ -340,7 +341,7 @@ def _json_object(line: str) -> Mapping[str, Any] | None:
     if not line.strip():
         return None
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         raise _Unusable("not JSON") from None
     if not isinstance(row, dict):
@@ -348,6 +349,15 @@ def _json_object(line: str) -> Mapping[str, Any] | None:
     if not row:
         raise _Unusable("no member, so no name")
     return row
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members with one name, JSON's readers take the last one without a word."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise _Unusable(f"there are two members {twice!r}")
+    return members
 
 
 def _text(row: Mapping[str, Any], member: str) -> str:
@@ -363,7 +373,17 @@ def _attributes(value: Any) -> list[str]:
         return _groups(value, "attributes")
     if not all(isinstance(each, str) for each in value.values()):
         raise _Unusable("the value of an attribute is not a text")
+    if named := next((name for name in value if "=" in name), None):
+        raise _Unusable(f"{named!r} is not the name of an attribute")
     return [f"{name}={each}" for name, each in value.items()]
+
+
+def _once(attributes: Iterable[tuple[str, str]]) -> dict[str, str]:
+    by_name: dict[str, str] = {}
+    for name, value in attributes:
+        if by_name.setdefault(name, value) != value:
+            raise _Unusable(f"the attribute {name} has two values, {by_name[name]!r} and {value!r}")
+    return by_name
 
 
 def _groups(value: Any, what: str = "groups") -> list[str]:
