@@ -1,8 +1,11 @@
 """Devices from a file: ``--from FILE`` of ``invite`` and ``allow``, as CSV (RFC 4180) or as JSON lines.
 
 CSV has the columns name, key, attributes and groups: in this order, of which the last ones may be missing, or in any
-order below a first line that names them. JSON lines are objects with these members. Attributes are ``a=b;c=d``, or an
-object; groups are ``g1;g2``, or a list. The text is UTF-8, with or without a byte order mark, with any line ends.
+order below a first line that names them. Below such a line they may be separated by semicolons or tabs, as spreadsheets
+of many countries save them, with quotation marks where a cell has a semicolon.
+
+JSON lines are objects with these members. Attributes are ``a=b;c=d``, or an object; groups are ``g1;g2``, or a list.
+The text is UTF-8, with or without a byte order mark, with any line ends.
 
 A list is read twice, line by line: first all of it is checked, so that a typing error in line 900 costs no 899 devices,
 and each bad line is told; then its devices are yielded. What is remembered are names and keys, since none may come
@@ -297,19 +300,20 @@ class _Rows:
         if first.lstrip().startswith("{"):
             self._lines.put_back(first)
             return lambda: _json_object(next(self._lines))
-        if "," not in first and any(separator in first for separator in ";\t"):
-            raise _Unusable("columns are separated by commas", is_last=True)
-        columns = _header(first)
+        separator = "," if "," in first else next((each for each in ";\t" if each in first), ",")
+        columns = _header(first, separator)
         if columns is None:
+            if separator != ",":  # it could also be what parts attributes or groups
+                raise _Unusable("columns are separated by commas; or else the first line names them", is_last=True)
             self._lines.put_back(first)
-        rows = csv.reader(self._lines, strict=True)
+        rows = csv.reader(self._lines, delimiter=separator, strict=True)
         return lambda: _csv_row(columns or list(COLUMNS), rows)
 
 
-def _header(line: str) -> list[str] | None:
+def _header(line: str, separator: str) -> list[str] | None:
     """The columns that the first line names; None when it is a device's."""
     with suppress(csv.Error):
-        cells = [cell.strip().lower() for cell in next(csv.reader([line], strict=True))]
+        cells = [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator, strict=True))]
         if "name" not in cells:
             return None
         named = [cell for cell in cells if cell]

@@ -45,13 +45,15 @@ WHOLE = ListedDevice(
         f"name,key,attributes,groups\npi-1,{KEY},site=berlin;hall=7,plant;spare\n",
         f"Groups, NAME ,attributes,Key\r\nplant;spare,pi-1,site=berlin;hall=7,{KEY}\r\n",
         f"\ufeffname,key,attributes,groups,\n\n,,,\npi-1,{KEY},site=berlin;hall=7,plant;spare,\n\n",
+        f'\ufeffName;Key;Attributes;Groups\r\npi-1;{KEY};"site=berlin;hall=7";"plant;spare"\r\n;;;\r\n',
+        f"name\tgroups\tattributes\tkey\npi-1\tplant;spare\tsite=berlin;hall=7\t{KEY}\n",
         f"pi-1, {KEY.replace('SHA256', 'sha-256')}=,site=berlin;hall=7,plant;spare,,",
         json.dumps({"name": "pi-1", "key": KEY, "attributes": "site=berlin;hall=7", "groups": "plant;spare"}),
         "\ufeff\r\n"
         + json.dumps({"groups": ["plant", "spare"], "attributes": {"site": "berlin", "hall": "7"}})[:-1]
         + f', "key": "{KEY}", "name": "pi-1"}}\r\n\r\n',
     ],
-    ids=["bare", "quoted", "header", "any order", "marked, with empty lines", "written by hand", "texts", "JSON lines"],
+    ids=["bare", "quoted", "header", "any order", "empty lines", "spreadsheet", "tabs", "by hand", "texts", "JSON"],
 )
 def test_one_device_in_many_forms(content):
     assert devices(content) == [WHOLE]
@@ -139,7 +141,8 @@ def test_a_name_or_a_key_twice_is_an_error(capsys):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("name;key\npi-1;x\npi-2;y", "line 1: columns are separated by commas"),
+        ("pi-1;x\npi-2;y", "line 1: columns are separated by commas; or else the first line names them"),
+        ("name;key;color\npi-1;;\n", "line 1: the column 'color' is none of name, key, attributes, groups"),
         ("pi-1\tx\npi-2\ty", "line 1: columns are separated by commas"),
         ("name,key,color\npi-1,,red\npi-2,,red", "line 1: the column 'color' is none of name, key, attributes, groups"),
         ("name,key,key\npi-1,,\n", "line 1: there are two columns 'key'"),
