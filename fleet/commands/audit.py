@@ -15,6 +15,7 @@ from fleet.audit.repair import repair
 from fleet.audit.survey import Survey
 from fleet.deployment import open_deployment, patient
 from fleet.output import note, print_json, print_line, print_table
+from fleet.pace import UPDATE_CERTIFICATE_PER_SECOND, keep_pace
 from fleet.progress import Progress
 
 
@@ -46,6 +47,8 @@ JSON: a list of kind, device, certificateId, fixed."""
 
 def run(arguments: argparse.Namespace) -> int:
     deployment = patient(open_deployment(arguments))
+    if arguments.fix:
+        keep_pace(deployment.iot, "UpdateCertificate", UPDATE_CERTIFICATE_PER_SECOND)
     findings, fixed = [], []
     with Progress("records read", total=None, wanted=not arguments.json) as progress:
         survey = Survey(
@@ -57,12 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
             now=int(time.time()),
             advanced=progress.advance,
         )
-        for finding in survey.findings():
-            fix = arguments.fix and finding.is_fixable
-            if fix:
-                repair(finding, deployment)
-            findings.append(finding)
-            fixed.append(fix)
+        try:
+            for finding in survey.findings():
+                fix = arguments.fix and finding.is_fixable
+                if fix:
+                    repair(finding, deployment)
+                findings.append(finding)
+                fixed.append(fix)
+        except BaseException:
+            # With --json the error is the one answer. What was repaired is none of the next audit's findings.
+            if findings and not arguments.json:
+                _show(findings, fixed, as_json=False)
+                note("That was found before the audit ended early; the same command looks at all of it again.")
+            raise
     _show(findings, fixed, as_json=arguments.json)
     return 0 if all(fixed) else 1
 

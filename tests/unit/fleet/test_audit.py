@@ -7,6 +7,7 @@ import pytest
 
 from fleet.audit import iot
 from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from fleet.errors import NoCredentials
 from fleet.progress import Progress
 from ledger import Certificate, CertificateState, State
 from tests.support.fleet.authority import csr, fingerprint, new_key
@@ -270,3 +271,23 @@ def test_a_person_at_a_terminal_sees_how_much_has_been_read(run, cloud, monkeypa
     assert [each.wanted for each in bars] == [True, False]
     # Each in AWS IoT's list, among the policy's targets and in the ledger, at least; other tests' are in the list, too.
     assert all(each.read >= 3 * 2 for each in bars)
+
+
+def test_what_was_repaired_is_told_also_when_the_audit_ends_early(run, cloud, monkeypatch):
+    for name in ("pi-1", "pi-2"):
+        cloud.iot.update_certificate(certificateId=enroll(cloud, name).certificate_id, newStatus="INACTIVE")
+    repaired = []
+
+    def repair_one(finding, deployment):
+        if repaired:
+            raise NoCredentials("The AWS session has expired.", cure="log in again")
+        repaired.append(finding.device)
+
+    monkeypatch.setattr("fleet.commands.audit.repair", repair_one)
+    answer = run("audit", "--fix")
+    assert answer.code == NoCredentials.exit_code
+    assert [line.split()[:3] for line in answer.out.splitlines()[1:]] == [["switched-off", *repaired, "yes"]]
+    assert "before the audit ended early" in answer.err
+    assert "The AWS session has expired." in answer.err
+    answer = run("audit", "--fix", "--json")
+    assert answer.json["error"] == NoCredentials("").kind, "one object, and no list before it"
