@@ -51,12 +51,12 @@ $(VENV)/.ready: build/.system-packages requirements/development.txt requirements
 	@touch $@
 
 # So that `cdk deploy` needs no package index: the packages are in the installer's cache from here on.
-build/.function-packages: $(VENV)/.ready requirements/functions.txt
+build/.function-packages: $(VENV)/.ready node_modules/.ready requirements/functions.txt
 	@$(BIN)/python -m infra.bundle
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
-	$(call say,The CDK command line into node_modules)
+	$(call say,The CDK command line and Pyodide into node_modules)
 	@npm ci --silent
 	@touch $@
 

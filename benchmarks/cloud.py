@@ -2,11 +2,14 @@
 
 A function's cold start imports its handler, which makes its clients. That is compared with what the same function would
 need of the same packages without any of this code: boto3, its clients of the three services, and ``cryptography``.
+Both run in the Python that runs this, with the bundle for this machine: Lambda's has the same sources, wheels for its
+own platform and bytecode for its own Python, which may not be here. The ratio is what stays the same.
 ``cdk synth`` is compared with that of an app with one empty stack.
 """
 
 import argparse
 import os
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -87,7 +90,7 @@ def compare_cold_starts(*, rounds: int) -> Comparison:
         return measure(*command, folder=REPOSITORY, environment=environment)
 
     return compare(
-        "Cold start: the HTTP API's function with its clients",
+        f"Cold start: the HTTP API's function with its clients, in Python {platform.python_version()}",
         {
             "functions.handlers.http_api": lambda: run(OURS, ours),
             "boto3's three clients and cryptography": lambda: run(THREE_CLIENTS, theirs),

@@ -1,8 +1,8 @@
 """Builds the code asset of the functions: their modules and packages in one folder, without containers.
 
 The packages are wheels for Lambda's platform, on any machine, from the hashed requirements file. The folder's name is
-a hash of all its content, so it is the same on every machine and built once. It is never incomplete: it is built in
-another folder and renamed.
+a hash of all that it is made of, so it is the same on every machine and built once. It is never incomplete: it is built
+in another folder and renamed.
 
 ``python -m infra.bundle`` builds what cdk.json asks for and what runs on this machine. It also fills the package cache:
 afterwards a change of the code alone needs no network.
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import deferred_imports, service_models
+from infra import bytecode, deferred_imports, service_models
 from infra.settings import Settings
 
 PYTHON_VERSION = "3.13"  # of the functions' runtime
@@ -30,7 +30,10 @@ _REQUIREMENTS = _ROOT / "requirements" / "functions.txt"
 _SOURCES = ("functions", "ledger", "pki")
 
 # What makes the bundle of its sources.
-_BUILDERS = tuple(Path(each).resolve() for each in (__file__, deferred_imports.__file__, service_models.__file__))
+_BUILDERS = (
+    *(Path(each).resolve() for each in (__file__, bytecode.__file__, deferred_imports.__file__)),
+    *(Path(each).resolve() for each in (service_models.__file__, bytecode.COMPILER, bytecode.COMPILER_IN_PYODIDE)),
+)
 # For this machine and both architectures of Lambda, for some versions of the code.
 _KEPT = 12
 
@@ -58,12 +61,11 @@ def bundle(*, bundle_for: str, architecture: str) -> Bundle:
     """
     target = _target(bundle_for=bundle_for, architecture=architecture)
     digest = _digest(target)
-    directory = _BUNDLES / digest
-    if not directory.is_dir():
+    if not (_BUNDLES / digest).is_dir():
         sys.stderr.write(f"Building the functions' code for Python {' on '.join(target)} ...\n")
-        _build(directory, target)
+        digest = _build(digest, _digest((*target, "without bytecode")), target)
         _forget_old()
-    return Bundle(directory=directory, digest=digest)
+    return Bundle(directory=_BUNDLES / digest, digest=digest)
 
 
 def _target(*, bundle_for: str, architecture: str) -> tuple[str, ...]:
@@ -89,25 +91,44 @@ def source_files() -> Iterator[Path]:
         yield from (_ROOT / source).rglob("*.py")
 
 
-def _build(directory: Path, target: tuple[str, ...]) -> None:
+def _build(digest: str, without_bytecode: str, target: tuple[str, ...]) -> str:
+    """Make the bundle, and return the name that it has got.
+
+    Without bytecode it does the same, only later. It has another name then, since a name is uploaded once: as soon as
+    something here can compile, the next deployment brings the bytecode.
+    """
     _BUNDLES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_BUNDLES, prefix=".building-") as temporary:
         place = Path(temporary) / "bundle"
-        _install_packages(place, target)
-        _prune(place)
-        names = service_models.names_in(source.read_text() for source in source_files())
-        service_models.trim(place / "botocore/data", names)
-        deferred_imports.defer(place)
-        for source in source_files():
-            copy = place / source.relative_to(_ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
-        _compile(place, python_version=target[0])
+        if (_BUNDLES / without_bytecode).is_dir():
+            shutil.copytree(_BUNDLES / without_bytecode, place)
+        else:
+            _gather(place, target)
+        name = digest
         try:
-            place.rename(directory)
+            bytecode.add(place, python_version=target[0])
+        except bytecode.BytecodeError as error:
+            sys.stderr.write(f"{error}\n")
+            name = without_bytecode
+        try:
+            place.rename(_BUNDLES / name)
         except OSError:
-            if not directory.is_dir():  # otherwise another process was first, with the same content
+            if not (_BUNDLES / name).is_dir():  # otherwise it was there already, or another process was first
                 raise
+        return name
+
+
+def _gather(place: Path, target: tuple[str, ...]) -> None:
+    """The packages without what no function reads, and the functions' own code."""
+    _install_packages(place, target)
+    _prune(place)
+    names = service_models.names_in(source.read_text() for source in source_files())
+    service_models.trim(place / "botocore/data", names)
+    deferred_imports.defer(place)
+    for source in source_files():
+        copy = place / source.relative_to(_ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
 
 
 def _forget_old() -> None:
@@ -155,23 +176,6 @@ def _prune(place: Path) -> None:
     for pattern in ("__pycache__", "tests", "*.pyi", *(f"*.dist-info/{note}" for note in installers_notes)):
         for entry in list(place.rglob(pattern)):
             _remove(entry)
-
-
-def _compile(place: Path, *, python_version: str) -> None:
-    """Add bytecode, if this machine has a Python of the target's version.
-
-    A function's folder is read-only in Lambda, so without bytecode every cold start compiles every module again: 0.8 s
-    of processor time instead of 0.3 s. Bytecode is no part of the digest: the bundle does the same without it. It is
-    "unchecked", because by default Python compares it with the source's time stamp, which an upload does not keep.
-    """
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    python = sys.executable if python_version == running else shutil.which(f"python{python_version}")
-    if python is not None:
-        compiling = [python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
-        # With the paths that tracebacks have in Lambda. A package may hold files that do not compile.
-        subprocess.run([*compiling, "-s", str(place), "-p", "/var/task", str(place)], capture_output=True, check=False)
-    if next(place.rglob("*.pyc"), None) is None:
-        sys.stderr.write(f"No Python {python_version} on this machine to compile the code: cold starts are slower.\n")
 
 
 def _remove(path: Path) -> None:
