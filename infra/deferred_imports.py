@@ -4,7 +4,8 @@ A cold start imports what botocore needs to write its documentation, and ``crypt
 bundle such an import stands in the functions that need it, so it costs nothing until then, and nothing is missing.
 
 Only the copies in the bundle are changed. Their versions are pinned by hash, and an import that is not as it is written
-here, or whose name is used while its module is imported, fails the build: after an update, look at it again.
+here, whose name is used while its module is imported, or means something else anywhere in it, fails the build: after an
+update, look at it again.
 """
 
 import ast
@@ -68,7 +69,11 @@ def deferred(source: str, imports: tuple[str, ...], *, module: str) -> str:
     if {_imported(node) for node in moved} != set(imports):
         raise DeferringError(f"{module} does not import {', '.join(imports)} any more.")
     tree.body = [node for node in tree.body if node not in moved]
+    bound = [_bound(alias) for node in moved for alias in node.names]
     by_name = {_bound(alias): node for node in moved for alias in node.names}
+    again = sorted((set(_bindings(tree)) & set(by_name)) | {name for name in by_name if bound.count(name) > 1})
+    if again:
+        raise DeferringError(f"{module} binds {', '.join(again)} more than once.")
     early = {node.id for node in _outside_functions(tree) if isinstance(node, ast.Name)} & set(by_name)
     if early:
         raise DeferringError(f"{module} uses {', '.join(sorted(early))} while it is imported.")
@@ -77,7 +82,7 @@ def deferred(source: str, imports: tuple[str, ...], *, module: str) -> str:
     for function in _functions(tree):
         function.body = _with_imports(function.body, by_name)
     tree.body += ast.parse(_getattr(by_name)).body
-    return ast.unparse(ast.fix_missing_locations(tree))
+    return _source_of(tree, module=module)
 
 
 def with_late_patterns(source: str, *, module: str) -> str:
@@ -95,7 +100,7 @@ def with_late_patterns(source: str, *, module: str) -> str:
         call.func = ast.Name("_Late", ast.Load())
     imported = next(index for index, node in enumerate(tree.body) if _imported(node) == "re")
     tree.body[imported + 1 : imported + 1] = ast.parse(_LATE).body
-    return ast.unparse(ast.fix_missing_locations(tree))
+    return _source_of(tree, module=module)
 
 
 def _getattr(by_name: dict[str, ast.Import | ast.ImportFrom]) -> str:
@@ -149,6 +154,21 @@ def _with_imports(statements: list[ast.stmt], by_name: dict[str, ast.Import | as
     return result
 
 
+def _bindings(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module binds anywhere: such a one would be overwritten by an import in the same function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield _bound(node)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
+            yield node.name
+
+
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     """What runs while the module is imported: everything but the bodies of functions."""
     for child in ast.iter_child_nodes(node):
@@ -159,6 +179,13 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
                     yield from ast.walk(part)
         else:
             yield from _outside_functions(child)
+
+
+def _source_of(tree: ast.Module, *, module: str) -> str:
+    source = ast.unparse(ast.fix_missing_locations(tree))
+    if ast.dump(ast.parse(source)) != ast.dump(tree):
+        raise DeferringError(f"This machine's Python cannot write {module} as it has read it.")
+    return source
 
 
 def _source(path: Path) -> str:

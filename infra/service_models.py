@@ -21,6 +21,8 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 from botocore.regions import EndpointResolver
 
 SERVICES = ("dynamodb", "iot", "kms")
+# What a client reads of a service, each as .json or .json.gz.
+_FILES = ("service-2", "paginators-1", "endpoint-rule-set-1")
 
 
 class TrimmingError(Exception):
@@ -71,6 +73,9 @@ def _trim_service(folder: Path, names: frozenset[str]) -> None:
         version.rmdir()
     for path in latest.glob("waiters-*"):
         path.unlink()
+    unknown = sorted(path.name for path in latest.iterdir() if path.name.partition(".json")[0] not in _FILES)
+    if unknown:  # botocore completes a model with some (service-2.sdk-extras.json), which nobody has looked at here
+        raise TrimmingError(f"{folder.name}: botocore has files that are new: {', '.join(unknown)}.")
 
     model = _read(latest / "service-2")
     operations = called(model, names)
@@ -78,10 +83,8 @@ def _trim_service(folder: Path, names: frozenset[str]) -> None:
     compare(model, trimmed, operations)
     paginators = _read(latest / "paginators-1")["pagination"]
     kept = {name: paginator for name, paginator in paginators.items() if name in operations}
-    for name, content in (
-        ("service-2", trimmed),
-        ("paginators-1", {"pagination": kept}),
-        ("endpoint-rule-set-1", _read(latest / "endpoint-rule-set-1")),
+    for name, content in zip(
+        _FILES, (trimmed, {"pagination": kept}, _read(latest / "endpoint-rule-set-1")), strict=True
     ):
         for suffix in (".json", ".json.gz"):
             (latest / f"{name}{suffix}").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Imports that are put off until they are needed: nothing is missing, and what changes upstream fails the build."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -93,6 +94,33 @@ def test_what_a_module_needs_while_it_is_imported_fails_the_build(early):
 def test_an_import_that_is_not_there_any_more_fails_the_build(source):
     with pytest.raises(DeferringError, match="any more"):
         deferred(source, ("decimal",), module="m")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(decimal): return decimal",
+        "def f():\n    decimal = 1\n    return decimal",
+        "def f():\n    import numbers as decimal\n    return decimal",
+        "def f():\n    global decimal",
+        "def f(): return [decimal for decimal in ()]",
+        "def f():\n    with open('x') as decimal: pass",
+        "class C:\n    def decimal(self): pass",
+        "try: pass\nexcept OSError as decimal: pass",
+        "import decimal",
+    ],
+)
+def test_a_name_that_means_something_else_too_fails_the_build(other):
+    """The import would stand before its use, and overwrite it."""
+    with pytest.raises(DeferringError, match="binds decimal more than once"):
+        deferred(f"import decimal\n{other}\n", ("decimal",), module="m")
+
+
+def test_what_cannot_be_written_as_it_was_read_fails_the_build(monkeypatch):
+    write = ast.unparse
+    monkeypatch.setattr(ast, "unparse", lambda tree: write(tree).replace("half", "part"))
+    with pytest.raises(DeferringError, match="cannot write m as it has read it"):
+        deferred(MODULE, ("decimal",), module="m")
 
 
 def test_a_module_that_is_lazy_itself_is_left_to_a_person():

@@ -3,6 +3,7 @@
 import ast
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import botocore
@@ -77,6 +78,14 @@ def test_a_call_that_is_new_brings_its_operation_along(source):
 def test_what_is_waited_for_is_refused_at_the_build(tmp_path):
     with pytest.raises(TrimmingError, match="no waiters"):
         service_models.trim(tmp_path, service_models.names_in(["client.get_waiter('table_exists')"]))
+
+
+def test_a_file_that_botocore_did_not_have_before_is_for_a_person_to_look_at(tmp_path):
+    latest = tmp_path / "kms/2014-11-01"
+    shutil.copytree(WHOLE / "kms/2014-11-01", latest)
+    (latest / "service-2.sdk-extras.json").write_text("{}")
+    with pytest.raises(TrimmingError, match=r"kms: .* new: service-2\.sdk-extras\.json"):
+        service_models._trim_service(tmp_path / "kms", NAMES)
 
 
 @pytest.mark.parametrize("service", SERVICES)
