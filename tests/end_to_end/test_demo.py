@@ -38,7 +38,8 @@ def test_from_nothing_and_without_roots_rights_every_step_goes_as_it_must_with_t
     assert story["fingerprint"].startswith("SHA256:")
     assert [step["name"] for step in story["steps"]] == list(steps_of(sandbox.issuer))
     costs = {step["name"]: step["signatures"] for step in story["steps"]}
-    assert (costs["bootstrap"], costs["own-topic"], costs["again"]) == (2, 1, 1)
+    # The CSR that waited for the CA elsewhere was signed a step before, and is kept.
+    assert (costs["bootstrap"], costs["own-topic"], costs["again"]) == (1 if issuer == "external" else 2, 1, 1)
     assert costs.get("ask", 1) == 1
     assert story["hsmSignatures"] == sum(cost for cost in costs.values() if cost)
     certificate = sandbox.boto("iot").describe_certificate(certificateId=story["certificateId"])
