@@ -48,7 +48,7 @@ def install(devices: int, *, with_faults: bool) -> None:
     items = dynamodb._tables[TABLE]["items"]
     targets: list[str] = []
     for number in range(devices):
-        for each in _device(number, now, items):
+        for each in put_device(number, now, items):
             if with_faults and number % 100 == 50 and each.certificate.state is CertificateState.ACTIVE:
                 each = _broken(each, number)
             certificate_id = each.certificate.certificate_id
@@ -57,7 +57,9 @@ def install(devices: int, *, with_faults: bool) -> None:
                 if each.is_permitted:
                     targets.append(ARN + certificate_id)
     iot._policies[POLICY] = {"policyName": POLICY, "policyArn": f"arn:aws:iot:::policy/{POLICY}", "targets": targets}
-    _say_sizes(items)
+    table, index = sizes(items)
+    # What the arithmetic needs (``benchmarks.scale.cloud``).
+    print(f"table {table} index {index}", file=sys.stdout, flush=True)
 
 
 def name_of(number: int) -> str:
@@ -69,7 +71,7 @@ def enrolled(devices: int) -> Iterator[str]:
     return (name_of(number) for number in range(devices) if number % 100 < _FIRST_BLOCKED)
 
 
-def _device(number: int, now: int, items: Any) -> Iterator[Seeded]:
+def put_device(number: int, now: int, items: Any) -> Iterator[Seeded]:
     """Put the items of one device, and yield its certificates."""
     name, kind = name_of(number), number % 100
 
@@ -174,8 +176,8 @@ def _table() -> dict[str, Any]:
     }
 
 
-def _say_sizes(items: Any) -> None:
-    """What the arithmetic needs, on standard output: bytes of the table and of the index, and their items."""
+def sizes(items: Any) -> tuple[int, int]:
+    """Bytes of the table and of its index."""
     listed = {"pk", "sk", "listing", *LISTED_ATTRIBUTES}
     table = index = 0
     for collection in items.values():
@@ -183,7 +185,7 @@ def _say_sizes(items: Any) -> None:
             table += _bytes_of(item)
             if "listing" in item:
                 index += _bytes_of({name: value for name, value in item.items() if name in listed})
-    print(f"table {table} index {index}", file=sys.stdout, flush=True)
+    return table, index
 
 
 def _bytes_of(item: dict[str, Any]) -> int:

@@ -20,6 +20,7 @@ DOCUMENTS = [
     "docs/operator.md",
     "docs/permissions.md",
     "docs/runbook.md",
+    "docs/scale.md",
     "docs/settings.md",
 ]
 

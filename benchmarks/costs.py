@@ -1,0 +1,110 @@
+"""What a fleet costs a month: ``python -m benchmarks.costs`` prints the table of docs/scale.md.
+
+By arithmetic, in USD of us-east-1, and without the free tiers. The fleet is in its steady state: every device enrolled,
+renewing at the moment that ``device.renew`` gives it. What each call of an enrollment costs is in docs/scale.md, too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import exp
+
+FLEETS = (1, 1_000, 1_000_000)
+ISSUERS = ("kms", "aws", "external")
+
+MILLION = 1_000_000
+HOURS = 730
+LIFE_MONTHS = 12
+# Between two thirds of the life and a quarter of the rest later (``device.renew.renewal_time``); on average, this part.
+RENEWED_AT = 2 / 3 + 1 / 3 / 4 / 2
+
+READ_UNIT, WRITE_UNIT = 0.125 / MILLION, 0.625 / MILLION
+GB_SECOND = 0.0000133334
+LAMBDA_GB = 0.5
+METRIC, ALARM, KEY = 0.30, 0.10, 1.00
+STORED_GB, BACKED_UP_GB = 0.25, 0.20
+
+ALARMS = {"kms": 14, "aws": 13, "external": 16}
+# A request that is told to wait for the signature: two reads, the HTTP API, the function, its log.
+WAITING = (0.25 + 1.00 + 0.40 + 0.60) / MILLION
+# The operator signs within an hour, for which the device asks every minute.
+WAITED = 60
+# One enrollment by a token, one renewal: the table in docs/scale.md. With ``external`` as with ``kms``, without the
+# signature in KMS, and with another request: the operator's, which brings the certificate.
+ENROLLMENT = {"kms": 38.80 / MILLION, "aws": 24.40 / MILLION, "external": 30 / MILLION + WAITED * WAITING}
+RENEWAL = {"kms": 38.30 / MILLION, "aws": 23.80 / MILLION, "external": 30 / MILLION + WAITED * WAITING}
+
+# As ``benchmarks.scale.seeding`` writes them: a device with its key, its certificates and what has happened to it.
+TABLE_BYTES, INDEX_BYTES = 2_928, 322
+# The sweep reads the index (eventually consistent: 8 KB a unit, 0.1 s a page of 1 MB) every hour, and switches one
+# certificate off for each renewal of that hour: 4 write units in the table and its index, 2 reads, 8 a second.
+UNIT_BYTES, PAGE_BYTES, PAGE_SECONDS = 8_192, 1_000_000, 0.1
+SWITCHED_OFF = 4 * WRITE_UNIT + 2 * READ_UNIT
+SWITCHED_OFF_SECONDS = 1 / 8
+SWEEP_SECONDS = 0.5
+# The first sweep of a day reports what expires: 2 metrics, charged for an hour each.
+REPORTS = 2 * 365 / 12
+# What a renewal counts in: Renewed, and Pending while it waits for a signature.
+COUNTED = {"kms": 1, "aws": 0, "external": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one part of the bill is, and what it comes to a month; ``once`` is paid at the enrollment instead."""
+
+    what: str
+    usd: float
+    once: bool = False
+
+
+def parts(issuer: str, devices: int) -> Iterator[Part]:
+    """The bill of a fleet, but for what AWS IoT charges for its devices' own connections and messages."""
+    renewals = devices / (LIFE_MONTHS * RENEWED_AT) if issuer != "aws" else 0.0
+    yield Part(what="the CA's key in KMS", usd=KEY if issuer == "kms" else 0.0)
+    yield Part(what="alarms", usd=ALARMS[issuer] * ALARM)
+    # A metric is charged for the hours in which it has a value: in most hours of a small fleet nobody renews.
+    with_renewal = HOURS * (1 - exp(-renewals / HOURS)) * COUNTED[issuer]
+    yield Part(what="metrics of the functions", usd=(REPORTS + with_renewal) / HOURS * METRIC)
+    index = devices * INDEX_BYTES
+    seconds = HOURS * (SWEEP_SECONDS + index / PAGE_BYTES * PAGE_SECONDS) + renewals * SWITCHED_OFF_SECONDS
+    yield Part(
+        what="the hourly sweep",
+        usd=HOURS * max(1, index / UNIT_BYTES) * READ_UNIT + seconds * LAMBDA_GB * GB_SECOND + renewals * SWITCHED_OFF,
+    )
+    table = devices * TABLE_BYTES
+    yield Part(what="the ledger, stored", usd=((table + index) * STORED_GB + table * BACKED_UP_GB) / 1e9)
+    yield Part(what="renewals", usd=renewals * RENEWAL[issuer])
+    yield Part(what="each device's enrollment, once", usd=devices * ENROLLMENT[issuer], once=True)
+
+
+def monthly(issuer: str, devices: int) -> float:
+    """What a fleet costs a month, in USD."""
+    return sum(part.usd for part in parts(issuer, devices) if not part.once)
+
+
+def table() -> str:
+    """The table in Markdown: a column for each issuer and size."""
+    sizes = [(issuer, devices) for issuer in ISSUERS for devices in FLEETS]
+    lines = [
+        "| | " + " | ".join(f"`{issuer}`, {devices:,}" for issuer, devices in sizes) + " |",
+        "|---|" + "---:|" * len(sizes),
+    ]
+    bills = [list(parts(issuer, devices)) for issuer, devices in sizes]
+    rows = [(row[0], [part.usd for part in row]) for row in zip(*bills, strict=True)]
+    lines += [_row(part.what, costs) for part, costs in rows if not part.once]
+    lines.append(_row("**a month**", [monthly(*size) for size in sizes]))
+    lines += [_row(part.what, costs) for part, costs in rows if part.once]
+    return "\n".join(lines)
+
+
+def _row(what: str, costs: list[float]) -> str:
+    return f"| {what} | " + " | ".join(_usd(cost) for cost in costs) + " |"
+
+
+def _usd(cost: float) -> str:
+    if cost == 0:
+        return ""
+    return f"{cost:,.2f}" if cost >= 0.005 else "< 0.01"
+
+
+if __name__ == "__main__":
+    print(table())
