@@ -71,18 +71,6 @@ def test_every_alarm_links_to_its_paragraph_and_every_paragraph_has_an_alarm() -
     assert len(headings()) == len(linked), "each heading is there once"
 
 
-def test_the_readme_counts_the_alarms_and_the_metrics_that_cost() -> None:
-    numbers = dict(
-        zip(["eight", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"], (8, *range(13, 18)), strict=True)
-    )
-    readme = " ".join((RUNBOOK.parents[1] / "README.md").read_text().split())
-    usual, external = re.findall(r"(\w+) alarms \((\w+) with `issuer: external`\)", readme)[0]
-    for issuer, word in (("kms", usual), ("external", external)):
-        assert len(alarms_of(synthesize(issuer=issuer))) == numbers[word]
-    ((word),) = re.findall(r"it would be (\w+), and one for each reason of a refusal", readme)
-    assert len(set(Metric) - {Metric.REFUSED}) == numbers[word]
-
-
 @pytest.mark.parametrize("heading", headings())
 def test_a_paragraph_says_where_to_look_and_when_it_is_harmless(heading: str) -> None:
     paragraph = RUNBOOK.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]

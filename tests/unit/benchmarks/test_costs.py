@@ -13,6 +13,7 @@ from benchmarks.costs import (
     FLEETS,
     INDEX_BYTES,
     LIFE_MONTHS,
+    METRIC,
     MILLION,
     RENEWAL,
     RENEWED_AT,
@@ -24,6 +25,7 @@ from benchmarks.costs import (
 from benchmarks.scale import seeding
 from device.renew import SPREAD
 from functions.issuers.external import RETRY_SECONDS
+from functions.metrics import Metric
 from infra.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -65,6 +67,12 @@ def test_alarms_are_those_of_the_templates(issuer):
     ]
     kinds = [resource["Type"] for template in templates for resource in template["Resources"].values()]
     assert kinds.count("AWS::CloudWatch::Alarm") == ALARMS[issuer]
+
+
+def test_the_document_counts_the_metrics():
+    numbers = {"seven": 7, "eight": 8, "nine": 9}
+    (word, cost) = re.findall(r"all (\w+), ([0-9.]+), and 0.30 for each reason of a refusal", DOCUMENT)[0]
+    assert len(set(Metric) - {Metric.REFUSED}) == numbers[word] == round(float(cost) / METRIC)
 
 
 def test_a_device_takes_in_the_ledger_what_is_charged():
