@@ -1,7 +1,4 @@
-"""A fleet announces another enrollment URL: it is tried, taken up once it has worked, and the old one stays beside it.
-
-Two servers of one fleet on loopback: what one has issued, the other knows.
-"""
+"""A fleet announces another enrollment URL: it is tried, taken up once it works, and the old one stays beside it."""
 
 import json
 import os
@@ -13,13 +10,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from device.configuration import Configuration
-from device.kept_settings import is_same_fleet
-from device.settings import load
+from tests.support.device.announced_url import (
+    NOT_DUE,
+    NOWHERE,
+    RENEW,
+    beside,
+    changed,
+    device,
+    kept,
+    make_due,
+    moved,
+    new,
+    settings_file,
+    urls,
+    warnings,
+)
 from tests.support.device.authority import Authority
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.diagnosis import Diagnose, Diagnosis
@@ -30,72 +39,7 @@ from tests.support.device.in_process import Command, zymkey_iot
 from tests.support.device.pi import Pi
 from tests.support.release import FIRST_RELEASE, sources_of
 
-__all__ = ["fragile", "preloaded", "zymkey_iot"]
-
-NOT_DUE = 13
-NOWHERE = "https://localhost:1/stage"
-RENEW = ("renew", "--if-due", "--give-up-after", "0s")
-
-
-def kept(pi: Pi) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((pi.state / "device.json").read_text())
-    return document
-
-
-def urls(pi: Pi) -> tuple[str, str | None]:
-    return kept(pi)["url"], kept(pi).get("fallback-url")
-
-
-def warnings(stdout: str) -> list[str]:
-    """Those of a report in JSON, but for the one that the key is software."""
-    return [each for each in json.loads(stdout)["warnings"] if "SOFTWARE key" not in each]
-
-
-def make_due(est: EstServer) -> None:
-    """The next certificate is a new one; what was issued before is old."""
-    est.issued.clear()
-    est.valid_since = timedelta(0)
-
-
-@pytest.fixture
-def device(pi: Pi, est: EstServer, zymkey_iot: Command) -> Pi:
-    """A device whose certificate is due. It knows what its state folder holds, and the roots."""
-    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
-    assert zymkey_iot("bootstrap").returncode == 0
-    for known in ("ENROLLMENT_URL", "ZYMKEY_IOT_NAME", "ZYMKEY_IOT_KEY"):
-        del pi.environment[known]
-    make_due(est)
-    return pi
-
-
-@contextmanager
-def beside(est: EstServer, authority: Authority, server_pem: Path) -> Iterator[EstServer]:
-    """Another address of the same fleet."""
-    with EstServer(authority, server_pem) as server:
-        server.issue = est.issue  # type: ignore[method-assign]
-        server.configuration = est.configuration
-        yield server
-
-
-@pytest.fixture
-def new(device: Pi, est: EstServer, authority: Authority, pki: Path) -> Iterator[EstServer]:
-    """The address that the fleet announces from now on, at both of its addresses."""
-    with beside(est, authority, pki / "localhost.pem") as server:
-        est.configuration["enrollmentUrl"] = server.url
-        yield server
-
-
-@pytest.fixture
-def moved(device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command) -> Pi:
-    """The device after it has taken up the new URL; its next renewal is due."""
-    est.valid_for = timedelta(days=100)
-    est.valid_since = timedelta(days=-90)
-    assert zymkey_iot("renew").returncode == 0
-    assert urls(device) == (new.url, est.url)
-    make_due(est)
-    est.asked.clear()
-    new.asked.clear()
-    return device
+__all__ = ["device", "fragile", "moved", "new", "preloaded", "settings_file", "zymkey_iot"]
 
 
 # It is taken up
@@ -214,10 +158,6 @@ def _untrusted(est: EstServer, folder: Path) -> Iterator[EstServer]:
         yield server
 
 
-def _changed(new: EstServer, **changes: Any) -> None:
-    new.configuration = new.configuration | changes
-
-
 def _issues_another(new: EstServer, est: EstServer) -> None:
     new.issue = lambda csr: EstServer.issue(new, csr)  # type: ignore[method-assign]
 
@@ -231,15 +171,15 @@ BROKEN: dict[str, tuple[Callable[[EstServer, EstServer], object], str]] = {
         "there is no configuration at",
     ),
     "no configuration": (lambda new, _: new.answers.extend([Answer(200, b"<html>")] * 9), "not JSON"),
-    "another fleet": (lambda new, _: _changed(new, fleet="another"), "its fleet is another, and not loopback"),
+    "another fleet": (lambda new, _: changed(new, fleet="another"), "its fleet is another, and not loopback"),
     "another endpoint": (
-        lambda new, _: _changed(new, dataEndpoint="evil.example"),
+        lambda new, _: changed(new, dataEndpoint="evil.example"),
         "its data endpoint is evil.example, and not localhost",
     ),
-    "another port": (lambda new, _: _changed(new, httpsPort=8443), "its https port is 8443"),
-    "announces the old one": (lambda new, est: _changed(new, enrollmentUrl=est.url), "in its turn"),
-    "announces a third": (lambda new, _: _changed(new, enrollmentUrl=NOWHERE), f"announces {NOWHERE} in its turn"),
-    "announces none": (lambda new, _: _changed(new, enrollmentUrl=None), "announces no URL in its turn"),
+    "another port": (lambda new, _: changed(new, httpsPort=8443), "its https port is 8443"),
+    "announces the old one": (lambda new, est: changed(new, enrollmentUrl=est.url), "in its turn"),
+    "announces a third": (lambda new, _: changed(new, enrollmentUrl=NOWHERE), f"announces {NOWHERE} in its turn"),
+    "announces none": (lambda new, _: changed(new, enrollmentUrl=None), "announces no URL in its turn"),
     "does not know the key": (lambda new, _: _then(new, Answer(401, b"Unknown.")), "(401)"),
     "makes it wait": (lambda new, _: _then(new, Answer(202, b"", {"Retry-After": "3600"})), "has to wait"),
     "redirects the CSR": (lambda new, est: _then(new, Answer(307, b"", {"Location": est.url})), "redirect"),
@@ -354,323 +294,6 @@ def test_one_url_spelled_in_another_way_is_no_other(device: Pi, est: EstServer, 
     assert len(est.enrollments) == 2, "at the bootstrap and at the renewal"
 
 
-# The new one fails later: the old one serves
-
-
-LATER: dict[str, Callable[[EstServer], object]] = {
-    "gone": lambda new: new._server.server_close(),
-    "not found": lambda new: new.answers.extend([Answer(404, b"not found")] * 20),
-    "forbidden": lambda new: new.answers.extend([Answer(403, b'{"message":"Forbidden"}')] * 20),
-    "another's": lambda new: new.answers.extend([Answer(401, b"Who are you?")] * 20),
-    "failing": lambda new: new.answers.extend([Answer(503)] * 20),
-    "a web page": lambda new: new.answers.extend([Answer(200, b"<html>")] * 20),
-    "a redirect": lambda new: new.answers.extend([Answer(301, b"", {"Location": "https://x.example"})] * 20),
-}
-
-
-@pytest.mark.parametrize("how", LATER)
-def test_when_the_new_url_does_not_serve_any_more_the_old_one_is_asked(
-    moved: Pi, est: EstServer, authority: Authority, pki: Path, zymkey_iot: Command, how: str
-) -> None:
-    with beside(est, authority, pki / "localhost.pem") as third:
-        est.configuration["enrollmentUrl"] = third.url
-        assert zymkey_iot("renew", "--give-up-after", "0s").returncode == 0
-        assert urls(moved)[0] == third.url
-        make_due(est)
-        before = (moved.state / "certificate.pem").read_bytes()
-        LATER[how](third)
-        other = urls(moved)[1]
-
-        done = zymkey_iot("renew", "--give-up-after", "0s", "--json")
-
-        assert done.returncode == 0, done.stderr
-        assert (moved.state / "certificate.pem").read_bytes() != before
-        assert urls(moved) == (other, third.url), "the one that works comes first, and none is forgotten"
-        told = warnings(done.stdout)
-        assert f"{third.url} does not serve: " in told[0]
-        assert f"{other} does, and was asked in its place." in told[0]
-
-
-def test_a_device_without_its_old_url_stays_with_the_new_one(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    est.answers = [Answer(404)] * 9
-    assert zymkey_iot(*RENEW).returncode == 0
-    assert urls(moved) == (new.url, est.url)
-
-
-@pytest.mark.parametrize("changes", [{"fleet": "another"}, {"dataEndpoint": "127.0.0.1"}, {"mqttPort": 1}], ids=repr)
-def test_the_old_one_is_not_believed_when_it_has_become_another_fleets(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command, changes: dict[str, Any]
-) -> None:
-    """A name that was given up, and that somebody else holds now."""
-    new.answers = [Answer(404)] * 9
-    est.configuration = est.configuration | changes
-    before = moved.files()
-    assert zymkey_iot(*RENEW).returncode == 6
-    assert moved.files() == before
-    assert est.enrollments == []
-
-
-def test_the_old_one_cannot_lead_to_another_credential_provider(
-    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    """Whoever holds a name that was given up would give programs credentials of an account of their own."""
-    est.configuration["credentials"] = {"endpoint": "credentials.example.com", "roleAlias": "loopback-device"}
-    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
-    assert zymkey_iot(*RENEW).returncode == 0
-    make_due(est)
-    new.answers = [Answer(404)] * 9
-    elsewhere = {"endpoint": "credentials.example.org", "roleAlias": "loopback-device"}
-    est.configuration = est.configuration | {"credentials": elsewhere}
-    before = device.files()
-    assert zymkey_iot(*RENEW).returncode == 6
-    assert device.files() == before
-
-    est.configuration = est.configuration | {"credentials": None}
-    assert zymkey_iot(*RENEW).returncode == 0, "a fleet that gives no credentials any more is the same one"
-
-
-def test_when_neither_serves_the_error_is_that_of_the_first(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    est.answers = [Answer(404)] * 9
-    new.answers = [Answer(401, b"Unknown.")] * 9
-    before = moved.files()
-    done = zymkey_iot(*RENEW)
-    assert done.returncode == 6
-    assert "does not know pi-7" in done.stderr
-    assert moved.files() == before
-
-
-def test_a_wait_for_a_signature_is_no_failure_of_the_url(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    new.answers = [Answer(202, b"", {"Retry-After": "3600"})]
-    assert zymkey_iot(*RENEW).returncode == 7
-    assert est.asked == []
-
-
-# Announced, not proved, and the old one is gone
-
-
-@pytest.fixture
-def stranded(device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command) -> Pi:
-    """The announced URL did not serve at one renewal; at the next one the old one does not serve any more."""
-    est.valid_since, est.valid_for = timedelta(days=-90), timedelta(days=100)
-    new.answers = [Answer(404)] * 3
-    assert zymkey_iot("renew", "--give-up-after", "0s").returncode == 0
-    assert urls(device) == (est.url, None)
-    make_due(est)
-    new.answers.clear()
-    est.answers = [Answer(404)] * 20
-    return device
-
-
-def test_a_url_that_could_not_be_proved_is_the_last_resort(
-    stranded: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    done = zymkey_iot(*RENEW)
-    assert done.returncode == 0, done.stderr
-    assert urls(stranded) == (new.url, est.url)
-
-
-@pytest.mark.parametrize("changes", [{"fleet": "another"}, {"dataEndpoint": "127.0.0.1"}, {"httpsPort": 1}], ids=repr)
-def test_the_last_resort_has_to_be_this_fleet(
-    stranded: Pi, est: EstServer, new: EstServer, zymkey_iot: Command, changes: dict[str, Any]
-) -> None:
-    _changed(new, **changes)
-    before = stranded.files()
-    assert zymkey_iot(*RENEW).returncode == 6
-    assert stranded.files() == before
-    assert new.enrollments == []
-
-
-def test_the_last_resort_cannot_lead_to_another_endpoint_after_it_was_looked_at(
-    stranded: Pi, est: EstServer, new: EstServer, endpoint: DataEndpoint, zymkey_iot: Command
-) -> None:
-    right = Answer(200, json.dumps(new.configuration).encode())
-    issued = len(endpoint.published)
-    new.configuration = new.configuration | {"dataEndpoint": "127.0.0.1"}
-    serve = new.serve
-    looked: list[str] = []
-
-    def first_right(handler: Any) -> None:
-        if handler.path == "/stage/configuration" and not looked:
-            looked.append(handler.path)
-            new.answers.append(right)
-        serve(handler)
-
-    new.serve = first_right  # type: ignore[method-assign]
-    certificate = (stranded.state / "certificate.pem").read_bytes()
-    done = zymkey_iot(*RENEW)
-    assert done.returncode == 8, done.stderr
-    assert "is not this fleet's: its data endpoint is 127.0.0.1, and not localhost" in done.stderr
-    assert (stranded.state / "certificate.pem").read_bytes() == certificate
-    assert urls(stranded) == (est.url, None)
-    assert len(endpoint.published) == issued
-
-
-# A person's choice wins
-
-
-@pytest.fixture
-def settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    file = tmp_path / "zymkey-iot.toml"
-    monkeypatch.setattr(load, "__kwdefaults__", {**(load.__kwdefaults__ or {}), "files": [file]})
-    return file
-
-
-def test_a_url_in_the_settings_file_stays_and_the_announced_one_is_kept_beside_it(
-    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command, settings_file: Path
-) -> None:
-    settings_file.write_text(f'url = "{est.url}"\n')
-
-    done = zymkey_iot(*RENEW)
-
-    assert done.returncode == 0, done.stderr
-    assert urls(device) == (est.url, new.url)
-    assert f"{new.url} works: kept beside {est.url}, which is set ({settings_file})" in done.stdout
-    make_due(est)
-    new.asked.clear()
-    assert zymkey_iot("renew").returncode == 0
-    assert new.asked == [], "it is known to work"
-
-    make_due(est)
-    est.answers = [Answer(404)] * 9
-    done = zymkey_iot("renew", "--give-up-after", "0s")
-    assert done.returncode == 0, done.stderr
-    assert urls(device) == (est.url, new.url)
-    assert f"{est.url} does not serve: " in done.stdout
-
-
-def test_a_bootstrap_asks_the_server_that_a_person_names_and_no_other(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    est.answers = [Answer(404)] * 9
-    assert zymkey_iot("bootstrap", est.url, "--give-up-after", "0s").returncode == 6
-    assert new.asked == []
-
-
-def test_a_bootstrap_with_the_old_url_is_in_the_same_fleet(
-    moved: Pi, est: EstServer, new: EstServer, endpoint: DataEndpoint, zymkey_iot: Command
-) -> None:
-    assert zymkey_iot("bootstrap", "--endpoint", "localhost", "--https-port", str(endpoint.port)).returncode == 0
-    assert kept(moved)["endpoint"] == "localhost"
-    assert zymkey_iot("bootstrap", est.url).returncode == 0
-    assert urls(moved) == (est.url, new.url)
-    assert kept(moved)["endpoint"] == "localhost", "of another fleet it would be left out"
-
-
-def test_a_bootstrap_with_the_new_url_keeps_the_old_one_beside_it(
-    device: Pi, est: EstServer, new: EstServer, zymkey_iot: Command
-) -> None:
-    assert zymkey_iot("bootstrap", new.url).returncode == 0
-    assert urls(device) == (new.url, est.url)
-
-
-def test_a_url_that_an_earlier_release_spelled_in_another_way_is_no_second_one(
-    device: Pi, est: EstServer, zymkey_iot: Command
-) -> None:
-    document = kept(device) | {"url": est.url.replace("localhost", "LOCALHOST") + "/"}
-    (device.state / "device.json").write_text(json.dumps(document))
-    assert zymkey_iot("bootstrap", est.url).returncode == 0
-    assert urls(device) == (est.url, None)
-    make_due(est)
-    (device.state / "device.json").write_text(json.dumps(document))
-    assert zymkey_iot("renew").returncode == 0
-    assert urls(device) == (est.url, None)
-
-
-def test_another_fleet_gets_none_of_these_urls(
-    moved: Pi, authority: Authority, pki: Path, endpoint: DataEndpoint, zymkey_iot: Command
-) -> None:
-    with EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as other:
-        other.configuration["fleet"] = "another"
-        assert zymkey_iot("bootstrap", other.url).returncode == 0
-        assert urls(moved) == (other.url, None)
-
-
-def test_fleets_are_the_same_when_they_share_a_url() -> None:
-    a, b, c = ({"url": f"https://{each}.example"} for each in "abc")
-    assert is_same_fleet(a, b | {"fallback-url": "https://A.example/"})
-    assert is_same_fleet(a | {"fallback-url": "https://c.example"}, b | {"fallback-url": "https://c.example:443"})
-    assert not is_same_fleet(a, b | {"fallback-url": c["url"]})
-    assert not is_same_fleet({}, {})
-
-
-# The SD card
-
-
-def test_a_card_with_the_old_url_leads_nowhere_else_and_is_no_reason_to_warn(
-    moved: Pi, est: EstServer, new: EstServer, zymkey_iot: Command, settings_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("device.settings_files.CARD", settings_file)
-    settings_file.write_text(f'url = "{est.url}"\nname = "pi-7"\n')
-
-    done = zymkey_iot("renew", "--if-due", "--json")
-
-    assert done.returncode == 0, done.stderr
-    assert warnings(done.stdout) == []
-    assert est.asked == []
-    assert zymkey_iot("bootstrap").returncode == 0
-    assert est.asked == []
-    assert urls(moved) == (new.url, est.url)
-
-
-def test_a_card_with_the_url_before_last_leads_nowhere_else_either(
-    moved: Pi,
-    est: EstServer,
-    authority: Authority,
-    pki: Path,
-    zymkey_iot: Command,
-    settings_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("device.settings_files.CARD", settings_file)
-    with beside(est, authority, pki / "localhost.pem") as third:
-        est.configuration["enrollmentUrl"] = third.url
-        other = urls(moved)[0]
-        assert zymkey_iot(*RENEW).returncode == 0
-        assert urls(moved) == (third.url, other)
-        make_due(est)
-        settings_file.write_text(f'url = "{est.url}"\nname = "pi-7"\n')
-        est.asked.clear()
-        for words in (RENEW, ["bootstrap"], ["bootstrap"], [*RENEW[:1], *RENEW[2:]]):
-            done = zymkey_iot(*words, "--json")
-            assert done.returncode in (0, NOT_DUE), done.stderr
-            assert warnings(done.stdout) == []
-        assert est.asked == []
-        assert urls(moved) == (third.url, other)
-        assert kept(moved)["former-urls"] == [est.url]
-
-        settings_file.unlink()
-        est.configuration["enrollmentUrl"] = est.url
-        make_due(est)
-        assert zymkey_iot("renew").returncode == 0, "the fleet comes back"
-        assert (urls(moved), kept(moved)["former-urls"]) == ((est.url, third.url), [other])
-
-
-def test_a_card_with_another_fleets_url_still_moves_a_device_at_a_bootstrap(
-    moved: Pi,
-    authority: Authority,
-    pki: Path,
-    endpoint: DataEndpoint,
-    zymkey_iot: Command,
-    settings_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("device.settings_files.CARD", settings_file)
-    with EstServer(authority, pki / "localhost.pem", data_port=endpoint.port) as other:
-        other.configuration["fleet"] = "another"
-        settings_file.write_text(f'url = "{other.url}"\n')
-        said = zymkey_iot("renew", "--if-due")
-        assert "this device works with" in said.stdout
-        assert zymkey_iot("bootstrap").returncode == 0
-        assert urls(moved) == (other.url, None)
-        assert "former-urls" not in kept(moved)
-
-
 # What is shown
 
 
@@ -716,7 +339,7 @@ def test_doctor_looks_at_both(moved: Pi, est: EstServer, new: EstServer, diagnos
     assert found().status("enrollment-fallback") == "failed"
 
     est.answers, new.answers = [], []
-    _changed(est, fleet="another")
+    changed(est, fleet="another")
     assert "its fleet is another" in found().text("enrollment-fallback")
 
 
