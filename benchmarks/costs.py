@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp
 
+from benchmarks.scale.arithmetic import BYTES_A_UNIT, MILLION, PAGE_BYTES, USD_READ, USD_WRITE
+from device.renew import SPREAD
+
 FLEETS = (1, 1_000, 1_000_000)
 ISSUERS = ("kms", "aws", "external")
 
-MILLION = 1_000_000
 HOURS = 730
 LIFE_MONTHS = 12
-# Between two thirds of the life and a quarter of the rest later (``device.renew.renewal_time``); on average, this part.
-RENEWED_AT = 2 / 3 + 1 / 3 / 4 / 2
+# Between two thirds of the life and a quarter of the rest later (``device.renew.renewal_time``); on average, here.
+RENEWED_AT = 2 / 3 + 1 / 3 / SPREAD / 2
 
-READ_UNIT, WRITE_UNIT = 0.125 / MILLION, 0.625 / MILLION
 GB_SECOND = 0.0000133334
 LAMBDA_GB = 0.5
 METRIC, ALARM, KEY = 0.30, 0.10, 1.00
@@ -35,10 +36,10 @@ RENEWAL = {"kms": 38.30 / MILLION, "aws": 23.80 / MILLION, "external": 30 / MILL
 
 # As ``benchmarks.scale.seeding`` writes them: a device with its key, its certificates and what has happened to it.
 TABLE_BYTES, INDEX_BYTES = 2_928, 322
-# The sweep reads the index (eventually consistent: 8 KB a unit, 0.1 s a page of 1 MB) every hour, and switches one
-# certificate off for each renewal of that hour: 4 write units in the table and its index, 2 reads, 8 a second.
-UNIT_BYTES, PAGE_BYTES, PAGE_SECONDS = 8_192, 1_000_000, 0.1
-SWITCHED_OFF = 4 * WRITE_UNIT + 2 * READ_UNIT
+# The sweep reads the index every hour, 0.1 s a page, and switches one certificate off for each renewal of that hour: 4
+# write units in the table and its index, 2 reads, 8 a second.
+PAGE_SECONDS = 0.1
+SWITCHED_OFF = 4 * USD_WRITE + 2 * USD_READ
 SWITCHED_OFF_SECONDS = 1 / 8
 SWEEP_SECONDS = 0.5
 # The first sweep of a day reports what expires: 2 metrics, charged for an hour each.
@@ -68,7 +69,7 @@ def parts(issuer: str, devices: int) -> Iterator[Part]:
     seconds = HOURS * (SWEEP_SECONDS + index / PAGE_BYTES * PAGE_SECONDS) + renewals * SWITCHED_OFF_SECONDS
     yield Part(
         what="the hourly sweep",
-        usd=HOURS * max(1, index / UNIT_BYTES) * READ_UNIT + seconds * LAMBDA_GB * GB_SECOND + renewals * SWITCHED_OFF,
+        usd=HOURS * max(1, index / BYTES_A_UNIT) * USD_READ + seconds * LAMBDA_GB * GB_SECOND + renewals * SWITCHED_OFF,
     )
     table = devices * TABLE_BYTES
     yield Part(what="the ledger, stored", usd=((table + index) * STORED_GB + table * BACKED_UP_GB) / 1e9)

@@ -1,11 +1,6 @@
-"""Devices from a file: ``--from FILE`` of ``invite`` and ``allow``, as CSV (RFC 4180) or as JSON lines.
+"""Devices from a file: ``--from FILE`` of ``invite``, ``allow`` and ``approve``; ``fleet/list_rows.py`` has the format.
 
-CSV has the columns name, key, attributes and groups: in this order, of which the last ones may be missing, or in any
-order below a first line that names them. Below such a line they may be separated by semicolons or tabs, as spreadsheets
-of many countries save them, with quotation marks where a cell has a semicolon.
-
-JSON lines are objects with these members. Attributes are ``a=b;c=d``, or an object; groups are ``g1;g2``, or a list.
-The text is UTF-8, with or without a byte order mark, with any line ends.
+Attributes are ``a=b;c=d``, or in JSON an object; groups are ``g1;g2``, or a list.
 
 A list is read twice, line by line: first all of it is checked, so that a typing error in line 900 costs no 899 devices,
 and each bad line is told; then its devices are yielded. What is remembered are names and keys, since none may come
@@ -15,30 +10,26 @@ twice: some 300 bytes a device.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import shutil
 import stat
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from fleet.arguments import device_name
 from fleet.errors import Refused
+from fleet.list_rows import COLUMNS, Lines, Rows, Unusable
 from fleet.output import note
 from fleet.public_key import fingerprint_of
 from fleet.things import ThingRules, attribute, group
 from ledger import ThingProfile
 
-COLUMNS = ("name", "key", "attributes", "groups")
 STANDARD_INPUT = "-"
-_LONGEST_LINE = 1 << 16  # bytes: ten groups and fifty attributes of the greatest length fit
 _SPOOLED_IN_MEMORY = 1 << 20
 
 FORMAT = """\
@@ -65,14 +56,6 @@ class _Problem:
     line: int
     reason: str
     is_last: bool = False  # nothing after it can be read
-
-
-class _Unusable(Exception):
-    """Why a line, or with ``is_last`` the rest of the file, cannot be used."""
-
-    def __init__(self, reason: str, *, is_last: bool = False) -> None:
-        super().__init__(reason)
-        self.is_last = is_last
 
 
 def add_list(group: Any) -> None:
@@ -184,7 +167,7 @@ class DeviceList:
 
     def _entries(self) -> Iterator[ListedDevice | _Problem]:
         self.file.seek(0)
-        rows = _Rows(_Lines(self.file))
+        rows = Rows(Lines(self.file))
         seen: dict[str, int] = {}
         while True:
             try:
@@ -196,7 +179,7 @@ class DeviceList:
                 if device.key is not None:
                     _refuse_repetition(device.key, f"the key {device.key}", seen, rows.line)
                 yield device
-            except _Unusable as error:
+            except Unusable as error:
                 yield _Problem(rows.line, str(error), error.is_last)
                 if error.is_last:
                     return
@@ -204,7 +187,7 @@ class DeviceList:
     def _device(self, row: Mapping[str, Any]) -> ListedDevice:
         unknown = [name for name in row if name not in COLUMNS]
         if unknown:
-            raise _Unusable(f"{unknown[0]!r} is none of {', '.join(COLUMNS)}")
+            raise Unusable(f"{unknown[0]!r} is none of {', '.join(COLUMNS)}")
         try:
             name = device_name(_text(row, "name"))
             attributes = _once(attribute(each) for each in _attributes(row.get("attributes")))
@@ -213,9 +196,9 @@ class DeviceList:
             profile = self._with(attributes, groups)
             key = self._key(_text(row, "key"))
         except argparse.ArgumentTypeError as error:
-            raise _Unusable(str(error)) from None
+            raise Unusable(str(error)) from None
         except Refused as error:
-            raise _Unusable(error.cause.rstrip(".")) from None
+            raise Unusable(error.cause.rstrip(".")) from None
         return ListedDevice(name=name, key=key, profile=profile)
 
     def _with(self, attributes: Mapping[str, str], groups: list[str]) -> ThingProfile | None:
@@ -231,143 +214,17 @@ class DeviceList:
     def _key(self, text: str) -> str | None:
         if self.with_keys:
             if not text:
-                raise _Unusable("there is no key, which `zymkey-iot key --csv` prints on the device")
+                raise Unusable("there is no key, which `zymkey-iot key --csv` prints on the device")
             return fingerprint_of(text)
         if text:
-            raise _Unusable("a device whose key is known needs no token; `allow` lets it in")
+            raise Unusable("a device whose key is known needs no token; `allow` lets it in")
         return None
-
-
-class _Lines:
-    """The lines of a file as text. After a line that is none it goes on; a generator would have ended."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._looked_at: list[str] = []
-        self.number = 0  # of the line that was read last
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        self.number += 1
-        if self._looked_at:
-            return self._looked_at.pop()
-        line = self._file.readline(_LONGEST_LINE + 1)
-        if not line:
-            raise StopIteration
-        if len(line) > _LONGEST_LINE:
-            raise _Unusable(f"longer than {_LONGEST_LINE} bytes, so this is no list of devices", is_last=True)
-        if self.number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise _Unusable("this is UTF-16; save the file as UTF-8", is_last=True)
-        try:
-            return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise _Unusable("not UTF-8; save the file as UTF-8") from None
-
-    def put_back(self, line: str) -> None:
-        """Have this line read once more."""
-        self._looked_at.append(line)
-        self.number -= 1
-
-
-class _Rows:
-    """What each line says, by column or member; lines without anything are passed over."""
-
-    def __init__(self, lines: _Lines) -> None:
-        self._lines = lines
-        self._next: Callable[[], Mapping[str, Any] | None] | None = None
-        self.line = 0  # where the row begins that was read last; one in CSV may have several lines
-
-    def __iter__(self) -> _Rows:
-        return self
-
-    def __next__(self) -> Mapping[str, Any]:
-        while True:
-            self.line = self._lines.number + 1
-            if self._next is None:
-                self._next = self._reader()
-            elif row := self._next():
-                return row
-
-    def _reader(self) -> Callable[[], Mapping[str, Any] | None] | None:
-        """How to read the rows, by the first line that says something; None as long as none does."""
-        first = next(self._lines)
-        if not first.strip():
-            return None
-        if first.lstrip().startswith("["):
-            raise _Unusable("JSON lines are one object a line, such as `jq -c '.[]'` makes of a list", is_last=True)
-        if first.lstrip().startswith("{"):
-            self._lines.put_back(first)
-            return lambda: _json_object(next(self._lines))
-        separator = "," if "," in first else next((each for each in ";\t" if each in first), ",")
-        columns = _header(first, separator)
-        if columns is None:
-            if separator != ",":  # it could also be what parts attributes or groups
-                raise _Unusable("columns are separated by commas; or else the first line names them", is_last=True)
-            self._lines.put_back(first)
-        rows = csv.reader(self._lines, delimiter=separator, strict=True)
-        return lambda: _csv_row(columns or list(COLUMNS), rows)
-
-
-def _header(line: str, separator: str) -> list[str] | None:
-    """The columns that the first line names; None when it is a device's."""
-    with suppress(csv.Error):
-        cells = [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator, strict=True))]
-        if "name" not in cells:
-            return None
-        named = [cell for cell in cells if cell]
-        for cell in named:
-            if cell not in COLUMNS:
-                raise _Unusable(f"the column {cell!r} is none of {', '.join(COLUMNS)}", is_last=True)
-            if named.count(cell) > 1:
-                raise _Unusable(f"there are two columns {cell!r}", is_last=True)
-        return cells
-    return None
-
-
-def _csv_row(columns: list[str], rows: Iterator[list[str]]) -> Mapping[str, str] | None:
-    try:
-        cells = next(rows)
-    except csv.Error as error:
-        raise _Unusable(f"not CSV: {str(error).partition(' - ')[0]}") from None
-    if not any(cell.strip() for cell in cells):
-        return None
-    if any(cell.strip() for cell in cells[len(columns) :]):
-        raise _Unusable(f"more columns than {', '.join(each for each in columns if each)}")
-    row = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
-    if row.pop("", ""):
-        raise _Unusable("a value below a column without a name")
-    return row
-
-
-def _json_object(line: str) -> Mapping[str, Any] | None:
-    if not line.strip():
-        return None
-    try:
-        row = json.loads(line, object_pairs_hook=_members)
-    except (ValueError, RecursionError):
-        raise _Unusable("not JSON") from None
-    if not isinstance(row, dict):
-        raise _Unusable("not a JSON object")
-    if not row:
-        raise _Unusable("no member, so no name")
-    return row
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two members with one name, JSON's readers take the last one without a word."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise _Unusable(f"there are two members {twice!r}")
-    return members
 
 
 def _text(row: Mapping[str, Any], member: str) -> str:
     value = row.get(member)
     if value is not None and not isinstance(value, str):
-        raise _Unusable(f"the {member} is not a text")
+        raise Unusable(f"the {member} is not a text")
     return value or ""
 
 
@@ -376,9 +233,9 @@ def _attributes(value: Any) -> list[str]:
     if not isinstance(value, dict):
         return _groups(value, "attributes")
     if not all(isinstance(each, str) for each in value.values()):
-        raise _Unusable("the value of an attribute is not a text")
+        raise Unusable("the value of an attribute is not a text")
     if named := next((name for name in value if "=" in name), None):
-        raise _Unusable(f"{named!r} is not the name of an attribute")
+        raise Unusable(f"{named!r} is not the name of an attribute")
     return [f"{name}={each}" for name, each in value.items()]
 
 
@@ -386,7 +243,7 @@ def _once(attributes: Iterable[tuple[str, str]]) -> dict[str, str]:
     by_name: dict[str, str] = {}
     for name, value in attributes:
         if by_name.setdefault(name, value) != value:
-            raise _Unusable(f"the attribute {name} has two values, {by_name[name]!r} and {value!r}")
+            raise Unusable(f"the attribute {name} has two values, {by_name[name]!r} and {value!r}")
     return by_name
 
 
@@ -397,10 +254,10 @@ def _groups(value: Any, what: str = "groups") -> list[str]:
         return [part.strip() for part in value.split(";") if part.strip()]
     if what == "groups" and isinstance(value, list) and all(isinstance(each, str) for each in value):
         return value
-    raise _Unusable(f"{what} that are neither a text nor a JSON {'list of texts' if what == 'groups' else 'object'}")
+    raise Unusable(f"{what} that are neither a text nor a JSON {'list of texts' if what == 'groups' else 'object'}")
 
 
 def _refuse_repetition(value: str, what: str, seen: dict[str, int], line: int) -> None:
     before = seen.setdefault(value, line)
     if before != line:
-        raise _Unusable(f"{what} is in line {before}, too")
+        raise Unusable(f"{what} is in line {before}, too")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 MILLION = 1_000_000
 
-_USD_READ, _USD_WRITE = 0.125 / MILLION, 0.625 / MILLION
+USD_READ, USD_WRITE = 0.125 / MILLION, 0.625 / MILLION
 # An eventually consistent read of 4 kB is half a unit, a strongly consistent one a whole (DynamoDB Developer Guide).
-_BYTES_A_UNIT = 8192
-_PAGE_BYTES = MILLION
+BYTES_A_UNIT = 8192
+PAGE_BYTES = MILLION
 # Calls a second: AWS IoT's by its quotas, or a share of it that a command keeps to; DynamoDB's pages of 1 MB by what
 # takes 0.1 s each, four at a time for a Scan.
 _RATES = {
@@ -54,14 +54,14 @@ def at_a_million(
     for name in grown:
         match name:
             case "dynamodb:Scan":
-                grown[name] = table_bytes * factor / _PAGE_BYTES
-                units += table_bytes * factor / _BYTES_A_UNIT
+                grown[name] = table_bytes * factor / PAGE_BYTES
+                units += table_bytes * factor / BYTES_A_UNIT
             case "dynamodb:Query" if not grows:
                 units += grown[name]
             case "dynamodb:Query":
-                passes = max(1, round(calls[name] / max(1, index_bytes / _PAGE_BYTES)))
-                grown[name] = passes * index_bytes * factor / _PAGE_BYTES
-                units += passes * index_bytes * factor / _BYTES_A_UNIT
+                passes = max(1, round(calls[name] / max(1, index_bytes / PAGE_BYTES)))
+                grown[name] = passes * index_bytes * factor / PAGE_BYTES
+                units += passes * index_bytes * factor / BYTES_A_UNIT
             case "dynamodb:GetItem":
                 units += grown[name]
             case "dynamodb:BatchGetItem":
@@ -73,5 +73,5 @@ def at_a_million(
         calls=round(sum(grown.values())),
         seconds=seconds,
         read_units=units,
-        usd=units * _USD_READ + written * _USD_WRITE,
+        usd=units * USD_READ + written * USD_WRITE,
     )

@@ -12,18 +12,17 @@ from benchmarks.costs import (
     ENROLLMENT,
     FLEETS,
     INDEX_BYTES,
+    LAMBDA_GB,
     LIFE_MONTHS,
     METRIC,
     MILLION,
     RENEWAL,
-    RENEWED_AT,
     TABLE_BYTES,
     WAITED,
     monthly,
     table,
 )
 from benchmarks.scale import seeding
-from device.renew import SPREAD
 from functions.issuers.external import RETRY_SECONDS
 from functions.metrics import Metric
 from infra.settings import Settings
@@ -54,9 +53,11 @@ def test_an_enrollment_costs_what_the_document_adds_up(issuer):
 
 
 def test_the_assumptions_are_those_of_the_code():
-    assert pytest.approx(2 / 3 + 1 / 3 / SPREAD / 2) == RENEWED_AT
     assert round(Settings().certificate_validity_days * 12 / 365) == LIFE_MONTHS
     assert WAITED * RETRY_SECONDS == 3600
+    kms = json.loads((ROOT / "tests/template/snapshots/kms-enrollment.json").read_text())["Resources"].values()
+    sizes = {each["Properties"]["MemorySize"] for each in kms if "MemorySize" in each.get("Properties", {})}
+    assert sizes == {LAMBDA_GB * 1024}
 
 
 @pytest.mark.parametrize("issuer", ALARMS)
