@@ -27,7 +27,7 @@ PYTHON_VERSION = "3.13"  # of the functions' runtime
 _ROOT = Path(__file__).resolve().parent.parent
 _BUNDLES = _ROOT / "build" / "bundle"
 _REQUIREMENTS = _ROOT / "requirements" / "functions.txt"
-_SOURCES = ("functions", "ledger", "pki")
+_SOURCES = ("audit", "functions", "ledger", "pki")
 
 # What makes the bundle of its sources.
 _BUILDERS = (

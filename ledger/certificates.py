@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.changes import Changes
 from ledger.dynamodb import ConditionFailed
 from ledger.errors import Busy, WrongState
-from ledger.items import device_key
+from ledger.items import certificate_key, device_key
 from ledger.records import CertificateState, State
 
 
@@ -41,6 +41,34 @@ class Certificates(Changes):
                 self._table.write(*writes)
             except ConditionFailed:
                 raise Busy(1) from None
+
+    def deleted(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
+        """Record that AWS IoT does not have a certificate any more. Doing it twice is doing it once.
+
+        Raises:
+            WrongState: the ledger knows no such certificate, or it is its device's current one.
+        """
+        certificate = self._existing_certificate(name, certificate_id)
+        if certificate.deleted_at is not None:
+            return
+        try:
+            self._table.write(
+                self._table.check(
+                    *device_key(name),
+                    condition="attribute_not_exists(#certificate_id) OR #certificate_id <> :id",
+                    id=certificate_id,
+                ),
+                self._table.update(
+                    *certificate_key(name, certificate_id),
+                    set={"deleted_at": now},
+                    condition="#state IN (:deactivated, :abandoned)",
+                    deactivated=CertificateState.DEACTIVATED,
+                    abandoned=CertificateState.ABANDONED,
+                ),
+                self._event(name, now, "certificate deleted", by, certificate_id),
+            )
+        except ConditionFailed:
+            raise WrongState(f"Device {name!r} may still need its certificate {certificate_id}.") from None
 
     def reactivated(self, name: str, certificate_id: str, *, by: str, now: int) -> None:
         """Record that AWS IoT accepts a device's current certificate again.

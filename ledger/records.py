@@ -72,6 +72,7 @@ class Certificate:
     issued_by: str  # the id of the CA certificate, or "aws"
     state: CertificateState
     updated_at: int
+    deleted_at: int | None = None  # from AWS IoT; the ledger keeps it
 
     def is_due(self, now: int) -> bool:
         """Whether it is time to renew: at two thirds of its life."""

@@ -30,7 +30,7 @@ BOOTSTRAP_STACK = "CDKToolkit"
 
 # What a deployment is made from. A change in any of these is a reason to deploy again.
 SOURCES = [
-    *("app.py", "cdk.json", "infra", "functions", "ledger", "pki"),
+    *("app.py", "cdk.json", "infra", "functions", "audit", "ledger", "pki"),
     *("requirements/functions.txt", "package-lock.json"),
 ]
 

@@ -20,7 +20,7 @@ from tests.support.import_graph import Graph, import_graph, module_name
 
 ROOT = Path(__file__).parents[1]
 UNIT = Path("tests/unit")
-PACKAGES = ("benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
+PACKAGES = ("audit", "benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ import argparse
 import time
 from typing import Any
 
+from audit.judgement import MEANINGS, Finding
+from audit.survey import Survey
 from fleet.arguments import add_deployment, add_examples, add_json, duration
-from fleet.audit.judgement import MEANINGS, Finding
-from fleet.audit.repair import repair
-from fleet.audit.survey import Survey
 from fleet.deployment import open_deployment, patient
 from fleet.output import note, print_json, print_line, print_table
 from fleet.pace import UPDATE_CERTIFICATE_PER_SECOND, keep_pace
 from fleet.progress import Progress
+from fleet.repair import repair
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -146,7 +146,7 @@ def test_without_bytecode_it_has_another_name_and_gets_some_as_soon_as_it_can(
 
 @pytest.fixture
 def copy_of_the_sources(tmp_path: Path) -> Path:
-    for folder in ("infra", "functions", "ledger", "pki"):
+    for folder in ("audit", "infra", "functions", "ledger", "pki"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "requirements").mkdir()
     shutil.copy(ROOT / "requirements/functions.txt", tmp_path / "requirements")

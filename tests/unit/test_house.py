@@ -11,16 +11,20 @@ import pytest
 from tests.support.import_graph import circles, import_graph
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
+PACKAGES = ("audit", "benchmarks", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox")
 
 # Imports run one way: what runs in AWS, on the Pi and at the operator's do not know each other, nor the CDK.
 FORBIDDEN = {
     "functions": {"aws_cdk", "constructs", "device", "fleet", "infra", "sandbox"},
-    "ledger": {"aws_cdk", "constructs", "device", "fleet", "functions", "infra", "pki", "sandbox"},
-    "pki": {"aws_cdk", "constructs", "device", "fleet", "functions", "infra", "ledger", "sandbox"},
+    "audit": {"aws_cdk", "constructs", "device", "fleet", "functions", "infra", "sandbox"},
+    "ledger": {"audit", "aws_cdk", "constructs", "device", "fleet", "functions", "infra", "pki", "sandbox"},
+    "pki": {"audit", "aws_cdk", "constructs", "device", "fleet", "functions", "infra", "ledger", "sandbox"},
     "fleet": {"aws_cdk", "constructs", "device", "functions", "infra", "sandbox"},
-    "device": {"aws_cdk", "constructs", "boto3", "botocore", "fleet", "functions", "infra", "ledger", "pki", "sandbox"},
-    "infra": {"device", "fleet", "functions", "sandbox"},
+    "device": {
+        *("audit", "aws_cdk", "constructs", "boto3", "botocore", "fleet", "functions", "infra", "ledger", "pki"),
+        "sandbox",
+    },
+    "infra": {"audit", "device", "fleet", "functions", "sandbox"},
 }
 
 
@@ -106,7 +110,7 @@ def test_docstrings_and_comments_speak_one_dialect(package: str, rule: str, brok
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])
 def test_nothing_is_called_by_a_name_that_says_nothing(name):
-    folders = ("device", "fleet", "functions", "infra", "ledger", "pki", "sandbox", "tests")
+    folders = ("audit", "device", "fleet", "functions", "infra", "ledger", "pki", "sandbox", "tests")
     assert [path for folder in folders for path in (ROOT / folder).rglob(f"{name}*")] == []
 
 

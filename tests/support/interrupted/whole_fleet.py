@@ -20,8 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from fleet.audit.judgement import Finding
-from fleet.audit.survey import Survey
+from audit.judgement import Finding
+from audit.survey import Survey
 from functions import certificate_authority
 from functions.deployment import Deployment
 from functions.handlers import http_api

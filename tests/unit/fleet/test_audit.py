@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from fleet.audit import iot
-from fleet.audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from audit import iot
+from audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
 from fleet.errors import NoCredentials
 from fleet.progress import Progress
 from ledger import Certificate, CertificateState, State
@@ -89,7 +89,7 @@ def test_a_fleet_in_order_has_no_findings(run, cloud):
 
 
 def test_foreign_certificates_are_never_touched(run, cloud, monkeypatch):
-    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
+    monkeypatch.setattr("audit.judgement.MIN_AGE_SECONDS", 0)
     foreign = cloud.iot.create_certificate_from_csr(certificateSigningRequest=csr(new_key()), setAsActive=True)
     enroll(cloud, "pi-1")
     assert audit(run, "--fix") == (0, [])
@@ -179,7 +179,7 @@ def test_an_unknown_certificate_with_the_fleets_policy_is_reported_and_left_for_
 @pytest.fixture
 def amazon(aws, operator_environment, monkeypatch):
     """A deployment whose certificates Amazon signs, and which is not made to wait for a quarter of an hour."""
-    monkeypatch.setattr("fleet.audit.judgement.MIN_AGE_SECONDS", 0)
+    monkeypatch.setattr("audit.judgement.MIN_AGE_SECONDS", 0)
     return deploy(aws, monkeypatch, "aws")
 
 

@@ -9,8 +9,8 @@ from zlib import crc32
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.audit.registry import Registry
-from fleet.audit.survey import Survey
+from audit.registry import Registry
+from audit.survey import Survey
 from fleet.aws_session import AwsSession
 from ledger import Ledger
 from pki.issuers import AMAZON, KMS

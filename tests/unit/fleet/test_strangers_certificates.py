@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from fleet.audit import iot
-from fleet.audit.judgement import Registered
-from fleet.audit.survey import Survey
+from audit import iot
+from audit.judgement import Registered
+from audit.survey import Survey
 from fleet.enrollment_api import read_certificates
 from fleet.errors import UnexpectedReply
 from pki.armour import armour

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from fleet.audit.judgement import Registered
+from audit.judgement import Registered
 from pki.armour import ArmourError, unwrap
 from pki.received_certificate import CertificateError, ReceivedCertificate, read_certificate
 

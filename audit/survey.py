@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fleet.audit import iot
-from fleet.audit.judgement import Finding, Kind, Registered, judge, may_be_unfinished
-from fleet.audit.registry import Registry
+from audit import iot
+from audit.judgement import Finding, Kind, Registered, judge, may_be_unfinished
+from audit.registry import Registry
 from ledger import Certificate, Ledger, State, SurveyedCertificate
 from ledger.merging import merged
 from pki.issuers import AMAZON

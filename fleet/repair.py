@@ -1,6 +1,6 @@
 """What ``zymkey-fleet audit --fix`` does about a finding. Each repair can be repeated."""
 
-from fleet.audit.judgement import Finding, Kind
+from audit.judgement import Finding, Kind
 from fleet.certificates import deactivate, switch_off
 from fleet.deployment import Deployment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from fleet.audit.judgement import Registered
+from audit.judgement import Registered
 
 _LISTED, _ACTIVE, _PERMITTED, _KNOWN = 1, 2, 4, 8
 
