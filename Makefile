@@ -107,8 +107,8 @@ coverage: test-setup ## Branch coverage of functions and device by their unit te
 
 .PHONY: test-slow
 test-slow: test-setup ## What proves thoroughness alone, some minutes: every position of a fault, thousands of random examples, 500 devices
-	$(call say,Slow unit tests$(comma) and random examples in their thousands)
-	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit
+	$(call say,Slow unit and template tests$(comma) and random examples in their thousands)
+	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit tests/template
 	$(call say,A fleet of 500 devices)
 	@FLEET_DEVICES=500 $(PYTEST) --capture=no tests/end_to_end/test_fleet_of_hundreds.py
 

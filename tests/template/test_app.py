@@ -37,7 +37,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["22", "24"])
+@pytest.fixture(params=[pytest.param("22", marks=pytest.mark.slow), "24"])
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Puts a recommended Node first on PATH, out of a wheel. Whatever this machine has, the sandbox deploys with it."""
     folder, locked = tmp_path / "node", ROOT / f"requirements/node-{request.param}.txt"
@@ -87,20 +87,22 @@ def run_app(home: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (
+        pytest.param(
             {"issuer": "amazon"},
             'zymkey-fleet.issuer is "amazon", but must be one of kms, aws, external.\n',
+            id="setting",
         ),
-        (
+        pytest.param(
             {
                 "issuer": "external",
                 "externalCertificateAuthority": EXTERNAL_CA | {"certificate": EXTERNAL_CA["verificationCertificate"]},
             },
             f'zymkey-fleet.externalCertificateAuthority.certificate is "{EXTERNAL_CA["verificationCertificate"]}", '
             "which cannot be used: The CA certificate is not a CA's: basicConstraints CA:TRUE is missing.\n",
+            id="certificate",
+            marks=pytest.mark.slow,
         ),
     ],
-    ids=["setting", "certificate"],
 )
 def test_a_wrong_setting_ends_synth_with_its_sentence_alone(
     settings: dict[str, Any], sentence: str, tmp_path: Path

@@ -61,7 +61,14 @@ LOCALES = [
 ]
 
 
-@pytest.mark.parametrize("locale", LOCALES, ids=["C", "POSIX", "Latin-1", "ASCII"])
+_RARE = pytest.mark.slow
+_CASES = [
+    pytest.param(locale, id=name, marks=_RARE if name in ("POSIX", "ASCII") else ())
+    for locale, name in zip(LOCALES, ("C", "POSIX", "Latin-1", "ASCII"), strict=True)
+]
+
+
+@pytest.mark.parametrize("locale", _CASES)
 def test_under_any_locale_a_device_bootstraps_and_every_command_speaks(pi: Pi, locale: dict[str, str]) -> None:
     assert shell(pi, "zymkey-iot bootstrap", **locale).returncode == 0
     for command in (

@@ -167,7 +167,7 @@ def on_terminal(seconds, *options, stdout=None):
 
 
 def test_a_person_at_a_terminal_sees_how_far_it_is_after_a_second():
-    shown = on_terminal(0.6)
+    shown = on_terminal(0.4)
     assert "━" in shown
     assert "/60" in shown
     rows = [line.split() for line in shown.replace("\x1b[2K", "").splitlines()]
@@ -183,7 +183,7 @@ def test_a_command_that_is_quick_shows_no_bar():
 
 def test_a_program_gets_no_bar(tmp_path):
     with (tmp_path / "out").open("w") as out:
-        shown = on_terminal(0.3, "--json", stdout=out)
+        shown = on_terminal(0.1, "--json", stdout=out)
     assert shown.endswith("Of 60 devices: done 60.\r\nrich: False")
-    piped = subprocess.run([sys.executable, "-c", SLOW, "0.3"], capture_output=True, text=True, check=True)
+    piped = subprocess.run([sys.executable, "-c", SLOW, "0.1"], capture_output=True, text=True, check=True)
     assert piped.stderr == "Of 60 devices: done 60.\nrich: False"
