@@ -1,0 +1,220 @@
+"""A deployment, its functions, its operator and its devices; and what goes wrong at random."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.superseded import SweepIncomplete, sweep
+from pki.fingerprint import certificate_id
+from tests.support.answer import Answer
+from tests.support.aws_faults import Faults, Killed
+from tests.support.aws_functions import ENROLL, FunctionsInProcess, Reply, issued
+from tests.support.lifetime.clock import DAY, Clock
+from tests.support.lifetime.device import Device
+from tests.support.lifetime.watch import Watch
+from tests.support.role import SWEEP
+
+HOUR = 3_600
+# Of a request: an AWS call of it breaks; the reply to the device is lost; so is a confirmation.
+BREAKS, LOST = 0.15, 0.1
+KINDS = ("refused", "throttled", "lost", "killed", "outage")
+# An enrollment makes about a dozen calls.
+_LAST_CALL = 13
+GRACE_DAYS = 7
+
+
+class World:
+    """Runs an agenda: what happens at which time.
+
+    Attributes:
+        devices: by name, the board that has the name now.
+        replaced: boards whose names another board has.
+        requests, broken: how many requests devices made, and with how many something went wrong.
+    """
+
+    def __init__(
+        self, functions: FunctionsInProcess, operator: Callable[..., Answer], clock: Clock, chance: random.Random
+    ) -> None:
+        self.functions, self.clock, self.chance = functions, clock, chance
+        self._operator = operator
+        self.devices: dict[str, Device] = {}
+        self.replaced: list[Device] = []
+        self.requests = self.broken = 0
+        self.watch = Watch(self._is_needed)
+        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = count()
+
+    # The agenda
+
+    def at(self, moment: float, what: Callable[[], object]) -> None:
+        heapq.heappush(self._agenda, (moment, next(self._number), what))
+
+    def on_day(self, day: float, what: Callable[[], object]) -> None:
+        self.at(self.clock.began + day * DAY, what)
+
+    def every(self, days: float, what: Callable[[], object], *, until: float) -> None:
+        day = self.clock.day + days
+        while day < until:
+            self.on_day(day, what)
+            day += days
+
+    def run(self, *, until: float) -> None:
+        """All that is on the agenda before that day, in order."""
+        end = self.clock.began + until * DAY
+        while self._agenda and self._agenda[0][0] < end:
+            moment, _, what = heapq.heappop(self._agenda)
+            self.clock.go_to(moment)
+            what()
+        self.clock.go_to(end)
+
+    # The operator
+
+    def operator(self, *words: str) -> Any:
+        """Run ``zymkey-fleet``, which has to succeed; returns its JSON."""
+        answer = self._operator(*words, "--json")
+        assert answer.code == 0, f"zymkey-fleet {' '.join(words)}: {answer.out}{answer.err}"
+        return json.loads(answer.out)
+
+    def invite(self, name: str) -> None:
+        """Let a new board in; it is switched on within a day."""
+        self._has_new_board(name, self.operator("invite", name)["token"])
+
+    def block(self, name: str) -> None:
+        self.devices[name].may_work = False
+        self.operator("block", name)
+
+    def unblock(self, name: str) -> None:
+        self.operator("unblock", name)
+        self.devices[name].may_work = True
+        self._comes_again(self.devices[name])
+
+    def replace(self, name: str) -> None:
+        """Its board is broken: another one takes the name over."""
+        old = self.devices[name]
+        old.may_work = False
+        self.replaced.append(old)
+        self._has_new_board(name, self.operator("replace", name)["token"])
+
+    def remove(self, name: str) -> None:
+        self.block(name)
+        self.operator("remove", name)
+        self.replaced.append(self.devices.pop(name))
+
+    def renew(self, name: str) -> None:
+        """Ask for a renewal; the device learns of it when its timer asks next."""
+        self.operator("renew", name)
+        self._comes_again(self.devices[name], within=DAY)
+
+    def _has_new_board(self, name: str, token: str) -> None:
+        board = self.devices[name] = Device(name, token)
+        self._comes_again(board, within=DAY)
+
+    # A device
+
+    def _comes_again(self, device: Device, *, within: float = 6 * HOUR) -> None:
+        self.at(self.clock.now + 60 + self.chance.random() * within, lambda: self.visit(device))
+
+    def visit(self, device: Device) -> None:
+        """A run of the device's timer that asks the cloud: a renewal is due, or it asks because it asks once a day."""
+        if device.may_work:
+            self._check_expiry(device)
+        if device.candidate is None:
+            self._ask(device)
+        if device.candidate is not None and self._can_publish(device.candidate):
+            device.unconfirmed = device.in_use is not None
+            device.in_use, device.candidate, device.token = device.candidate, None, None
+        if device.unconfirmed and device.may_work and self.chance.random() >= LOST:
+            self.confirm(device)
+            device.unconfirmed = False
+        if not device.may_work:
+            return
+        if device.candidate is not None or device.unconfirmed or device.renews_at <= self.clock.now:
+            self._comes_again(device)
+        else:
+            self.at(device.renews_at + self.chance.random() * 6 * HOUR, lambda: self.visit(device))
+
+    def confirm(self, device: Device) -> None:
+        """What the confirmation's topic rule does."""
+
+    def _ask(self, device: Device) -> None:
+        reply = self._request(device)
+        if reply is None or reply.status != 200 or self.chance.random() < LOST:
+            self.broken += 1
+            return
+        certificate = issued(reply)
+        if device.in_use is None or certificate_id(certificate) != device.in_use_id:
+            device.candidate = certificate
+
+    def _request(self, device: Device) -> Reply | None:
+        """The cloud's answer; None when the function was killed."""
+        self.requests += 1
+        faults = self._faults()
+        try:
+            reply = self.functions.post(ENROLL, device.csr, credentials=device.credentials, faults=faults)
+        except Killed:
+            return None
+        if device.may_work:
+            assert reply.status in (200, 202, 429, 503), f"{device.name}: {reply.status} {reply.text}"
+        else:
+            assert reply.status in (401, 403, 503), f"{device.name}, which may not work: {reply.status} {reply.text}"
+        return reply
+
+    def _faults(self) -> Faults:
+        breaks = self.chance.random() < BREAKS
+        position = self.chance.randrange(_LAST_CALL) if breaks else None
+        return Faults(position=position, kind=self.chance.choice(KINDS))
+
+    def _can_publish(self, certificate: Any) -> bool:
+        """As AWS IoT judges: active, attached to its thing, permitted."""
+        if self.functions.status_of(certificate) != "ACTIVE":
+            return False
+        identifier = certificate_id(certificate)
+        return not self.functions.is_powerless(identifier)
+
+    # The functions that run by themselves
+
+    def sweep(self) -> None:
+        try:
+            sweep(
+                grace_days=GRACE_DAYS,
+                now=int(self.clock.now),
+                deployment=self.functions.deployment(self._faults(), handler=SWEEP),
+            )
+        except (SweepIncomplete, ClientError, BotoCoreError, Killed):
+            self.broken += 1
+
+    # What has to hold
+
+    def _is_needed(self, what: str) -> bool:
+        return what in self._needed()
+
+    def _needed(self) -> Iterator[str]:
+        for device in self.devices.values():
+            if device.may_work and device.in_use is not None:
+                yield device.name
+                yield certificate_id(device.in_use)
+                if device.candidate is not None:
+                    yield certificate_id(device.candidate)
+
+    def _check_expiry(self, device: Device) -> None:
+        if device.in_use is not None:
+            left = device.in_use.not_valid_after_utc - self.clock.moment
+            assert left.total_seconds() > 0, f"the certificate of {device.name} has expired on day {self.clock.day:.1f}"
+
+    def check(self) -> None:
+        """Every device that should work does, and none that should not."""
+        assert self.watch.problems == []
+        for device in self.devices.values():
+            if device.may_work and device.in_use is not None:
+                self._check_expiry(device)
+                assert self._can_publish(device.in_use), f"{device.name} cannot publish on day {self.clock.day:.1f}"
+        for device in self.replaced + [each for each in self.devices.values() if not each.may_work]:
+            for each in (device.in_use, device.candidate):
+                assert each is None or self.functions.status_of(each) in (None, "INACTIVE"), device.name

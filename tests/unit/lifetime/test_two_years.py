@@ -1,0 +1,42 @@
+"""Two years of a fleet: renewals, a rotated CA, blocked, replaced and removed devices, and lost replies at random.
+
+At no moment is a device that should work without a certificate that works; in the end the ledger and AWS IoT agree, and
+AWS IoT holds nothing that should be gone. `make test-slow` runs 200 devices; a dozen run always.
+"""
+
+import io
+import random
+
+import pytest
+
+from functions.log import log
+from tests.support.fleet.deployment import deploy as deploy_for_the_command
+from tests.support.lifetime.clock import Clock
+from tests.support.lifetime.world import World
+
+DAYS = 730
+
+
+@pytest.fixture
+def world(deploy, run, issuer, devices, aws, breakable_aws, monkeypatch):
+    cloud = deploy_for_the_command(aws, monkeypatch, issuer)
+    functions = deploy(issuer, fleet=cloud.fleet, ledger_table=cloud.table, iot_policy=cloud.policy)
+    clients = aws("iot"), breakable_aws("iot")
+    monkeypatch.setattr(log, "stream", io.StringIO())  # what the functions say is none of the command's answer
+    with Clock() as clock:
+        chance = random.Random(f"{issuer} {devices}")  # noqa: S311  the same two years each time
+        world = World(functions, run, clock, chance)
+        world.watch.look_at(*clients)
+        yield world
+        world.watch.forget(*clients)
+
+
+@pytest.mark.parametrize("devices", [12, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("issuer", ["kms"])
+def test_two_years(world, devices):
+    for number in range(devices):
+        world.on_day(world.chance.random() * 20, lambda name=f"pi-{number}": world.invite(name))
+    world.every(7, world.sweep, until=DAYS)
+    world.every(90, world.check, until=DAYS)
+    world.run(until=DAYS)
+    world.check()
