@@ -33,9 +33,9 @@ def world(deploy, run, issuer, devices, aws, breakable_aws, monkeypatch):
 
 @pytest.mark.parametrize("devices", [12, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("issuer", ["kms"])
-def test_two_years(world, devices):
+def test_two_years(world, issuer, devices):
     for number in range(devices):
-        world.on_day(world.chance.random() * 20, lambda name=f"pi-{number}": world.invite(name))
+        world.on_day(world.chance.random() * 20, lambda name=f"{issuer}-years-{number}": world.invite(name))
     world.every(7, world.sweep, until=DAYS)
     world.every(90, world.check, until=DAYS)
     world.run(until=DAYS)
