@@ -33,6 +33,8 @@ class Outputs:
     """The API's own address, beside a domain's; empty for a deployment of an earlier release."""
     mqtt_without_thing: str = "allow"
     """The setting ``mqttWithoutThing``."""
+    renewal_topic: str = ""
+    """On which a device hears that it shall renew, with ``{device}``; empty where the IoT policy allows none."""
     things: str = ""
     """The setting ``things`` as JSON; empty where it is not used."""
 

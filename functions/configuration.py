@@ -13,6 +13,8 @@ def configuration(deployment: Deployment) -> dict[str, Any]:
     """The endpoint for data, its ports, the topics (templates with ``{device}``) and who issues.
 
     ``enrollmentUrl`` is there only when it is lasting: it tells devices to use that URL from now on.
+    ``lifecycle`` has the topics of a certificate's life that the IoT policy has room for: to ``confirm`` a device says
+    that its new certificate (``{certificate}``, its id) works, and on ``renew`` it hears that it shall renew.
     ``credentials`` is there only where devices get AWS credentials: from which host, for which role alias.
     """
     choices = deployment.choices
@@ -23,6 +25,7 @@ def configuration(deployment: Deployment) -> dict[str, Any]:
         "httpsPort": HTTPS_PORT,
         "mqttPort": MQTT_PORT,
         "topics": dict(choices.topics),
+        **({"lifecycle": dict(choices.lifecycle)} if choices.lifecycle else {}),
         **({} if choices.enrollment_url is None else {"enrollmentUrl": choices.enrollment_url}),
         **_credentials(deployment),
     }

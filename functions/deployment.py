@@ -45,6 +45,7 @@ class Choices:
     uninvited: str  # "refuse" or "approve"
     # What every new thing gets: type, attributes, groups, billingGroup; each may lack.
     things: Mapping[str, Any] = field(default_factory=dict)
+    lifecycle: Mapping[str, str] = field(default_factory=dict)  # topics of a certificate's life: confirm, renew
     enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
     role_alias: str | None = None  # of AWS IoT, by which devices get AWS credentials
     registrations_per_second: int | None = None  # None for AWS's own quota
@@ -69,6 +70,7 @@ class Choices:
             topics=json.loads(environment["TOPICS"]),
             uninvited=environment["UNINVITED"],
             things=json.loads(environment.get("THINGS", "{}")),
+            lifecycle=json.loads(environment.get("LIFECYCLE", "{}")),
             enrollment_url=environment.get("ENROLLMENT_URL"),
             role_alias=environment.get("ROLE_ALIAS"),
             registrations_per_second=int(environment.get("REGISTRATIONS_PER_SECOND", "0")) or None,

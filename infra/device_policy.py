@@ -1,23 +1,38 @@
 """The IoT policy that is attached to every device's certificate."""
 
-from aws_cdk import CfnWaitConditionHandle, RemovalPolicy, Stack
+from aws_cdk import Annotations, CfnWaitConditionHandle, RemovalPolicy, Stack
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from infra.adopted_policy import AdoptedPolicy
 from infra.bundled_function import FunctionDefaults
-from infra.policy_document import policy_document
+from infra.policy_document import lifecycle_that_fits, policy_document
 from infra.topics import Topics
+
+_WITHOUT_RENEW = (
+    "The topics of the settings leave no room in the IoT policy for the topic by which devices hear of "
+    "`zymkey-fleet renew` at once: they hear of it when their timer asks, within a day."
+)
+_WITHOUT_CONFIRM = (
+    "The topics of the settings leave no room in the IoT policy for the topics of the certificates' life: after a "
+    "renewal over HTTPS the old certificate is switched off when renewalGraceDays are over, and devices hear of "
+    "`zymkey-fleet renew` when their timer asks, within a day."
+)
 
 
 class DevicePolicy(Construct):
-    """An ``AWS::IoT::Policy``. A change of topics makes a new version, for all devices at once."""
+    """An ``AWS::IoT::Policy``. A change of topics makes a new version, for all devices at once.
+
+    Attributes:
+        lifecycle: the fleet's own topics that the policy allows.
+    """
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
+        fleet: str,
         topics: Topics,
         mqtt_without_thing: str,
         defaults: FunctionDefaults,
@@ -31,8 +46,14 @@ class DevicePolicy(Construct):
         super().__init__(scope, construct_id)
 
         stack = Stack.of(self)
+        self.lifecycle = lifecycle_that_fits(
+            topics, fleet=fleet, role_alias=role_alias, mqtt_without_thing=mqtt_without_thing
+        )
+        if self.lifecycle.renew is None:
+            Annotations.of(self).add_info(_WITHOUT_CONFIRM if self.lifecycle.confirm is None else _WITHOUT_RENEW)
         document = policy_document(
             topics,
+            lifecycle=self.lifecycle,
             prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}",
             role_alias=role_alias,
             mqtt_without_thing=mqtt_without_thing,

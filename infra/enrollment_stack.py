@@ -126,6 +126,11 @@ class EnrollmentStack(Stack):
             **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
             "MqttWithoutThing": settings.mqtt_without_thing,
             **({} if settings.things is None else {"Things": json.dumps(settings.things.document())}),
+            **(
+                {}
+                if trust.device_policy.lifecycle.renew is None
+                else {"RenewalTopic": trust.device_policy.lifecycle.renew}
+            ),
         }.items():
             CfnOutput(self, name, value=value)
 
@@ -142,6 +147,7 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         "CERTIFICATE_SUBJECT": json.dumps(settings.certificate_subject),
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
+        "LIFECYCLE": json.dumps(trust.device_policy.lifecycle.document()),
         "UNINVITED": settings.uninvited,
         **({} if settings.things is None else {"THINGS": json.dumps(settings.things.document())}),
         **({} if settings.domain is None else {"ENROLLMENT_URL": settings.domain.url}),

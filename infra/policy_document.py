@@ -14,8 +14,11 @@ HTTPS. So it is a choice, ``mqtt_without_thing``: ``allow``; ``try``, a Deny for
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from infra import lifecycle_topics
+from infra.lifecycle_topics import CERTIFICATE, LifecycleTopics
 from infra.topics import DEVICE, Topics
 from pki.names import THINGLESS_PREFIX
 
@@ -31,13 +34,22 @@ ALLOW, TRY, DENY = MQTT_WITHOUT_THING = ("allow", "try", "deny")
 _LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
 
 
+NO_LIFECYCLE = LifecycleTopics()
+
+
 def policy_document(
-    topics: Topics, *, prefix: str, role_alias: str | None = None, mqtt_without_thing: str = ALLOW
+    topics: Topics,
+    *,
+    prefix: str,
+    lifecycle: LifecycleTopics = NO_LIFECYCLE,
+    role_alias: str | None = None,
+    mqtt_without_thing: str = ALLOW,
 ) -> dict[str, Any]:
     """The document for ``topics``.
 
     Args:
         prefix: ``arn:<partition>:iot:<region>:<account>``.
+        lifecycle: the fleet's own topics beside those.
         role_alias: the name of the role alias whose credentials devices may have.
     """
 
@@ -69,15 +81,27 @@ def policy_document(
             ],
         },
     ]
-    if topics.subscribe:
+    if lifecycle.confirm is not None:
+        # No other certificate can say that this one works: the variable exists over HTTPS and over MQTT.
+        confirm = lifecycle.confirm.replace(CERTIFICATE, CERTIFICATE_ID)
+        statements.append(
+            {
+                "Sid": "Seen",
+                "Effect": "Allow",
+                "Action": ["iot:Publish"],
+                "Resource": resources("topic", [confirm]),
+            }
+        )
+    subscribed = (*topics.subscribe, *([] if lifecycle.renew is None else [lifecycle.renew]))
+    if subscribed:
         statements.append(
             {
                 "Sid": "MqttSubscribe",
                 "Effect": "Allow",
                 "Action": ["iot:Receive", "iot:Subscribe"],
                 "Resource": [
-                    *resources("topic", filled(topics.subscribe, THING)),
-                    *resources("topicfilter", filled(topics.subscribe, THING)),
+                    *resources("topic", filled(subscribed, THING)),
+                    *resources("topicfilter", filled(subscribed, THING)),
                 ],
                 "Condition": attached,
             }
@@ -106,9 +130,31 @@ def policy_document(
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def longest_length(topics: Topics, *, role_alias: str | None = None, mqtt_without_thing: str = ALLOW) -> int:
+def longest_length(
+    topics: Topics,
+    *,
+    lifecycle: LifecycleTopics = NO_LIFECYCLE,
+    role_alias: str | None = None,
+    mqtt_without_thing: str = ALLOW,
+) -> int:
     """Characters of the document, without white space, in the Region with the longest name."""
     document = policy_document(
-        topics, prefix=_LONGEST_PREFIX, role_alias=role_alias, mqtt_without_thing=mqtt_without_thing
+        topics,
+        prefix=_LONGEST_PREFIX,
+        lifecycle=lifecycle,
+        role_alias=role_alias,
+        mqtt_without_thing=mqtt_without_thing,
     )
     return len(json.dumps(document, separators=(",", ":")))
+
+
+def lifecycle_that_fits(
+    topics: Topics, *, fleet: str, role_alias: str | None = None, mqtt_without_thing: str = ALLOW
+) -> LifecycleTopics:
+    """The fleet's own topics for which the settings leave room: both, ``confirm`` alone, or none."""
+    both = lifecycle_topics.of_fleet(fleet)
+    for each in (both, replace(both, renew=None)):
+        length = longest_length(topics, lifecycle=each, role_alias=role_alias, mqtt_without_thing=mqtt_without_thing)
+        if length <= MAX_LENGTH:
+            return each
+    return NO_LIFECYCLE

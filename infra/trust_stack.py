@@ -71,6 +71,7 @@ class TrustStack(Stack):
         self.device_policy = DevicePolicy(
             self,
             "DevicePolicy",
+            fleet=settings.fleet,
             topics=settings.topics,
             mqtt_without_thing=settings.mqtt_without_thing,
             defaults=defaults,

@@ -255,7 +255,7 @@ def test_functions_run_on_the_architecture_of_the_settings(architecture: str) ->
 def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issuer: str) -> None:
     outputs = enrollment(issuer=issuer).body["Outputs"]
     assert set(outputs) == {
-        *("EnrollmentUrl", "ApiUrl", "LedgerTable", "IotPolicy", "Issuer", "Fleet", "MqttWithoutThing"),
+        *("EnrollmentUrl", "ApiUrl", "LedgerTable", "IotPolicy", "Issuer", "Fleet", "MqttWithoutThing", "RenewalTopic"),
         *("ReaderPolicyArn", "OperatorPolicyArn", "VerifierPolicyArn"),
     }
     assert outputs["Issuer"] == {"Value": issuer}

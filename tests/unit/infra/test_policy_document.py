@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.policy_document import MAX_LENGTH, MQTT_WITHOUT_THING, longest_length, policy_document
+from infra import lifecycle_topics
+from infra.policy_document import (
+    MAX_LENGTH,
+    MQTT_WITHOUT_THING,
+    lifecycle_that_fits,
+    longest_length,
+    policy_document,
+)
 from infra.setting_readers import SettingsError
 from infra.settings import Settings
 from infra.topics import Topics
@@ -144,6 +151,41 @@ def test_without_topics_to_subscribe_to_nothing_can_be_received() -> None:
     assert actions == {"iot:Connect", "iot:Publish"}
 
 
+LIFECYCLE = json.dumps(policy_document(TOPICS, prefix=PREFIX, lifecycle=lifecycle_topics.of_fleet("acme")))
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "variables", "verdict"),
+    [
+        ("Publish", f"topic/zymkey/acme/seen/{CERTIFICATE_ID}", HTTPS, True),
+        ("Publish", f"topic/zymkey/acme/seen/{CERTIFICATE_ID}", WITHOUT_SUBJECT, True),
+        ("Publish", f"topic/zymkey/acme/seen/{CERTIFICATE_ID}", MQTT, True),
+        ("Publish", f"topic/zymkey/acme/seen/{'0' * 64}", MQTT, False),
+        ("Publish", f"topic/zymkey/other/seen/{CERTIFICATE_ID}", HTTPS, False),
+        ("Subscribe", "topicfilter/zymkey/acme/renew/pi-1", MQTT, True),
+        ("Receive", "topic/zymkey/acme/renew/pi-1", MQTT, True),
+        ("Subscribe", "topicfilter/zymkey/acme/renew/pi-2", MQTT, False),
+        ("Subscribe", "topicfilter/zymkey/acme/renew/+", MQTT, False),
+        ("Subscribe", "topicfilter/zymkey/acme/seen/#", MQTT, False),
+        ("Publish", "topic/zymkey/acme/renew/pi-1", MQTT, False),
+    ],
+)
+def test_a_certificate_speaks_for_itself_alone_and_a_device_hears_what_it_is_told_alone(
+    action: str, resource: str, variables: dict[str, str], verdict: bool
+) -> None:
+    request = Request(action=f"iot:{action}", resource=f"{PREFIX}:{resource}", variables=variables)
+    assert bool(evaluate(request, [LIFECYCLE])) is verdict
+
+
+def test_where_the_settings_leave_no_room_the_fleet_does_without_and_the_timer_and_the_grace_do() -> None:
+    def fitting(length: int) -> list[str]:
+        long = Topics(publish=("x" * length + "/{device}",), subscribe=("{device}",))
+        assert longest_length(long) <= MAX_LENGTH
+        return list(lifecycle_that_fits(long, fleet="acme").document())
+
+    assert [fitting(length) for length in (100, 200, 300)] == [["confirm", "renew"], ["confirm"], []]
+
+
 LEVELS = st.sampled_from(["{device}", "*", "devices", "a", "x" * 40, "+", "#", "$aws", "", "v1.0"])
 TEMPLATES = st.lists(LEVELS, min_size=1, max_size=5).map("/".join)
 
@@ -162,8 +204,9 @@ def test_whatever_the_settings_take_makes_a_policy_that_aws_iot_takes(
     except SettingsError:
         return
     prefix = "arn:aws-us-gov:iot:ap-southeast-7:123456789012"
-    document = policy_document(topics, prefix=prefix, mqtt_without_thing=choice)
-    longest = longest_length(topics, mqtt_without_thing=choice)
+    lifecycle = lifecycle_that_fits(topics, fleet="x" * 31, mqtt_without_thing=choice)
+    document = policy_document(topics, lifecycle=lifecycle, prefix=prefix, mqtt_without_thing=choice)
+    longest = longest_length(topics, lifecycle=lifecycle, mqtt_without_thing=choice)
     assert len(json.dumps(document, separators=(",", ":"))) <= longest <= MAX_LENGTH
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
