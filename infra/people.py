@@ -25,6 +25,8 @@ _VERIFY_THINGS = f"thing/{VERIFY_NAMES}"
 # What is written under, by partition key (``ledger.ledger`` has every item's). Not CAs: only what makes them writes
 # them, and ``ca retire`` believes them.
 DEVICES, KEYS, REQUESTS = "device#*", "key#*", "requests"
+# What ``erase`` counts under, once for each CA.
+SIGNATURES = "signatures#*"
 VERIFY_DEVICES = f"device#{VERIFY_NAMES}"
 
 _REASONS = {
@@ -78,7 +80,7 @@ def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
     reader = _reader(device_policy)
     return Rights(
         reads=reader.reads,
-        writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS])],
+        writes=[(["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"], [DEVICES, KEYS, REQUESTS, SIGNATURES])],
         # Operators of the first release wrote whatever they liked: an update must not lock them out.
         writes_without_keys=True,
         iot=[
@@ -108,7 +110,7 @@ def _verifier() -> Rights:
     return Rights(
         writes=[
             (["DeleteItem", "PutItem"], [VERIFY_DEVICES, KEYS]),
-            (["UpdateItem"], [VERIFY_DEVICES]),
+            (["UpdateItem"], [VERIFY_DEVICES, SIGNATURES]),
         ],
         iot=[
             (

@@ -5,7 +5,9 @@
 ``waiting_keys``  keys without an invitation wait for a decision.
 ``enrollment``    a key claims its device, works under a lease, and gets its certificate.
 ``turns``         when each device may be registered, when many want to be at once.
+``signatures``    how many device certificates a CA in KMS has signed.
 ``certificates``  certificates that AWS IoT accepts no longer, or again.
+``erasure``       devices that were made to be thrown away are forgotten.
 ``authorities``   CAs that were made in KMS.
 ``reading``       what is read.
 ``listing``       which devices of the index are meant.
@@ -45,6 +47,7 @@ from ledger.records import (
     Request,
     State,
 )
+from ledger.signatures import SignatureCount
 from ledger.survey import SurveyedCertificate, SurveyedDevice
 from ledger.thing import THING_MARK, ThingProfile
 from ledger.turns import Turns
@@ -68,6 +71,7 @@ __all__ = [
     "NotInvited",
     "Request",
     "RequestsFull",
+    "SignatureCount",
     "State",
     "SurveyedCertificate",
     "SurveyedDevice",

@@ -27,6 +27,15 @@ def authority_key(key_arn: str) -> tuple[str, str]:
     return f"certificate-authority#{key_arn}", "certificate-authority"
 
 
+def signatures_key(ca_id: str) -> tuple[str, str]:
+    return f"signatures#{ca_id}", "signatures"
+
+
+def erased_key(ca_id: str) -> tuple[str, str]:
+    """Apart from the signatures, whose item no transaction may hold."""
+    return f"signatures#{ca_id}", "erased"
+
+
 def device_item(name: str, state: State, now: int) -> Item:
     pk, sk = device_key(name)
     return {"pk": pk, "sk": sk, "listing": "device", "device": name, "state": state, "updated_at": now}

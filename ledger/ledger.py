@@ -12,6 +12,8 @@ key#FINGERPRINT       key                which device has this key: what makes k
 requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
+signatures#CA-ID      signatures         how many device certificates a CA in KMS was asked to sign (``ledger.signatures``)
+signatures#CA-ID      erased             how many certificates of a CA were forgotten on purpose (``ledger.erasure``)
 requests-counted      requests-counted   how many keys have ever asked: what keeps those apart that ask together
 turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds
 ====================  =================  ==================================================================
@@ -44,13 +46,17 @@ up. Conditions are checked by DynamoDB, never by reading first; what is read aft
 from ledger.authorities import Authorities
 from ledger.certificates import Certificates
 from ledger.enrollment import Enrollment
+from ledger.erasure import Erasure
 from ledger.operators import Operators
+from ledger.signatures import Signatures
 from ledger.survey import Surveying
 from ledger.turns import TurnCounter
 from ledger.waiting_keys import WaitingKeys
 
 
-class Ledger(Operators, WaitingKeys, Enrollment, TurnCounter, Certificates, Authorities, Surveying):
+class Ledger(
+    Operators, WaitingKeys, Enrollment, TurnCounter, Signatures, Certificates, Erasure, Authorities, Surveying
+):
     """The ledger of one deployment.
 
     Every method that writes either does all it says, or raises a ``LedgerError`` and does nothing. Any method may

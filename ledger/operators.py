@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.changes import Changes
-from ledger.dynamodb import MAX_WRITES, ConditionFailed, Item
+from ledger.dynamodb import ConditionFailed, Item
 from ledger.errors import Busy, WrongState
 from ledger.items import device_item, device_key, key_key
 from ledger.records import CertificateState, Device, State
@@ -274,23 +274,6 @@ class Operators(Changes):
         if any(each.state in _IN_USE for each in self.certificates(device.name)):
             return _has_certificate_in_use(device)
         return None if device.state in (State.INVITED, State.BLOCKED) else _is_not_blocked(device)
-
-    def erase(self, name: str) -> None:
-        """Forget all about a device, its certificates and its history as well. For devices made to be thrown away.
-
-        Doing it twice is doing it once.
-        """
-        device = self.device(name)
-        key = [self._table.delete(*key_key(device.fingerprint))] if device and device.fingerprint else []
-        # The device comes first, and with its key: what an interruption leaves is found under its name again.
-        rest = [item["sk"] for item in self._table.query(f"device#{name}") if item["sk"] != "device"]
-        writes = [
-            *key,
-            self._table.delete(*device_key(name)),
-            *(self._table.delete(f"device#{name}", sk) for sk in rest),
-        ]
-        for start in range(0, len(writes), MAX_WRITES):
-            self._table.write(*writes[start : start + MAX_WRITES])
 
     def _encoded(self, profile: ThingProfile | None, name: str) -> str | None:
         """A profile as an item holds it; for None the one that the device has."""

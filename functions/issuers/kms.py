@@ -16,7 +16,8 @@ from pki.received_certificate import read_certificate
 
 
 class KmsIssuer(OwnAuthority):
-    """Signs with the newest CA's key. The certificate is recorded before it is registered with AWS IoT.
+    """Signs with the newest CA's key. The signature is counted before it is made, for the audit, and the certificate
+    is recorded before it is registered with AWS IoT.
 
     AWS permission: ``kms:Sign`` on that key.
     """
@@ -29,6 +30,8 @@ class KmsIssuer(OwnAuthority):
             raise TypeError("the CA in KMS has an EC key")
         if deployment.kms is None:
             raise TypeError("the issuer kms has a client of KMS")
+        ca_id = certificate_id(ca)
+        deployment.ledger.count_signature(ca_id)
         signed = device_certificate(
             signer=KmsPrivateKey(client=deployment.kms, key_id=choices.ca_key_arn, public_key=ca_key),
             ca=ca,
@@ -39,6 +42,6 @@ class KmsIssuer(OwnAuthority):
             now=datetime.fromtimestamp(now, UTC),
         )
         received = read_certificate(signed.public_bytes(Encoding.DER))
-        certificate = record_of(received, device=device, issued_by=certificate_id(ca), now=now)
+        certificate = record_of(received, device=device, issued_by=ca_id, now=now)
         deployment.ledger.record_certificate(certificate, lease=lease, now=now)
         return certificate, None

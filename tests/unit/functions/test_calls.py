@@ -15,7 +15,8 @@ _TURN, _LEASE = ["UpdateItem"], ["UpdateItem"]
 _CLAIM = _RECORD = _DONE = ["TransactWriteItems"]
 _PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 _CERTIFICATE = {
-    "kms": ["Sign", *_RECORD, "RegisterCertificate"],
+    # Counted, and then made.
+    "kms": ["UpdateItem", "Sign", *_RECORD, "RegisterCertificate"],
     # And no DescribeCertificate, of which AWS IoT answers fewer in a second than it makes certificates.
     "aws": ["CreateCertificateFromCsr", *_RECORD],
 }

@@ -95,19 +95,6 @@ def test_a_removed_device_leaves_its_name_and_its_key_free_and_its_past_on_recor
     invite(ledger, "pi-1")
 
 
-def test_an_erased_device_leaves_nothing_whatever_its_state_and_however_long_its_history(ledger, items, monkeypatch):
-    invite(ledger, "pi-2")
-    others = items()
-    ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
-    enroll(ledger)
-    monkeypatch.setattr("ledger.operators.MAX_WRITES", 3)
-    ledger.erase("pi-1")
-    assert items() == others
-    ledger.erase("pi-1")
-    ledger.erase("nobody")
-    assert items() == others
-
-
 def test_a_lease_that_ran_out_is_taken_over_and_the_late_one_changes_nothing_more(ledger):
     ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
     begin(ledger, lease="late")
