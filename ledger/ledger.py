@@ -12,7 +12,7 @@ key#FINGERPRINT       key                which device has this key: what makes k
 requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
-signatures#CA-ID      signatures         how many device certificates a CA in KMS was asked to sign (``ledger.signatures``)
+signatures#CA-ID      signatures         how many certificates a CA in KMS was asked to sign (``ledger.signatures``)
 signatures#CA-ID      erased             how many certificates of a CA were forgotten on purpose (``ledger.erasure``)
 requests-counted      requests-counted   how many keys have ever asked: what keeps those apart that ask together
 turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds

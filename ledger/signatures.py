@@ -47,7 +47,7 @@ class Signatures(Changes):
 
     def _signatures_of(self, ca_id: str) -> SignatureCount:
         """The two counts are two items: see ``ledger.erasure``."""
-        counts = {}
+        counts: dict[str, int] = {}
         for item in self._table.query(signatures_key(ca_id)[0]):
             counts |= {name: item[name] for name in ("made", "erased") if name in item}
         return SignatureCount(**counts)
