@@ -21,7 +21,7 @@ _CLAIM, _RECORD, _DONE = ["UpdateItem", "TransactWriteItems"], ["TransactWriteIt
 _LEASE = ["UpdateItem", "UpdateItem"]
 _PERMIT = ["AttachThingPrincipal", "AttachPolicy"]
 STEPS = {
-    "kms": [*_CLAIM, "CreateThing", "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
+    "kms": [*_CLAIM, "CreateThing", "UpdateItem", "Sign", *_RECORD, "RegisterCertificate", *_PERMIT, *_DONE],
     "aws": [*_CLAIM, "CreateThing", "CreateCertificateFromCsr", *_RECORD, *_PERMIT, *_DONE],
 }
 # Amazon signs and registers in one call. What breaks between that and the ledger leaves a certificate behind that
