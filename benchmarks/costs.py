@@ -24,7 +24,7 @@ LAMBDA_GB = 0.5
 METRIC, ALARM, KEY = 0.30, 0.10, 1.00
 STORED_GB, BACKED_UP_GB = 0.25, 0.20
 
-ALARMS = {"kms": 14, "aws": 13, "external": 16}
+ALARMS = {"kms": 16, "aws": 15, "external": 18}
 # A request that is told to wait for the signature: two reads, the HTTP API, the function, its log.
 WAITING = (0.25 + 1.00 + 0.40 + 0.60) / MILLION
 # The operator signs within an hour, for which the device asks every minute.

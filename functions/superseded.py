@@ -1,8 +1,9 @@
 """The sweep: after a renewal, the old certificate is switched off once its grace period is over.
 
-Not at the renewal itself: the device may not have received the new certificate yet. Not at the device's next request:
-anybody who has seen its CSR can send it again. A device that still uses the old certificate after the grace period is
-cut off. It gets the new certificate by asking, for which it needs no certificate.
+Earlier, as soon as the new one was seen in use (``functions/seen.py``). Not at the renewal itself: the device may not
+have received the new certificate yet. Not at the device's next request: anybody who has seen its CSR can send it again.
+A device that still uses the old certificate after the grace period is cut off. It gets the new certificate by asking,
+for which it needs no certificate.
 
 It runs every hour, since a run has its 15 minutes and AWS IoT its quota: so many devices as renew in an hour, from a
 fleet whose million renewals fall into one month (1,400 on average), take three minutes of it.
@@ -22,7 +23,8 @@ from functions.deployment import Deployment
 from functions.expiring import report_expiring
 from functions.log import bounded, log
 from functions.metrics import Metric, counted
-from ledger import Busy, Device, DeviceFilter, LedgerError
+from functions.retirement import superseded, switch_off
+from ledger import Device, DeviceFilter, LedgerError
 from ledger.throttling import is_throttling
 
 DAY = 86_400
@@ -65,61 +67,51 @@ def sweep(
             report_expiring(now=now, deployment=deployment)
         except (ClientError, BotoCoreError, LedgerError) as error:  # what is to be switched off does not wait for it
             log.error("could not count the certificates that run out", reason=bounded(str(error)))
-    over = deployment.ledger.devices(DeviceFilter(superseded_by=now - grace_days * DAY))
+    until = now - grace_days * DAY
+    over = deployment.ledger.devices(DeviceFilter(superseded_by=until))
     done, failed = [], 0
-    for switched_off in _side_by_side(over, now, deployment, remaining):
+    for switched_off in _side_by_side(over, until, now, deployment, remaining):
         if switched_off is None:
             failed += 1
         else:
-            done.append(switched_off)
+            done += switched_off
     left = sum(1 for _ in takewhile(lambda _: remaining() > _TO_COUNT_SECONDS, over))
     if left:
         log.warning("no time for all superseded certificates: the next run goes on", done=len(done), left_at_least=left)
     if failed:
-        raise SweepIncomplete(f"{failed} of {failed + len(done)} superseded certificates could not be switched off")
+        raise SweepIncomplete(f"the superseded certificates of {failed} devices could not be switched off")
     return done
 
 
 def _side_by_side(
-    devices: Iterator[Device], now: int, deployment: Deployment, remaining: Callable[[], float]
-) -> Iterator[str | None]:
-    """The id of each that was switched off; None for one that could not be. Some at a time, until the time is up."""
+    devices: Iterator[Device], until: int, now: int, deployment: Deployment, remaining: Callable[[], float]
+) -> Iterator[list[str] | None]:
+    """The ids that were switched off, device by device; None where one could not be. Some at a time, until the time is
+    up."""
     pace = _Pace(_A_SECOND)
-    window: deque[Future[str | None]] = deque()
+    window: deque[Future[list[str] | None]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while remaining() > _TO_FINISH_SECONDS and (device := next(devices, None)) is not None:
             pace.wait()
-            window.append(pool.submit(_try_to_switch_off, device, now, deployment))
+            window.append(pool.submit(_try_to_switch_off, device, until, now, deployment))
             if len(window) > _AT_ONCE:
                 yield window.popleft().result()
         while window:
             yield window.popleft().result()
 
 
-def _try_to_switch_off(device: Device, now: int, deployment: Deployment) -> str | None:
-    # Not by ``about``: the threads have one logger.
-    subject = {"device": device.name, "fingerprint": device.fingerprint}
-    certificate_id = device.superseded or ""
+def _try_to_switch_off(device: Device, until: int, now: int, deployment: Deployment) -> list[str] | None:
+    done = []
     try:
-        try:
-            deployment.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
-        except deployment.iot.exceptions.ResourceNotFoundException:
-            log.warning("AWS IoT no longer has the superseded certificate", certificate_id=certificate_id, **subject)
-        _note(device, certificate_id, now, deployment)
+        for each in superseded(device, deployment, until=until):
+            switch_off(each, by="sweep", now=now, deployment=deployment)
+            done.append(each.certificate_id)
     except (ClientError, BotoCoreError, LedgerError) as error:
         throttled = counted(Metric.THROTTLED) if is_throttling(error) else {}
+        subject = {"device": device.name, "fingerprint": device.fingerprint}
         log.error("could not switch off a superseded certificate", reason=bounded(str(error)), **subject, **throttled)
         return None
-    log.info("switched off a superseded certificate", certificate_id=certificate_id, **subject)
-    return certificate_id
-
-
-def _note(device: Device, certificate_id: str, now: int, deployment: Deployment) -> None:
-    """Tell the ledger. When somebody else was at it, it is read again: they may have told it."""
-    try:
-        deployment.ledger.deactivated(device.name, certificate_id, by="sweep", now=now)
-    except Busy:
-        deployment.ledger.deactivated(device.name, certificate_id, by="sweep", now=now)
+    return done
 
 
 class _Pace:

@@ -16,6 +16,7 @@ from infra.monitoring import Monitoring
 from infra.permissions_boundary import bound_roles
 from infra.region import known_region
 from infra.registration_access import grant_activation, grant_creation, grant_switching
+from infra.seen import Seen
 from infra.settings import Settings
 from infra.signing_access import tag_as_signer
 from infra.superseded_sweep import SupersededSweep
@@ -75,7 +76,12 @@ class EnrollmentStack(Stack):
             for each in settings.domains
         }
         superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
-        functions = {"Enroll": enroll.function, "Superseded": superseded.sweep.function}
+        seen = Seen(self, "Seen", defaults=defaults, confirm=trust.device_policy.lifecycle.confirm)
+        functions = {
+            "Enroll": enroll.function,
+            "Superseded": superseded.sweep.function,
+            "Seen": seen.seen.function,
+        }
 
         trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
         if trust.signing_key is not None:
@@ -84,9 +90,12 @@ class EnrollmentStack(Stack):
         grant_creation(enroll.role, issuer=settings.issuer)
         grant_activation(enroll.role, things=settings.things)
 
-        trust.ledger.grant(superseded.sweep.role, "BatchGetItem", "GetItem", "PutItem", "UpdateItem")
+        trust.ledger.grant(superseded.sweep.role, "BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")
         trust.ledger.grant_listing(superseded.sweep.role)
         grant_switching(superseded.sweep.role)
+
+        trust.ledger.grant(seen.seen.role, "GetItem", "PutItem", "Query", "UpdateItem")
+        grant_switching(seen.seen.role)
 
         if trust.external_ca_id is not None and settings.first_connection != "off":
             first = FirstConnection(

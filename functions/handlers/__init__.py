@@ -5,5 +5,6 @@
 ``adopted_policy``         the custom resource that keeps an adopted IoT policy
 ``declared_status``        the custom resource that refuses to make a retired CA active again
 ``first_connection``       just-in-time registration: AWS IoT saw a certificate of the fleet's CA for the first time
-``superseded``             the daily sweep: certificates from before a renewal are switched off
+``seen``                   a new certificate is in use: those from before the renewal are switched off
+``superseded``             the hourly sweep: certificates from before a renewal are switched off
 """

@@ -20,6 +20,7 @@ _SNAPSHOTS = Path(__file__).parents[1] / "template" / "snapshots"
 
 HTTP_API = "functions.handlers.http_api.handler"
 FIRST_CONNECTION = "functions.handlers.first_connection.handler"
+SEEN = "functions.handlers.seen.handler"
 SWEEP = "functions.handlers.superseded.handler"
 MAKER = "functions.handlers.certificate_authority.handler"
 

@@ -1,6 +1,7 @@
 """The stack that can be replaced: its routes, who may call them, and the environment of its functions."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pki.issuers import ISSUERS
 from tests.template.synthesis import Template, synthesize
 
 HTTP_API = "functions.handlers.http_api.handler"
+SEEN = "functions.handlers.seen.handler"
 SUPERSEDED = "functions.handlers.superseded.handler"
 FIRST_CONNECTION = "functions.handlers.first_connection.handler"
 
@@ -129,7 +131,7 @@ def test_only_this_api_may_invoke_the_enroll_function() -> None:
 def test_only_the_cas_rule_may_invoke_the_first_connection_function() -> None:
     template = enrollment(issuer="external")
     function, _ = template.function(FIRST_CONNECTION)
-    ((rule, _),) = template.resources("AWS::IoT::TopicRule").items()
+    (rule,) = (each for each in template.resources("AWS::IoT::TopicRule") if each.startswith("FirstConnection"))
     assert permissions(template, function) == [
         {
             "Action": "lambda:InvokeFunction",
@@ -174,7 +176,7 @@ def permissions(template: Template, function: str) -> list[dict[str, Any]]:
 
 
 def test_the_rule_listens_to_the_events_of_this_ca_alone() -> None:
-    rule = enrollment(issuer="external").only("AWS::IoT::TopicRule")["TopicRulePayload"]
+    rule = rules(enrollment(issuer="external"))["FirstConnectionRule"]
     separator, (select, ca, end) = rule["Sql"]["Fn::Join"]
     assert (separator, select, end) == ("", "SELECT * FROM '$aws/events/certificates/registered/", "'")
     assert ca["Fn::GetStackOutput"]["StackName"] == "zymkey-Trust"
@@ -185,8 +187,41 @@ def test_the_rule_listens_to_the_events_of_this_ca_alone() -> None:
 def test_there_is_no_first_connection_function_without_first_connections(issuer: str, first_connection: str) -> None:
     template = enrollment(issuer=issuer, firstConnection=first_connection)
     handlers = {each["Properties"]["Handler"] for each in template.resources("AWS::Lambda::Function").values()}
-    assert handlers == {HTTP_API, SUPERSEDED}
-    assert not template.resources("AWS::IoT::TopicRule")
+    assert handlers == {HTTP_API, SEEN, SUPERSEDED}
+    assert "FirstConnectionRule" not in rules(template)
+
+
+def rules(template: Template) -> dict[str, Any]:
+    """What each topic rule does, by the beginning of its logical id."""
+    return {
+        re.sub(r"[0-9A-F]{8}$", "", name): rule["Properties"]["TopicRulePayload"]
+        for name, rule in template.resources("AWS::IoT::TopicRule").items()
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_what_shows_that_a_certificate_is_in_use_is_a_connection_or_its_device_s_own_word(issuer: str) -> None:
+    template = enrollment(issuer=issuer, fleet="acme")
+    found = rules(template)
+    assert found["SeenConnected"]["Sql"] == (
+        "SELECT clientId AS device, principalIdentifier AS certificateId FROM '$aws/events/presence/connected/+' "
+        "WHERE regexp_matches(principalIdentifier, '^[0-9a-f]{64}$')"
+    )
+    assert found["SeenConfirmed"]["Sql"] == "SELECT device, topic(4) AS certificateId FROM 'zymkey/acme/seen/+'"
+    function, _ = template.function("functions.handlers.seen.handler")
+    assert sorted(str(each["SourceArn"]) for each in permissions(template, function)) == sorted(
+        str({"Fn::GetAtt": [rule, "Arn"]}) for rule in template.resources("AWS::IoT::TopicRule") if "Seen" in rule
+    )
+    assert {(each["Principal"], str(each["SourceAccount"])) for each in permissions(template, function)} == {
+        ("iot.amazonaws.com", "{'Ref': 'AWS::AccountId'}")
+    }
+
+
+def test_without_room_in_the_policy_there_is_no_rule_for_what_devices_may_not_say() -> None:
+    long = {"publish": ["x" * 230 + "/{device}"], "subscribe": ["x" * 100 + "/{device}"]}
+    template = enrollment(topics=long)
+    assert set(rules(template)) == {"SeenConnected"}
+    assert "RenewalTopic" not in template.body["Outputs"]
 
 
 def resolved(variables: dict[str, Any]) -> dict[str, str]:

@@ -92,8 +92,19 @@ def test_the_first_connection_function_may_delete_requests_for_approval_alone() 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_the_sweep_may_switch_certificates_off_and_write_it_down(issuer: str) -> None:
     assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.superseded.handler") == {
-        *((f"dynamodb:{action}", "<table>") for action in ("BatchGetItem", "GetItem", "PutItem", "UpdateItem")),
+        *(
+            (f"dynamodb:{action}", "<table>")
+            for action in ("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")
+        ),
         ("dynamodb:Query", "<table>/index/listing"),
+        ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+    }
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_what_sees_a_new_certificate_may_switch_old_ones_off_and_write_it_down(issuer: str) -> None:
+    assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.seen.handler") == {
+        *((f"dynamodb:{action}", "<table>") for action in ("GetItem", "PutItem", "Query", "UpdateItem")),
         ("iot:UpdateCertificate", f"{IOT}:cert/*"),
     }
 
