@@ -1,5 +1,6 @@
 """A deployment of each issuer, made of the emulator's AWS alone: no template, no Lambda, no IAM."""
 
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,9 +22,9 @@ TOPICS = {"publish": ["devices/{device}/*"], "subscribe": ["devices/{device}/*"]
 @pytest.fixture(scope="session")
 def iot_policy(aws):
     """Every device's policy. What is in it, AWS IoT alone would judge."""
-    return aws("iot").create_policy(policyName="devices", policyDocument='{"Version": "2012-10-17", "Statement": []}')[
-        "policyName"
-    ]
+    name = f"devices-{secrets.token_hex(4)}"  # each folder of tests has a session of its own
+    aws("iot").create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    return name
 
 
 @pytest.fixture(scope="session")
