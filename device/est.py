@@ -197,6 +197,12 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
             f"there is no enrollment service at {url} ({reply.status}).",
             cure="check the enrollment URL: zymkey-fleet invite prints it; it is the stack's output EnrollmentUrl",
         )
+    if reply.status == 429 and said and reply.retry_after is not None:  # API Gateway's own has neither
+        return Busy(
+            f"the fleet takes no more requests of {name} for now (429){because}",
+            cure=f"the same command again after {_moment(_after(reply.retry_after))}; or ask the operator",
+            retry_after=reply.retry_after,
+        )
     if reply.status == 429 or reply.status >= 500:
         return Busy(
             f"the enrollment service is busy or failing ({reply.status}){because}",
@@ -213,15 +219,23 @@ def refusal(reply: https.Reply, *, url: str, name: str, token: str | None, key: 
 
 
 def _queued(name: str, come_first: int, retry_after: float) -> Queued:
-    now = datetime.datetime.now(datetime.UTC)
-    # What is no time that a clock can show is as wrong tomorrow; ``retry`` bounds the wait.
-    until = now + datetime.timedelta(seconds=min(retry_after, 366 * 86400.0))
+    until = _after(retry_after)
     first = {0: "it comes next", 1: "1 device comes first"}.get(come_first, f"{come_first:,} devices come first")
-    when = f"{until:%H:%M:%S} UTC" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M:%S} UTC"
     return Queued(
-        f"{name} is let in, and has its turn in the fleet's queue: {first}, and its turn is about {when}.",
+        f"{name} is let in, and has its turn in the fleet's queue: {first}, and its turn is about {_moment(until)}.",
         come_first=come_first,
         until=until.isoformat(timespec="seconds"),
         cure="sudo zymkey-iot wait, which waits for the turn; or the same command again then",
         retry_after=retry_after,
     )
+
+
+def _after(seconds: float) -> datetime.datetime:
+    """So long from now. What is no time that a clock can show is as wrong tomorrow; ``retry`` bounds the wait."""
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=min(seconds, 366 * 86400.0))
+
+
+def _moment(when: datetime.datetime) -> str:
+    """A time of today, or with its date."""
+    is_today = when.date() == datetime.datetime.now(datetime.UTC).date()
+    return f"{when:%H:%M:%S} UTC" if is_today else f"{when:%Y-%m-%d %H:%M:%S} UTC"

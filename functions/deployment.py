@@ -49,6 +49,8 @@ class Choices:
     enrollment_url: str | None = None  # that stays when the API is made again; None when there is none
     role_alias: str | None = None  # of AWS IoT, by which devices get AWS credentials
     registrations_per_second: int | None = None  # None for AWS's own quota
+    certificates_per_key_and_day: int | None = None  # None for no limit
+    expired_grace_days: int | None = None  # for how long an expired certificate is renewed; None for ever
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Choices:
@@ -73,12 +75,19 @@ class Choices:
             lifecycle=json.loads(environment.get("LIFECYCLE", "{}")),
             enrollment_url=environment.get("ENROLLMENT_URL"),
             role_alias=environment.get("ROLE_ALIAS"),
-            registrations_per_second=int(environment.get("REGISTRATIONS_PER_SECOND", "0")) or None,
+            registrations_per_second=_number(environment, "REGISTRATIONS_PER_SECOND"),
+            certificates_per_key_and_day=_number(environment, "CERTIFICATES_PER_KEY_AND_DAY"),
+            expired_grace_days=_number(environment, "EXPIRED_GRACE_DAYS"),
         )
 
     def ca_certificate(self, issued_by: str) -> x509.Certificate | None:
         """The CA certificate of this id, if the deployment still has it."""
         return next((each for each in self.ca_certificates if certificate_id(each) == issued_by), None)
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    """A variable that a template may leave out: for a setting that is null, or that it does not know yet."""
+    return int(environment[name]) if name in environment else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from functions.complete import complete
 from functions.deployment import Deployment
 from functions.issuers import Issuer, issuer_of
 from functions.lease import give_back, lease
+from functions.limits import refuse_beyond_limits
 from functions.log import about, log
 from functions.request import Credentials
 from functions.turns import await_turn
@@ -48,6 +49,7 @@ def enroll(
         certificate = _fresh(authorized.device, second, deployment)
         if certificate is None:
             issuer.refuse_waiting(csr, authorized.device)
+            refuse_beyond_limits(authorized.device, now=second, deployment=deployment)
     if certificate is None:
         turn = await_turn(authorized, fingerprint=csr.fingerprint, now=now, deployment=deployment)
         certificate = _issued(csr, authorized, issuer, turn=turn, now=second, deployment=deployment)
@@ -80,7 +82,7 @@ def _issued(
             things.look(device, now=now, deployment=deployment)
         arn = None
         if certificate is None:
-            certificate, arn = issuer.issue(csr=csr, device=device.name, lease=lease_id, now=now)
+            certificate, arn = issuer.issue(csr=csr, device=device, lease=lease_id, now=now)
             log.info("signed and recorded", certificate_id=certificate.certificate_id)
         complete(certificate, device, lease_id, arn=arn, now=now, deployment=deployment)
     return certificate

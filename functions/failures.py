@@ -22,6 +22,7 @@ from functions.refusals import (
 from ledger import (
     Blocked,
     Busy,
+    DailyLimitReached,
     KeyTaken,
     LeaseLost,
     LedgerError,
@@ -57,6 +58,8 @@ def refusal_for(error: Exception, *, request_id: str) -> Refusal:
             return NotYet(str(error), retry_after=1)
         case RequestsFull():
             return TooMany(str(error), retry_after=300)
+        case DailyLimitReached():
+            return TooMany(str(error), retry_after=error.retry_after)
         case LedgerError():
             return Conflict(str(error))
         case _:

@@ -55,6 +55,19 @@ class Forbidden(Refusal):
     status = 403
 
 
+class ExpiredTooLong(Forbidden):
+    """The device's certificate has expired, and the time in which it may still renew is over."""
+
+    def __init__(self, name: str, *, expired: datetime, grace_days: int) -> None:
+        """``expired`` is in UTC."""
+        days = {0: "renews none that has expired", 1: "renews an expired one for a day"}
+        super().__init__(
+            f"The certificate of {name!r} expired on {expired:%Y-%m-%d}, and this fleet "
+            f"{days.get(grace_days, f'renews an expired one for {grace_days} days')}: the operator lets the device "
+            "renew once more with `zymkey-fleet renew NAME`."
+        )
+
+
 class NotFound(Refusal):
     """There is no such thing in this deployment."""
 
@@ -100,7 +113,7 @@ class Queued(NotYet):
 
 
 class TooMany(_Later):
-    """More than this deployment takes from strangers."""
+    """More than this deployment takes from strangers, or issues to one key in a day."""
 
     status = 429
 

@@ -155,6 +155,8 @@ def _environment(settings: Settings, trust: TrustStack) -> dict[str, str]:
         **({} if trust.signing_key is None else {"CA_KEY_ARN": trust.signing_key.key_arn}),
         "CERTIFICATE_SUBJECT": json.dumps(settings.certificate_subject),
         "CERTIFICATE_VALIDITY_DAYS": str(settings.certificate_validity_days),
+        "CERTIFICATES_PER_KEY_AND_DAY": str(settings.certificates_per_key_and_day),
+        **({} if settings.expired_grace_days is None else {"EXPIRED_GRACE_DAYS": str(settings.expired_grace_days)}),
         "TOPICS": json.dumps({"publish": settings.topics.publish, "subscribe": settings.topics.subscribe}),
         "LIFECYCLE": json.dumps(trust.device_policy.lifecycle.document()),
         "UNINVITED": settings.uninvited,

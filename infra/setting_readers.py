@@ -76,6 +76,15 @@ def a_whole_number(lowest: int, highest: int) -> Reader:
     return read
 
 
+def a_whole_number_or_null(lowest: int, highest: int) -> Reader:
+    def read(where: str, value: Any) -> int | None:
+        if value is None or (type(value) is int and lowest <= value <= highest):
+            return value
+        raise wrong(where, value, f"null, or a whole number from {lowest} to {highest}")
+
+    return read
+
+
 def a_truth(where: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise wrong(where, value, "true or false")

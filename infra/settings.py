@@ -33,6 +33,7 @@ from infra.setting_readers import (
     a_text,
     a_truth,
     a_whole_number,
+    a_whole_number_or_null,
     an_object,
     shown,
     wrong,
@@ -95,6 +96,8 @@ class Settings:
     external_certificate_authority: ExternalCertificateAuthority | None = None
     certificate_validity_days: int = 365
     renewal_grace_days: int = 7
+    certificates_per_key_and_day: int = 10
+    expired_grace_days: int | None = None
     certificate_subject: Mapping[str, str] = field(default_factory=dict)
     topics: Topics = field(default_factory=Topics)
     uninvited: str = "refuse"
@@ -179,6 +182,8 @@ def _read(values: dict[str, Any]) -> Settings:
                 "externalCertificateAuthority": ("external_certificate_authority", _external_certificate_authority),
                 "certificateValidityDays": ("certificate_validity_days", a_whole_number(1, 3650)),
                 "renewalGraceDays": ("renewal_grace_days", a_whole_number(1, 365)),
+                "certificatesPerKeyAndDay": ("certificates_per_key_and_day", a_whole_number(1, 1000)),
+                "expiredGraceDays": ("expired_grace_days", a_whole_number_or_null(0, 3650)),
                 "certificateSubject": ("certificate_subject", _subject),
                 "topics": ("topics", _topics),
                 "uninvited": ("uninvited", a_choice("refuse", "approve")),

@@ -3,7 +3,8 @@
 ``ledger``        the whole of it, and the tables of items and of states. Start there.
 ``operators``     an operator lets devices in, and keeps them out.
 ``waiting_keys``  keys without an invitation wait for a decision.
-``enrollment``    a key claims its device, works under a lease, and gets its certificate.
+``enrollment``    a key claims its device, and works for it under a lease.
+``issuance``      under the lease a certificate is recorded, and becomes the device's own; how many a day.
 ``turns``         when each device may be registered, when many want to be at once.
 ``signatures``    how many device certificates a CA in KMS has signed.
 ``certificates``  certificates that AWS IoT accepts no longer, or again.
@@ -26,6 +27,7 @@ Shared by what runs in AWS (``functions``) and by the operator's command (``flee
 from ledger.errors import (
     Blocked,
     Busy,
+    DailyLimitReached,
     KeyTaken,
     LeaseLost,
     LedgerError,
@@ -38,6 +40,7 @@ from ledger.errors import (
 from ledger.ledger import Ledger
 from ledger.listing import INVITED_EXPIRED, DeviceFilter, shown_state
 from ledger.records import (
+    DAY,
     LISTED_ATTRIBUTES,
     Certificate,
     CertificateAuthority,
@@ -53,6 +56,7 @@ from ledger.thing import THING_MARK, ThingProfile
 from ledger.turns import Turns
 
 __all__ = [
+    "DAY",
     "INVITED_EXPIRED",
     "LISTED_ATTRIBUTES",
     "THING_MARK",
@@ -61,6 +65,7 @@ __all__ = [
     "Certificate",
     "CertificateAuthority",
     "CertificateState",
+    "DailyLimitReached",
     "Device",
     "DeviceFilter",
     "Event",

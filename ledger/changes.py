@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import Any
 
-from ledger.dynamodb import Write
+from ledger.dynamodb import Value, Write
 from ledger.errors import Blocked, Busy, KeyTaken, WrongState
 from ledger.items import certificate_key, fields_of, key_key
 from ledger.reading import Reading
@@ -59,3 +60,10 @@ class Changes(Reading):
         # Within a second the clock's nanoseconds keep the order, and the random part keeps two writers apart.
         moment = f"{now:010d}#{time.time_ns():020d}#{secrets.token_hex(2)}"
         return self._table.put({"pk": f"device#{name}", "sk": f"event#{moment}"} | fields_of(event))
+
+
+def unchanged(name: str, value: Value | None) -> tuple[str, dict[str, Any]]:
+    """The condition that an attribute is still what it was when it was read, and the value that it is held against."""
+    if value is None:
+        return f"attribute_not_exists(#{name})", {}
+    return f"#{name} = :{name}_before", {f"{name}_before": value}

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import replace
-from typing import Any
 
-from ledger.changes import Changes
-from ledger.dynamodb import ConditionFailed, Item, Value
-from ledger.errors import Blocked, Busy, LeaseLost, NotInvited, TokenExpired, TokenSpent
-from ledger.items import certificate_item, device_from, device_key, key_key
-from ledger.records import Certificate, CertificateState, Device, State
+from ledger.changes import Changes, unchanged
+from ledger.dynamodb import ConditionFailed, Item
+from ledger.errors import Busy, NotInvited, TokenExpired, TokenSpent
+from ledger.items import device_from, device_key, key_key
+from ledger.records import Device, State
 
 # As long as a token's hash, and none.
 _NO_HASH = "-" * 64
 
-_LEASE_IS_MINE = "#lease = :lease AND #state <> :blocked"
-
 
 class Enrollment(Changes):
-    """The changes of one enrollment, in their order. Each names the lease under which it is made."""
+    """Who works for a device, and when: alone, and not before its turn."""
 
     def check_token(self, name: str, *, fingerprint: str, token_hash: str, now: int) -> Device:
         """Return the device, or say no to a token before anything is written for it. ``claim`` decides, in its write.
@@ -56,7 +53,7 @@ class Enrollment(Changes):
         """
         known = known or self.check_token(name, fingerprint=fingerprint, token_hash=token_hash, now=now)
         # What else an operator may change meanwhile. So the device need not be read again to know what it is now.
-        same, thing = _unchanged("thing", known.thing)
+        same, thing = unchanged("thing", known.thing)
         try:
             self._table.write(
                 self._table.update(
@@ -148,9 +145,9 @@ class Enrollment(Changes):
         Raises:
             Busy: the device has changed since it was read, or another request has taken a turn for it.
         """
-        same_turn, before = _unchanged("turn", device.turn)
+        same_turn, before = unchanged("turn", device.turn)
         # Or else it is a new one by now, which the device shall get, and not wait.
-        same_certificate, current = _unchanged("certificate_id", device.certificate_id)
+        same_certificate, current = unchanged("certificate_id", device.certificate_id)
         try:
             self._table.write_alone(
                 self._table.update(
@@ -168,125 +165,6 @@ class Enrollment(Changes):
             )
         except ConditionFailed:
             raise Busy(1) from None
-
-    def record_certificate(self, certificate: Certificate, *, lease: str, now: int) -> None:
-        """Record a signed certificate before it is registered with AWS IoT, so that a repeat registers the same bytes.
-
-        Raises:
-            LeaseLost: another request has taken over, or has recorded a certificate already.
-        """
-        name = certificate.device
-        try:
-            self._table.write(
-                self._table.update(
-                    *device_key(name),
-                    set={"unfinished": certificate.certificate_id, "updated_at": now},
-                    condition=f"{_LEASE_IS_MINE} AND attribute_not_exists(#unfinished)",
-                    lease=lease,
-                    blocked=State.BLOCKED,
-                ),
-                self._table.put(certificate_item(certificate), condition="attribute_not_exists(#pk)"),
-                self._event(name, now, "certificate signed", "enrollment", certificate.certificate_id),
-            )
-        except ConditionFailed:
-            raise self._lease_lost(name) from None
-
-    def make_current(self, certificate: Certificate, *, lease: str, now: int, known: Device | None = None) -> bool:
-        """The certificate is registered and permitted: it is the device's own now, and the one before is superseded.
-
-        Returns whether there was one before: whether this was a renewal.
-
-        Args:
-            known: the device as the lease found it; None to read it.
-
-        Raises:
-            LeaseLost: another request has taken over.
-            Blocked: the operator has blocked the device meanwhile; the certificate must be deactivated.
-        """
-        name, new = certificate.device, certificate.certificate_id
-        before = known or self._worked_for(name)
-        same_certificate, current = _unchanged("certificate_id", before.certificate_id)
-        old = before.certificate_id if before.certificate_id not in (None, new) else None
-        superseded: Item = {"superseded": old, "superseded_at": now, "superseded_issued_by": before.issued_by}
-        writes = [
-            self._table.update(
-                *device_key(name),
-                set={
-                    "state": State.ENROLLED,
-                    "certificate_id": new,
-                    "not_after": certificate.not_after,
-                    "issued_by": certificate.issued_by,
-                    "updated_at": now,
-                    **(superseded if old else {}),
-                },
-                remove=("unfinished", "lease", "lease_until", "csr", "csr_at", "turn", "renew_asked_at"),
-                condition=f"{_LEASE_IS_MINE} AND #unfinished = :id AND {same_certificate}",
-                lease=lease,
-                blocked=State.BLOCKED,
-                id=new,
-                **current,
-            ),
-            self._mark(name, new, CertificateState.ACTIVE, now),
-            self._event(name, now, "renewed" if old else "enrolled", "enrollment", new),
-        ]
-        if old:
-            writes.append(self._mark(name, old, CertificateState.SUPERSEDED, now))
-        try:
-            self._table.write(*writes)
-        except ConditionFailed:
-            raise self._lease_lost(name) from None
-        return old is not None
-
-    def abandon(self, certificate: Certificate, *, lease: str, now: int) -> None:
-        """Give up an unfinished certificate, so that another can be signed.
-
-        Raises:
-            LeaseLost: another request has taken over.
-        """
-        name = certificate.device
-        try:
-            self._table.write(
-                self._table.update(
-                    *device_key(name),
-                    set={"updated_at": now},
-                    remove=("unfinished",),
-                    condition=f"{_LEASE_IS_MINE} AND #unfinished = :id",
-                    lease=lease,
-                    blocked=State.BLOCKED,
-                    id=certificate.certificate_id,
-                ),
-                self._mark(name, certificate.certificate_id, CertificateState.ABANDONED, now),
-                self._event(name, now, "certificate abandoned", "enrollment", certificate.certificate_id),
-            )
-        except ConditionFailed:
-            raise self._lease_lost(name) from None
-
-    def queue_csr(self, name: str, *, csr: str, lease: str, now: int) -> None:
-        """Keep a CSR (PEM) until a CA elsewhere has signed it, and end the lease: a person comes next.
-
-        A device that asks again has often made a new CSR; it takes the old one's place, and is no news.
-
-        Raises:
-            LeaseLost: another request has taken over.
-        """
-        device = self._worked_for(name)
-        if device.csr == csr:
-            self.release(name, lease=lease)
-            return
-        try:
-            self._table.write(
-                self._table.update(
-                    *device_key(name),
-                    set={"csr": csr, "csr_at": device.csr_at or now, "updated_at": now},
-                    remove=("lease", "lease_until"),
-                    condition=_LEASE_IS_MINE,
-                    lease=lease,
-                    blocked=State.BLOCKED,
-                ),
-                *([] if device.csr else [self._event(name, now, "waits for a signature", "device")]),
-            )
-        except ConditionFailed:
-            raise self._lease_lost(name) from None
 
     def release(self, name: str, *, lease: str) -> None:
         """Give the lease back. Does nothing when this request no longer has it."""
@@ -310,12 +188,6 @@ class Enrollment(Changes):
         self._refuse_blocked(device)
         if device.fingerprint != fingerprint:
             raise NotInvited(f"Device {name!r} has another key.")
-        return device
-
-    def _worked_for(self, name: str) -> Device:
-        device = self.device(name)
-        if device is None:
-            raise LeaseLost(f"Device {name!r} was removed.")
         return device
 
     def _explain_claim(self, name: str, fingerprint: str, token_hash: str, now: int) -> Exception:
@@ -346,16 +218,3 @@ class Enrollment(Changes):
     def _busy(self, name: str, now: int) -> Busy:
         item = self._table.get(*device_key(name)) or {}
         return Busy(max(1, item.get("lease_until", now) - now))
-
-    def _lease_lost(self, name: str) -> Exception:
-        device = self.device(name)
-        if device and device.state is State.BLOCKED:
-            return Blocked(f"Device {name!r} is blocked.")
-        return LeaseLost(f"Another request for device {name!r} has taken over.")
-
-
-def _unchanged(name: str, value: Value | None) -> tuple[str, dict[str, Any]]:
-    """The condition that an attribute is still what it was when it was read, and the value that it is held against."""
-    if value is None:
-        return f"attribute_not_exists(#{name})", {}
-    return f"#{name} = :{name}_before", {f"{name}_before": value}

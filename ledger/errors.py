@@ -43,3 +43,15 @@ class Busy(LedgerError):
 
 class LeaseLost(LedgerError):
     """The work took longer than its lease, and another request has taken over."""
+
+
+class DailyLimitReached(LedgerError):
+    """The key has had as many certificates in this UTC day as the fleet issues; ``retry_after`` is in seconds."""
+
+    def __init__(self, name: str, *, at_most: int, retry_after: int) -> None:
+        number = f"{at_most} certificates" if at_most != 1 else "one certificate"
+        super().__init__(
+            f"The key of {name!r} has had {number} since 00:00 UTC, as many as this fleet issues to a key in a day: "
+            f"it gets the next one after 24:00 UTC, or when the operator says `zymkey-fleet renew NAME --force`."
+        )
+        self.retry_after = retry_after

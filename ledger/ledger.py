@@ -45,8 +45,8 @@ up. Conditions are checked by DynamoDB, never by reading first; what is read aft
 
 from ledger.authorities import Authorities
 from ledger.certificates import Certificates
-from ledger.enrollment import Enrollment
 from ledger.erasure import Erasure
+from ledger.issuance import Issuance
 from ledger.operators import Operators
 from ledger.signatures import Signatures
 from ledger.survey import Surveying
@@ -55,7 +55,15 @@ from ledger.waiting_keys import WaitingKeys
 
 
 class Ledger(
-    Operators, WaitingKeys, Enrollment, TurnCounter, Signatures, Certificates, Erasure, Authorities, Surveying
+    Operators,
+    WaitingKeys,
+    Issuance,
+    TurnCounter,
+    Signatures,
+    Certificates,
+    Erasure,
+    Authorities,
+    Surveying,
 ):
     """The ledger of one deployment.
 

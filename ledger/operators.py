@@ -172,27 +172,32 @@ class Operators(Changes):
                 raise Busy(1) from None
         return self._existing(name)
 
-    def ask_for_renewal(self, name: str, *, by: str, now: int) -> Device:
+    def ask_for_renewal(self, name: str, *, by: str, now: int, force: bool = False) -> Device:
         """Have the device's next request answered with a new certificate, although its own is not due.
 
         Its certificate stays in use until then, and is superseded as by any renewal; so ``make_current`` forgets what
         was asked for. Doing it twice is doing it once, and costs one read. Returns the device as it is now.
 
+        Args:
+            force: ask again, although it was asked for, and forget how many certificates the key has had today.
+
         Raises:
             WrongState: there is no such device, or it is not enrolled.
         """
         device = self._existing(name)
-        if device.state is State.ENROLLED and device.renew_asked_at is not None:
+        if device.state is State.ENROLLED and device.renew_asked_at is not None and not force:
             return device
+        news = "" if force else " AND attribute_not_exists(#renew_asked_at)"
         try:
             self._table.write(
                 self._table.update(
                     *device_key(name),
                     set={"renew_asked_at": now, "updated_at": now},
-                    condition="#state = :enrolled AND attribute_not_exists(#renew_asked_at)",
+                    remove=("issued_on", "issued_count") if force else (),
+                    condition=f"#state = :enrolled{news}",
                     enrolled=State.ENROLLED,
                 ),
-                self._event(name, now, "renewal asked for", by),
+                self._event(name, now, "renewal asked for", by, "whatever the day's count" if force else ""),
             )
         except ConditionFailed:
             device = self._existing(name)

@@ -5,6 +5,13 @@ from enum import StrEnum
 
 from ledger.thing import ThingProfile
 
+DAY = 86_400
+
+
+def utc_day(now: int) -> int:
+    """The number of the day: whole days since 1970 (UTC)."""
+    return now // DAY
+
 
 class State(StrEnum):
     """A device's state; the transitions are in the docstring of ``ledger.ledger``."""
@@ -46,15 +53,22 @@ class Device:
     thing: str | None = None  # what its thing has of its own, as ``ThingProfile`` encodes it
     turn: int | None = None  # when it may be registered (``ledger.turns``), in milliseconds; until it is
     renew_asked_at: int | None = None  # by the operator; its next request gets a new certificate
+    issued_on: int | None = None  # the UTC day of its last certificate that was signed (``utc_day``)
+    issued_count: int | None = None  # how many were signed on that day
 
     @property
     def profile(self) -> ThingProfile:
         return ThingProfile.decode(self.thing)
 
+    def issued_today(self, now: int) -> int:
+        """How many certificates were signed for it in the UTC day of ``now``, or in one that begins in a moment."""
+        is_today = self.issued_on is not None and self.issued_on >= utc_day(now)
+        return (self.issued_count or 0) if is_today else 0
+
 
 # What the index ``listing`` holds of a device: neither the CSR, so that a large fleet is cheap to list, nor what was
 # added after the first release, since DynamoDB cannot change the attributes of an index.
-_NOT_LISTED = ("name", "csr", "thing", "turn", "renew_asked_at")
+_NOT_LISTED = ("name", "csr", "thing", "turn", "renew_asked_at", "issued_on", "issued_count")
 LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in _NOT_LISTED))
 
 

@@ -37,17 +37,19 @@ class AmazonIssuer:
     def refuse_waiting(self, csr: Csr, device: Device) -> None:
         """Amazon's CA signs at once."""
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
+    def issue(self, *, csr: Csr, device: Device, lease: str, now: int) -> tuple[Certificate, str | None]:
         deployment = self.deployment
+        at_most = deployment.choices.certificates_per_key_and_day
+        deployment.ledger.refuse_over_limit(device, at_most=at_most, now=now)
         iot = deployment.iot_once
         try:
             reply = iot.create_certificate_from_csr(certificateSigningRequest=csr.pem, setAsActive=True)
         except iot.exceptions.InvalidRequestException:
             raise BadRequest("Amazon's CA does not take this CSR.") from None
         signed = read_leaf(reply["certificatePem"].encode())
-        certificate = record_of(signed, device=device, issued_by=AMAZON, now=now)
+        certificate = record_of(signed, device=device.name, issued_by=AMAZON, now=now)
         try:
-            deployment.ledger.record_certificate(certificate, lease=lease, now=now)
+            deployment.ledger.record_certificate(certificate, lease=lease, now=now, known=device, at_most=at_most)
         except LedgerError:
             deployment.iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
             raise

@@ -16,8 +16,8 @@ class ExternalIssuer(OwnAuthority):
         if device.csr == csr.pem and device.unfinished is None:
             raise _waits()
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
-        self.deployment.ledger.queue_csr(device, csr=csr.pem, lease=lease, now=now)
+    def issue(self, *, csr: Csr, device: Device, lease: str, now: int) -> tuple[Certificate, str | None]:
+        self.deployment.ledger.queue_csr(device.name, csr=csr.pem, lease=lease, now=now)
         raise _waits()
 
 

@@ -23,18 +23,20 @@ class Issuer(Protocol):
             NotYet: this CSR waits for a CA outside AWS already.
         """
 
-    def issue(self, *, csr: Csr, device: str, lease: str, now: int) -> tuple[Certificate, str | None]:
+    def issue(self, *, csr: Csr, device: Device, lease: str, now: int) -> tuple[Certificate, str | None]:
         """Have the CSR signed, and record the certificate in the ledger before it may be used.
 
         Returns the certificate, and its ARN when AWS IoT holds it as active already.
 
         Args:
+            device: as the lease found it.
             lease: the id under which this request works for the device.
             now: seconds since 1970.
 
         Raises:
             NotYet: a CA outside AWS has to sign it first.
-            LedgerError: the device is blocked, or another request has taken over.
+            LedgerError: the device is blocked, or another request has taken over; or the key has had as many
+                certificates today as it may have, and nothing is signed.
             ClientError, BotoCoreError: an AWS call failed.
         """
 

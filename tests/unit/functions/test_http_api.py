@@ -13,7 +13,18 @@ from functions.handlers import http_api
 from functions.refusals import NotYet, Unauthorized
 from functions.reply import document, issued, refusal
 from functions.request import decode
-from ledger import Blocked, Busy, KeyTaken, LeaseLost, NotInvited, RequestsFull, TokenExpired, TokenSpent, WrongState
+from ledger import (
+    Blocked,
+    Busy,
+    DailyLimitReached,
+    KeyTaken,
+    LeaseLost,
+    NotInvited,
+    RequestsFull,
+    TokenExpired,
+    TokenSpent,
+    WrongState,
+)
 from pki.fingerprint import certificate_id
 from pki.issuers import ISSUERS
 from tests.support.fleet.authority import CA, issue, new_key
@@ -105,6 +116,7 @@ def test_only_a_client_that_names_our_type_exactly_accepts_it(header, names_it):
         (Busy(7), 202, "7"),
         (LeaseLost("Another request works for it."), 202, "1"),
         (RequestsFull("200 keys wait."), 429, "300"),
+        (DailyLimitReached("pi-1", at_most=10, retry_after=3000), 429, "3000"),
         (WrongState("There is no device 'pi-1'."), 409, None),
         (NotYet("Not yet.", retry_after=60), 202, "60"),
         (ClientError({"Error": {"Code": "ThrottlingException"}}, "RegisterCertificate"), 503, "5"),

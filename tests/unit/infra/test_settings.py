@@ -31,7 +31,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
     assert Settings.from_context(context) == Settings() == Settings.from_context({})
     assert set(context["zymkey-fleet"]) == {
         *("fleet", "issuer", "certificateAuthorities", "externalCertificateAuthority", "certificateValidityDays"),
-        "renewalGraceDays",
+        *("renewalGraceDays", "certificatesPerKeyAndDay", "expiredGraceDays"),
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
         *("terminationProtection", "adopt"),
@@ -158,6 +158,15 @@ WRONG = [
         "zymkey-fleet.registrationsPerSecond is 0, but must be a whole number from 1 to 1000.",
     ),
     ({"renewalGraceDays": 0}, "zymkey-fleet.renewalGraceDays is 0, but must be a whole number from 1 to 365."),
+    (
+        {"certificatesPerKeyAndDay": 0},
+        "zymkey-fleet.certificatesPerKeyAndDay is 0, but must be a whole number from 1 to 1000.",
+    ),
+    ({"certificatesPerKeyAndDay": None}, "certificatesPerKeyAndDay is null, but must be a whole number"),
+    (
+        {"expiredGraceDays": -1},
+        "zymkey-fleet.expiredGraceDays is -1, but must be null, or a whole number from 0 to 3650.",
+    ),
     ({"certificateSubject": {"CN": "x"}}, "zymkey-fleet.certificateSubject.CN is not a setting;"),
     ({"certificateSubject": {"C": "Germany"}}, "must be two capital letters (ISO 3166)."),
     ({"certificateSubject": {"O": ""}}, "certificateSubject.O is"),

@@ -1,37 +1,14 @@
 """Several at once: names and keys stay unique, a token is spent once, one request works at a time."""
 
-import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger import Busy, CertificateState, KeyTaken, Ledger, LedgerError, State, TokenSpent, WrongState
+from ledger import Busy, CertificateState, KeyTaken, State, TokenSpent, WrongState
 from tests.support.ledger import KEY, NOW, begin, certificate, claim, invite
+from tests.unit.ledger.conftest import THREADS
 
-THREADS = 8
 ROUNDS = range(3)
-
-
-@pytest.fixture
-def at_once(dynamodb, table):
-    """A function that lets threads call ``action(ledger, number)`` at the same moment; returns what each got."""
-
-    def run(action, count=THREADS):
-        start = threading.Barrier(count)
-
-        def one(number):
-            ledger = Ledger(client=dynamodb, table=table)
-            start.wait()
-            try:
-                return action(ledger, number) or "done"
-            except LedgerError as refusal:
-                return type(refusal)
-
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(one, range(count)))
-
-    return run
 
 
 def key(number):

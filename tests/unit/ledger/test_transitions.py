@@ -234,6 +234,10 @@ def test_the_table_has_every_state_of_a_device():
     assert reached == set(State)
 
 
-def test_the_table_has_every_refusal_but_those_of_keys_and_lists():
+def test_the_table_has_every_refusal_but_those_of_keys_lists_and_days():
     named = {outcome for _, _, outcome in cells() if outcome[0].isupper()}
-    assert {each.__name__ for each in LedgerError.__subclasses__()} - named == {"KeyTaken", "RequestsFull"}
+    assert {each.__name__ for each in LedgerError.__subclasses__()} - named == {
+        "DailyLimitReached",
+        "KeyTaken",
+        "RequestsFull",
+    }
