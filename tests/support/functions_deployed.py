@@ -1,6 +1,7 @@
 """A deployment of each issuer, made of the emulator's AWS alone: no template, no Lambda, no IAM."""
 
 import secrets
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -29,7 +30,12 @@ def iot_policy(aws):
 
 @pytest.fixture(scope="session")
 def kms_authority(aws):
-    """A CA in KMS, made as a deployment makes it: its certificate, and its key's ARN."""
+    """A CA in KMS: its certificate, and its key's ARN."""
+    return new_kms_authority(aws)
+
+
+def new_kms_authority(aws):
+    """A CA in KMS, made as a deployment makes it, at this process's time: its certificate, and its key's ARN."""
     key = aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     properties = {"Name": "1", "KeyArn": key, "CommonName": "fleet CA", "Organization": "", "ValidityYears": "20"}
     ledger = Ledger(client=aws("dynamodb"), table=create_table(aws("dynamodb")))
@@ -38,7 +44,7 @@ def kms_authority(aws):
         ledger=ledger,
         kms=aws("kms"),
         iot=aws("iot"),
-        now=datetime.now(UTC),
+        now=datetime.fromtimestamp(time.time(), UTC),
     )["Data"]
     _register(aws("iot"), made["CertificatePem"], made["VerificationCertificatePem"])
     return x509.load_pem_x509_certificate(made["CertificatePem"].encode()), key

@@ -6,12 +6,16 @@ import heapq
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
 
+from functions.seen import seen
 from functions.superseded import SweepIncomplete, sweep
+from ledger import LedgerError
 from pki.fingerprint import certificate_id
 from tests.support.answer import Answer
 from tests.support.aws_faults import Faults, Killed
@@ -19,7 +23,7 @@ from tests.support.aws_functions import ENROLL, FunctionsInProcess, Reply, issue
 from tests.support.lifetime.clock import DAY, Clock
 from tests.support.lifetime.device import Device
 from tests.support.lifetime.watch import Watch
-from tests.support.role import SWEEP
+from tests.support.role import SEEN, SWEEP
 
 HOUR = 3_600
 # Of a request: an AWS call of it breaks; the reply to the device is lost; so is a confirmation.
@@ -27,6 +31,8 @@ BREAKS, LOST = 0.15, 0.1
 KINDS = ("refused", "throttled", "lost", "killed", "outage")
 # An enrollment makes about a dozen calls.
 _LAST_CALL = 13
+# Of a function that is called by an event (AWS Lambda Developer Guide, asynchronous invocation).
+_TRIES_OF_LAMBDA = 3
 GRACE_DAYS = 7
 
 
@@ -108,9 +114,24 @@ class World:
         self.replaced.append(self.devices.pop(name))
 
     def renew(self, name: str) -> None:
-        """Ask for a renewal; the device learns of it when its timer asks next."""
+        """Ask for a renewal, of a device that has a certificate; it learns of it when its timer asks next."""
+        if not self.devices[name].may_work or self.devices[name].in_use is None:
+            return
         self.operator("renew", name)
         self._comes_again(self.devices[name], within=DAY)
+
+    def rotate(self, ca: x509.Certificate, key_arn: str) -> None:
+        """Another CA in KMS issues from now on, beside the one that did."""
+        choices = self.functions.choices
+        self.functions.choices = replace(choices, ca_certificates=(*choices.ca_certificates, ca), ca_key_arn=key_arn)
+
+    def retire(self) -> None:
+        """The oldest CA is retired, as soon as no device has a certificate of it any more."""
+        oldest, *others = self.functions.choices.ca_certificates
+        holders = [each.name for each in self.functions.ledger.devices() if each.issued_by == certificate_id(oldest)]
+        assert holders == [], f"these have not renewed by day {self.clock.day:.0f}: {holders}"
+        self.functions.iot.update_ca_certificate(certificateId=certificate_id(oldest), newStatus="INACTIVE")
+        self.functions.choices = replace(self.functions.choices, ca_certificates=tuple(others))
 
     def _has_new_board(self, name: str, token: str) -> None:
         board = self.devices[name] = Device(name, token)
@@ -125,8 +146,7 @@ class World:
         """A run of the device's timer that asks the cloud: a renewal is due, or it asks because it asks once a day."""
         if device.may_work:
             self._check_expiry(device)
-        if device.candidate is None:
-            self._ask(device)
+        heard = device.candidate is not None or self._ask(device)
         if device.candidate is not None and self._can_publish(device.candidate):
             device.unconfirmed = device.in_use is not None
             device.in_use, device.candidate, device.token = device.candidate, None, None
@@ -135,22 +155,32 @@ class World:
             device.unconfirmed = False
         if not device.may_work:
             return
-        if device.candidate is not None or device.unconfirmed or device.renews_at <= self.clock.now:
+        if not heard or device.candidate is not None or device.unconfirmed or device.renews_at <= self.clock.now:
             self._comes_again(device)
         else:
             self.at(device.renews_at + self.chance.random() * 6 * HOUR, lambda: self.visit(device))
 
     def confirm(self, device: Device) -> None:
-        """What the confirmation's topic rule does."""
+        """A message of its own reaches the function, which may break as any other; Lambda tries it twice more."""
+        event = {"device": device.name, "certificateId": device.in_use_id}
+        for _ in range(_TRIES_OF_LAMBDA):
+            try:
+                seen(event, now=int(self.clock.now), deployment=self.functions.deployment(self._faults(), handler=SEEN))
+            except (LedgerError, ClientError, BotoCoreError, Killed):
+                self.broken += 1
+            else:
+                return
 
-    def _ask(self, device: Device) -> None:
+    def _ask(self, device: Device) -> bool:
+        """Whether the device has got a certificate, be it the one that it has."""
         reply = self._request(device)
         if reply is None or reply.status != 200 or self.chance.random() < LOST:
             self.broken += 1
-            return
+            return False
         certificate = issued(reply)
         if device.in_use is None or certificate_id(certificate) != device.in_use_id:
             device.candidate = certificate
+        return True
 
     def _request(self, device: Device) -> Reply | None:
         """The cloud's answer; None when the function was killed."""
@@ -210,7 +240,7 @@ class World:
 
     def check(self) -> None:
         """Every device that should work does, and none that should not."""
-        assert self.watch.problems == []
+        assert self.watch.problems == [], self.watch.problems
         for device in self.devices.values():
             if device.may_work and device.in_use is not None:
                 self._check_expiry(device)
