@@ -53,4 +53,4 @@ def test_two_years(world, issuer, devices, aws):
     world.run(until=DAYS)
     world.check()
     assert world.broken, "nothing went wrong: nothing was tried"
-    assert world.watch.looks > devices
+    assert world.watch.looks
