@@ -16,6 +16,7 @@ from ledger import Ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot_data import IoTDataPlaneClient
 
     from fleet.enrollment_api import EnrollmentApi
 
@@ -64,6 +65,12 @@ class Deployment:
     @cached_property
     def iot(self) -> IoTClient:
         client: IoTClient = self.session.client("iot")
+        return client
+
+    @cached_property
+    def iot_data(self) -> IoTDataPlaneClient:
+        """AWS IoT's data plane. The SDK's own endpoint serves every account: the signature says which one."""
+        client: IoTDataPlaneClient = self.session.client("iot-data")
         return client
 
     @property

@@ -12,6 +12,9 @@ from fleet.arguments import positive
 
 # Of the account in a Region (AWS General Reference, AWS IoT Core endpoints and quotas: control plane API throttling).
 UPDATE_CERTIFICATE_PER_SECOND = 10
+# Half of the inbound publish requests that AWS IoT takes from an account in its smaller Regions (2,000; 20,000 in the
+# others; same source, message broker quotas): the rest is the devices' own.
+PUBLISH_PER_SECOND = 1_000
 
 
 def add_rate(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from pki.names import VERIFY_PREFIX
 
 # The names of the throw-away devices of ``zymkey-fleet verify``.
 VERIFY_NAMES = f"{VERIFY_PREFIX}*"
+_TOPIC = "topic/"
 _VERIFY_THINGS = f"thing/{VERIFY_NAMES}"
 
 # What is written under, by partition key (``ledger.ledger`` has every item's). Not CAs: only what makes them writes
@@ -75,7 +76,7 @@ def _reader(device_policy: str) -> Rights:
     )
 
 
-def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
+def _operator(device_policy: str, things: ThingSettings | None, renewal_topic: str | None) -> Rights:
     groups = () if things is None else things.usable_groups
     reader = _reader(device_policy)
     return Rights(
@@ -88,6 +89,8 @@ def _operator(device_policy: str, things: ThingSettings | None) -> Rights:
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
             (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
             (["DescribeThing", "UpdateThing"], ["thing/*"]),
+            # ``renew`` tells a device at once, where the devices' policy has room for the topic.
+            *([] if renewal_topic is None else [(["Publish"], [_TOPIC + renewal_topic.replace("{device}", "*")])]),
             # AWS IoT checks both the group and the thing.
             *(
                 [
@@ -144,8 +147,10 @@ class People(Construct):
         ledger: LedgerTable,
         device_policy: str,
         things: ThingSettings | None,
+        renewal_topic: str | None,
         enrollment_stack: str,
     ) -> None:
+        """``renewal_topic`` is a template, with ``{device}``; None where the devices' policy has none."""
         super().__init__(scope, construct_id)
 
         def managed_policy(place: Construct, rights: Rights) -> str:
@@ -169,9 +174,10 @@ class People(Construct):
             acknowledge(policy, _answers(rights, enrollment_stack))
             return policy.managed_policy_arn
 
+        operator = _operator(device_policy, things, renewal_topic)
         self.policy_arns = {
             "ReaderPolicyArn": managed_policy(Construct(self, "Reader"), _reader(device_policy)),
-            "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), _operator(device_policy, things)),
+            "OperatorPolicyArn": managed_policy(Construct(scope, "OperatorPolicy"), operator),
             "VerifierPolicyArn": managed_policy(Construct(self, "Verifier"), _verifier()),
         }
 
@@ -200,5 +206,10 @@ def _answers(rights: Rights, enrollment_stack: str) -> dict[str, str]:
             f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{resource}]": reason
             for resource, reason in _REASONS.items()
             if resource in named
+        },
+        **{
+            f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{resource}]": "Each device hears of its renewal on its own topic."
+            for resource in named
+            if resource.startswith(_TOPIC)
         },
     }

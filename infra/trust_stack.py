@@ -85,6 +85,7 @@ class TrustStack(Stack):
             ledger=self.ledger,
             device_policy=self.device_policy.policy_name,
             things=settings.things,
+            renewal_topic=self.device_policy.lifecycle.renew,
             enrollment_stack=enrollment_stack,
         )
         self.ca_certificates: list[str] = []

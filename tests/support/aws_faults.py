@@ -80,6 +80,11 @@ class _Raw:
         return self._content
 
 
+def json_reply(url: str, content: str) -> AWSResponse:
+    """What AWS answers when all is well."""
+    return AWSResponse(url, 200, {"content-type": "application/json"}, _Raw(content.encode()))
+
+
 def error_reply(url: str, status: int, code: str) -> AWSResponse:
     """An error that the JSON protocols of DynamoDB, KMS and AWS IoT all read as such."""
     body = f'{{"__type": "{code}", "message": "broken on purpose"}}'.encode()

@@ -206,12 +206,13 @@ def test_many_by_a_filter_want_a_yes(run, cloud, three):
 
 def test_a_renewal_is_asked_for_once_and_only_of_what_is_enrolled(run, cloud, three, calls):
     one = run("renew", "pi-1", "--json").json
-    assert one == {"name": "pi-1", "state": "enrolled", "renewalAskedAt": one["renewalAskedAt"]}
+    assert one == {"name": "pi-1", "state": "enrolled", "renewalAskedAt": one["renewalAskedAt"], "published": False}
     assert one["renewalAskedAt"] == run("show", "pi-1", "--json").json["renewalAskedAt"]
     assert one["renewalAskedAt"] is not None
     calls.tries.clear()
     assert run("renew", "pi-1").out == (
-        "pi-1 gets a new certificate at its next request; `sudo zymkey-iot renew` on the device asks now.\n"
+        "pi-1 gets a new certificate at its next request. It asks within a day, or now with `sudo zymkey-iot renew` on "
+        "the device.\n"
     )
     assert calls.tries == {"DescribeStacks": 1, "GetCallerIdentity": 1, "GetItem": 1}
     run("block", "pi-3")

@@ -32,7 +32,7 @@ def documented(command, *, with_options=True):
         listed = listed.partition(WITH_AN_OPTION)[0]
     actions, service = set(), None
     for named, action in re.findall(
-        r"(?:\b([a-z]+):)?\b((?:[A-Z][a-z]+){2,}[A-Z]?\w*|[A-Z][a-z]+CA[A-Z]\w+|Query|Scan)\b", listed
+        r"(?:\b([a-z]+):)?\b((?:[A-Z][a-z]+){2,}[A-Z]?\w*|[A-Z][a-z]+CA[A-Z]\w+|Publish|Query|Scan)\b", listed
     ):
         service = named or service
         actions.add(f"{service}:{action}")
