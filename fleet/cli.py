@@ -32,7 +32,7 @@ COMMANDS = {
     "audit": "find, and repair, what differs between the ledger and AWS IoT",
     "verify": "test the deployment with a throw-away device",
     "adopt": "find what a destroyed deployment left, and write the setting that takes it over",
-    "ca": "work with your own CA: create, prove, check and retire it",
+    "ca": "work with your own CA: create, prove, check, rotate and retire it",
 }
 
 DESCRIPTION = "Let devices into a fleet on AWS IoT, keep devices out, and see the state of each."

@@ -32,7 +32,7 @@ _UNKNOWN_CODES = {
     *("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"),
     *("InvalidAccessKeyId", "IncompleteSignature", "InvalidSignatureException"),
 }
-_DENIED_CODES = {
+DENIED_CODES = {
     *("AccessDenied", "AccessDeniedException", "UnauthorizedException", "UnauthorizedOperation", "NotAuthorized"),
     *("Forbidden", "ForbiddenException"),
 }
@@ -84,7 +84,7 @@ def _explain_reply(error: ClientError) -> FleetError:
         return NoCredentials("The AWS session has expired.", cure=LOG_IN)
     if code in _UNKNOWN_CODES:
         return NoCredentials(f"AWS does not accept these credentials ({code}).", cure=LOG_IN)
-    if code in _DENIED_CODES:
+    if code in DENIED_CODES:
         return _explain_denial(call, message)
     if is_throttling(error):
         return Unreachable(f"AWS throttled {call} ({code}).", cure=_LATER)

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from fleet.arguments import duration
+from fleet.authorities import ids_of
 from fleet.errors import Refused
 from fleet.last_seen import connections
 from fleet.things import attribute, group
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fleet.deployment import Deployment
 
 STATES = [State.INVITED, INVITED_EXPIRED, State.PENDING, State.ENROLLED, State.BLOCKED]
-OPTIONS = ("state", "prefix", "group", "attribute", "expires_within", "expired", "not_seen_for")
+OPTIONS = ("state", "prefix", "issued_by", "group", "attribute", "expires_within", "expired", "not_seen_for")
 
 _THINGS_A_PAGE = 250  # the most that AWS IoT gives (API reference, ListThings and ListThingsInThingGroup)
 
@@ -42,6 +43,12 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         help=f"its state, one of {', '.join(STATES)}; repeat it for several",
     )
     options.add_argument("--prefix", metavar="TEXT", type=prefix, help="what the device's name begins with")
+    options.add_argument(
+        "--issued-by",
+        metavar="CA",
+        help="this CA has issued its certificate: its name in cdk.json, for an external CA its common name; or the id "
+        "of the CA's certificate; `aws` for Amazon's",
+    )
     options.add_argument(
         "--expires-within",
         metavar="TIME",
@@ -98,10 +105,10 @@ def filtered(
         limit: the first this many.
 
     Raises:
-        Refused: there is no such group; AWS IoT does not know who is connected.
+        Refused: there is no such group, no such CA; AWS IoT does not know who is connected.
         ClientError, BotoCoreError: AWS does not answer, or refuses.
     """
-    which = device_filter(arguments, after=after)
+    which = device_filter(arguments, deployment, after=after)
     names = _names_in_iot(arguments, deployment)
     if names is not None:
         if not names:
@@ -119,10 +126,10 @@ def counted(arguments: argparse.Namespace, deployment: Deployment) -> int:
     """How many ``filtered`` would give; without loading them where the ledger alone decides."""
     if arguments.group or arguments.attribute or arguments.not_seen_for:
         return sum(1 for _ in filtered(arguments, deployment))
-    return deployment.ledger.count_devices(device_filter(arguments))
+    return deployment.ledger.count_devices(device_filter(arguments, deployment))
 
 
-def device_filter(arguments: argparse.Namespace, *, after: str = "") -> DeviceFilter:
+def device_filter(arguments: argparse.Namespace, deployment: Deployment, *, after: str = "") -> DeviceFilter:
     """What the ledger decides of the options."""
     now = int(time.time())
     ends = now + arguments.expires_within if arguments.expires_within else None
@@ -132,6 +139,7 @@ def device_filter(arguments: argparse.Namespace, *, after: str = "") -> DeviceFi
         states=frozenset(arguments.state),
         expires_by=now if arguments.expired else ends,
         has_certificate=bool(arguments.not_seen_for),
+        issued_by=ids_of(arguments.issued_by, deployment) if arguments.issued_by else (),
         now=now,
     )
 

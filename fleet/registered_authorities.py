@@ -28,6 +28,7 @@ class RegisteredAuthority:
     """A CA certificate that AWS IoT has. ``status`` is ACTIVE or INACTIVE, ``mode`` DEFAULT or SNI_ONLY."""
 
     certificate_id: str
+    arn: str
     status: str
     mode: str
     certificate: x509.Certificate
@@ -50,6 +51,7 @@ def registered_authorities(iot: IoTClient) -> list[RegisteredAuthority]:
         found.append(
             RegisteredAuthority(
                 certificate_id=identifier,
+                arn=described["certificateArn"],
                 status=described["status"],
                 mode=described.get("certificateMode", "DEFAULT"),
                 certificate=certificate,

@@ -14,6 +14,7 @@ READER, OPERATOR, VERIFIER = "ReaderPolicyArn", "OperatorPolicyArn", "VerifierPo
 SMALLEST_POLICY = {
     "audit": READER,  # with --fix it is the operator's
     "ca_check": READER,
+    "ca_rotate": READER,
     "ca_verification_csr": READER,
     "export": READER,
     "history": READER,

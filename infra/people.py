@@ -23,6 +23,9 @@ VERIFY_NAMES = f"{VERIFY_PREFIX}*"
 _TOPIC = "topic/"
 _VERIFY_THINGS = f"thing/{VERIFY_NAMES}"
 
+# The keys of CAs that the settings do not name any more, which ``ca rotate`` looks at.
+_KEYS = "key/*"
+
 # What is written under, by partition key (``ledger.ledger`` has every item's). Not CAs: only what makes them writes
 # them, and ``ca retire`` believes them.
 DEVICES, KEYS, REQUESTS = "device#*", "key#*", "requests"
@@ -35,6 +38,7 @@ _REASONS = {
     "cert/*": "Certificates get their ids when they are created.",
     "thinggroup/*": "`list --group` takes any group of the account, which other tools may have put things into.",
     "cacert/*": "The settings do not name a retired CA; the fleet's tag limits it.",
+    _KEYS: "The key of a CA that cdk.json does not name any more has no tag; what is read holds no secret.",
     _VERIFY_THINGS: "Each smoke test names its own thing.",
 }
 
@@ -50,6 +54,7 @@ class Rights:
         iot: actions of AWS IoT, each with its resources.
         unlimited: actions that have no resource type, and can only be allowed on ``*``.
         iot_of_fleet: actions on resources that have the fleet's tag.
+        kms: actions on the keys of the account in this Region.
     """
 
     reads: Sequence[str] = ("GetItem", "Query")
@@ -58,6 +63,7 @@ class Rights:
     iot: Sequence[tuple[Sequence[str], Sequence[str]]] = ()
     unlimited: Sequence[str] = ()
     iot_of_fleet: Sequence[tuple[Sequence[str], Sequence[str]]] = field(default=())
+    kms: Sequence[str] = ()
 
 
 def _reader(device_policy: str) -> Rights:
@@ -65,7 +71,7 @@ def _reader(device_policy: str) -> Rights:
         reads=["GetItem", "Query", "Scan"],
         iot=[
             (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
-            (["DescribeCACertificate"], ["cacert/*"]),
+            (["DescribeCACertificate", "ListTagsForResource"], ["cacert/*"]),
             (["ListTargetsForPolicy"], [f"policy/{device_policy}"]),
             (["ListThingsInThingGroup"], ["thinggroup/*"]),
             (["SearchIndex"], ["index/AWS_Things"]),
@@ -73,6 +79,7 @@ def _reader(device_policy: str) -> Rights:
         unlimited=[
             *("GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates", "ListThings")
         ],
+        kms=["DescribeKey"],
     )
 
 
@@ -105,6 +112,7 @@ def _operator(device_policy: str, things: ThingSettings | None, renewal_topic: s
         ],
         iot_of_fleet=[(["UpdateCACertificate"], ["cacert/*"])],
         unlimited=reader.unlimited,
+        kms=reader.kms,
     )
 
 
@@ -191,6 +199,9 @@ def _iot_statements(scope: Construct, rights: Rights, fleet: str) -> Iterable[ia
                 resources=[f"{iot}:{resource}" for resource in resources],
                 conditions=conditions,
             )
+    if rights.kms:
+        keys = Stack.of(scope).format_arn(service="kms", resource="key", resource_name="*")
+        yield iam.PolicyStatement(actions=[f"kms:{action}" for action in rights.kms], resources=[keys])
     # These actions have no resource type: only * is possible.
     yield iam.PolicyStatement(actions=[f"iot:{action}" for action in rights.unlimited], resources=["*"])
 
@@ -202,6 +213,11 @@ def _answers(rights: Rights, enrollment_stack: str) -> dict[str, str]:
     return {
         f"AwsSolutions-IAM5[Resource::{stacks}]": "A stack that is created again has another id.",
         "AwsSolutions-IAM5[Resource::*]": f"{' and '.join(rights.unlimited)} have no resource type.",
+        **(
+            {f"AwsSolutions-IAM5[Resource::{SHOWN_ARN.replace(':iot:', ':kms:')}:{_KEYS}]": _REASONS[_KEYS]}
+            if rights.kms
+            else {}
+        ),
         **{
             f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:{resource}]": reason
             for resource, reason in _REASONS.items()

@@ -38,6 +38,9 @@ class DeviceFilter:
         has_certificate: it has a current certificate.
         superseded_by: the certificate before the current one is still accepted, and was superseded by then.
         waits_for_signature: it has a CSR that an offline CA has yet to sign.
+        issued_by: ids of CAs; one of them has issued the current certificate.
+        holds_of: the id of a CA; it has a certificate of it, the current one or the one before, or has one that is not
+            active yet, of whatever CA.
         now: tells invitations that have expired from those that have not.
     """
 
@@ -49,6 +52,8 @@ class DeviceFilter:
     has_certificate: bool = False
     superseded_by: int | None = None
     waits_for_signature: bool = False
+    issued_by: Collection[str] = ()
+    holds_of: str = ""
     now: int = 0
 
     @property
@@ -86,6 +91,15 @@ class DeviceFilter:
             values["superseded_by"] = self.superseded_by
         if self.waits_for_signature:
             parts.append("attribute_exists(#csr_at)")
+        if self.issued_by:
+            ids = {f"issued_by_{number}": each for number, each in enumerate(sorted(self.issued_by))}
+            parts.append(f"#issued_by IN ({', '.join(f':{name}' for name in ids)})")
+            values |= ids
+        if self.holds_of:
+            parts.append(
+                "(#issued_by = :holds_of OR #superseded_issued_by = :holds_of OR attribute_exists(#unfinished))"
+            )
+            values["holds_of"] = self.holds_of
         return " AND ".join(parts), values
 
 

@@ -1,7 +1,8 @@
 """``zymkey-fleet list``: the devices, or those that filters choose.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:Query on the table's index ``listing``; with --group
-iot:ListThingsInThingGroup, with --attribute iot:ListThings, with --seen and --not-seen-for iot:SearchIndex.
+iot:ListThingsInThingGroup, with --attribute iot:ListThings, with --seen and --not-seen-for iot:SearchIndex; with
+--issued-by, for a CA's name, dynamodb:GetItem, iot:ListCACertificates, DescribeCACertificate, ListTagsForResource.
 """
 
 import argparse

@@ -183,7 +183,7 @@ READERS = {
     "functions/declared_status.py",
     "functions/deployment.py",
     "functions/enroll.py",
-    "fleet/commands/ca_retire.py",
+    "fleet/authorities.py",
     "fleet/left_behind.py",
 }
 
