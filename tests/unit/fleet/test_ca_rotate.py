@@ -288,7 +288,7 @@ def test_who_may_not_look_at_the_key_is_told_so(cloud, aws, register, rotate, mo
     assert "You may not see whether that was done" in step(answer, "key")["what"]
 
 
-@pytest.mark.parametrize("authority", ["a", OLD_ID])
+@pytest.mark.parametrize("authority", ["a", OLD_ID], ids=["name", "certificate id"])
 def test_devices_are_found_by_the_ca_that_issued_their_certificate(cloud, aws, run, register, authority):
     in_kms(cloud, aws, "a", CA)
     register(CA, CA_KEY)
