@@ -17,6 +17,10 @@ class StillAttached(Exception):
     """
 
 
+class StillActive(Exception):
+    """The certificate is ACTIVE: a device may use it. Nothing was detached."""
+
+
 def delete(certificate_id: str, *, iot: IoTClient) -> None:
     """Detach an inactive certificate from things and policies, and delete it. Doing it twice is doing it once.
 
@@ -24,11 +28,15 @@ def delete(certificate_id: str, *, iot: IoTClient) -> None:
     DeleteCertificate.
 
     Raises:
+        StillActive: it is ACTIVE.
         StillAttached: it is detached, and has to be deleted later.
-        ClientError, BotoCoreError: an AWS call failed; ``CertificateStateException`` for one that is ACTIVE.
+        ClientError, BotoCoreError: an AWS call failed.
     """
     try:
-        arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
+        described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        if described["status"] == "ACTIVE":
+            raise StillActive(f"The certificate {certificate_id} is ACTIVE.")
+        arn = described["certificateArn"]
         for thing in aws_iot.things(arn, iot):
             iot.detach_thing_principal(thingName=thing, principal=arn)
         for policy in aws_iot.policies(arn, iot):

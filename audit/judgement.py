@@ -5,6 +5,11 @@ from enum import StrEnum
 
 from ledger import Certificate, CertificateState, State, SurveyedCertificate
 
+DAY = 86_400
+
+# The daily audit has deleted a certificate by then, be it that it had no time for a day or two.
+DELETION_MARGIN_SECONDS = 7 * DAY
+
 # A function works for 20 s at most, from the making of a certificate to its record in the ledger; this is far longer.
 MIN_AGE_SECONDS = 15 * 60
 
@@ -17,6 +22,7 @@ class Kind(StrEnum):
     NOT_PERMITTED = "not-permitted"
     SUPERSEDED = "superseded"
     SHOULD_BE_OFF = "should-be-off"
+    SHOULD_BE_GONE = "should-be-gone"
     UNFINISHED = "unfinished"
     UNKNOWN = "unknown"
 
@@ -28,9 +34,17 @@ MEANINGS: dict[Kind, tuple[str, str | None]] = {
     Kind.NOT_PERMITTED: ("active in the ledger, but without the fleet's policy: the device has no permissions", None),
     Kind.SUPERSEDED: ("replaced by a renewal for longer than --grace, and still ACTIVE", "switches it off"),
     Kind.SHOULD_BE_OFF: ("of a blocked or removed device, or abandoned, and still ACTIVE", "switches it off"),
+    Kind.SHOULD_BE_GONE: (
+        "out of use for a week longer than deleteAfterDays, and still in AWS IoT",
+        "deletes it from AWS IoT; the ledger keeps it",
+    ),
     Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never enrolled: it has no permissions", "deletes it"),
     Kind.UNKNOWN: ("with the fleet's policy, but unknown to the ledger", None),
 }
+
+
+# What a fleet that works as it should can have for months. It is told, and raises no alarm.
+QUIET: frozenset[Kind] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +66,27 @@ class Registered:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
+    """What is wrong.
+
+    Attributes:
+        certificate_id: None where it is about no certificate.
+        device: None where it is about none, or the ledger knows none for it.
+        detail: what is not in ``MEANINGS``.
+    """
+
     kind: Kind
-    certificate_id: str
-    device: str | None = None  # None where the ledger knows no device for it
+    certificate_id: str | None = None
+    device: str | None = None
+    detail: str = ""
+
+    def document(self) -> dict[str, str | None]:
+        """As JSON has it, of the command and of the daily audit."""
+        return {
+            "kind": str(self.kind),
+            "device": self.device,
+            "certificateId": self.certificate_id,
+            "detail": self.detail,
+        }
 
     @property
     def is_fixable(self) -> bool:
@@ -68,6 +100,8 @@ def judge(
     registered: Registered | None,
     grace_seconds: int,
     now: int,
+    is_current: bool = False,
+    kept_seconds: int | None = None,
 ) -> Kind | None:
     """What is wrong with a certificate of the ledger, by what AWS IoT says about it.
 
@@ -76,11 +110,16 @@ def judge(
         registered: None when AWS IoT does not have the certificate.
         grace_seconds: how long a superseded certificate may stay active.
         now: seconds since 1970.
+        is_current: whether it is its device's current one.
+        kept_seconds: how long a certificate that is out of use stays in AWS IoT; None when none is deleted.
     """
     if registered is None:
         return Kind.MISSING if certificate.state is CertificateState.ACTIVE else None
     if not registered.is_active:
-        return Kind.SWITCHED_OFF if certificate.state is CertificateState.ACTIVE else None
+        if certificate.state is CertificateState.ACTIVE:
+            return Kind.SWITCHED_OFF
+        limit = None if kept_seconds is None else kept_seconds + DELETION_MARGIN_SECONDS
+        return Kind.SHOULD_BE_GONE if is_to_go(certificate, now, is_current=is_current, kept_seconds=limit) else None
     if of_device is None or of_device is State.BLOCKED:
         return Kind.SHOULD_BE_OFF
     match certificate.state:
@@ -92,6 +131,17 @@ def judge(
             return Kind.SHOULD_BE_OFF
         case CertificateState.RECORDED:
             return None  # an interrupted enrollment: the device's next request completes it
+
+
+def is_to_go(
+    certificate: Certificate | SurveyedCertificate, now: int, *, is_current: bool, kept_seconds: int | None
+) -> bool:
+    """Whether nobody needs a certificate of the ledger in AWS IoT any more.
+
+    A device's current one is needed as long as there is the device: a blocked one can be unblocked.
+    """
+    out_of_use = certificate.state in (CertificateState.DEACTIVATED, CertificateState.ABANDONED)
+    return kept_seconds is not None and out_of_use and not is_current and certificate.updated_at <= now - kept_seconds
 
 
 def may_be_unfinished(stranger: Registered, *, now: int) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from audit import iot
-from audit.judgement import Finding, Kind, Registered, judge, may_be_unfinished
+from audit.judgement import Finding, Kind, Registered, is_to_go, judge, may_be_unfinished
 from audit.registry import Registry
 from ledger import Certificate, Ledger, State, SurveyedCertificate
 from ledger.merging import merged
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 Subject = TypeVar("Subject")
+
+# The most certificates that are remembered for deletion: more than one run has time for.
+MOST_TO_DELETE = 5_000
 
 # DescribeCertificate's quota is 10 a second: no more than this many at a time keep it busy.
 _AT_ONCE = 8
@@ -42,8 +45,14 @@ class Survey:
         policy: the name of the fleet's policy.
         issuer: who signs the deployment's certificates.
         grace_seconds: how long a superseded certificate may stay active.
+        kept_seconds: how long a certificate that is out of use stays in AWS IoT; None when none is deleted.
         now: seconds since 1970.
-        advanced: is told how many more entries of AWS IoT's lists and of the ledger were read, for a person who waits.
+        advanced: is told how many more entries of AWS IoT's lists and of the ledger were read, for a person who waits;
+            and 0 before each that is read again. What it raises ends the survey.
+        devices, certificates: how many the ledger has, when its findings have been read.
+        to_delete: device and id of each certificate that nobody needs in AWS IoT any more, and of which the ledger does
+            not know that it is gone; no more than ``MOST_TO_DELETE``.
+        further_to_delete: how many more there are.
     """
 
     iot: IoTClient
@@ -52,17 +61,22 @@ class Survey:
     issuer: str
     grace_seconds: int
     now: int
+    kept_seconds: int | None = None
     advanced: Callable[[int], None] = _silent
+    devices: int = field(default=0, init=False)
+    certificates: int = field(default=0, init=False)
+    to_delete: list[tuple[str, str]] = field(default_factory=list, init=False)
+    further_to_delete: int = field(default=0, init=False)
     _has_amazon_signed: bool = field(default=False, init=False)
 
     def findings(self) -> Iterator[Finding]:
         """Compare two lists, then read again, one by one, what does not agree: devices enroll meanwhile."""
         registry = self._registered()
-        yield from _each(self._read_again, self._disagreeing(registry))
+        yield from self._each(self._read_again, self._disagreeing(registry))
         strangers: Iterable[Registered] = registry.strangers()
         if not (self._has_amazon_signed or self.issuer == AMAZON):
             strangers = (each for each in strangers if each.is_permitted)
-        yield from _each(self._stranger, strangers)
+        yield from self._each(self._stranger, strangers)
 
     def _registered(self) -> Registry:
         """What AWS IoT has now: both lists, side by side."""
@@ -87,17 +101,46 @@ class Survey:
         """Device and id of each certificate of the ledger about which AWS IoT seems to say something else."""
         for device in self.ledger.survey():
             self._has_amazon_signed |= device.issued_by == AMAZON
+            self.devices += device.state is not None
+            self.certificates += len(device.certificates)
             for certificate in device.certificates:
                 registered = registry.recognize(certificate.certificate_id)
-                if self._judged(certificate, device.state, registered) is not None:
+                self._look_for_deletion(certificate, registered)
+                if self._judged(certificate, device.state, registered, certificate.is_current) is not None:
                     yield device.name, certificate.certificate_id
             self.advanced(len(device.certificates))
 
+    def _look_for_deletion(self, certificate: SurveyedCertificate, registered: Registered | None) -> None:
+        """Remember one that may leave AWS IoT, or that has left it without the ledger's knowledge.
+
+        One of which the ledger says that it is gone can be there again: AWS IoT registers what a device of an external
+        CA presents to it.
+        """
+        is_there = registered is not None and not registered.is_active
+        is_noted = certificate.deleted_at is not None
+        if not (is_there or (registered is None and not is_noted)):
+            return
+        if is_to_go(certificate, self.now, is_current=certificate.is_current, kept_seconds=self.kept_seconds):
+            if len(self.to_delete) < MOST_TO_DELETE:
+                self.to_delete.append((certificate.device, certificate.certificate_id))
+            else:
+                self.further_to_delete += 1
+
     def _judged(
-        self, certificate: Certificate | SurveyedCertificate, of_device: State | None, registered: Registered | None
+        self,
+        certificate: Certificate | SurveyedCertificate,
+        of_device: State | None,
+        registered: Registered | None,
+        is_current: bool,
     ) -> Kind | None:
         return judge(
-            certificate, of_device=of_device, registered=registered, grace_seconds=self.grace_seconds, now=self.now
+            certificate,
+            of_device=of_device,
+            registered=registered,
+            grace_seconds=self.grace_seconds,
+            now=self.now,
+            is_current=is_current,
+            kept_seconds=self.kept_seconds,
         )
 
     def _read_again(self, subject: tuple[str, str]) -> Finding | None:
@@ -108,7 +151,8 @@ class Survey:
         if certificate is None:
             return None
         device = self.ledger.device(name)
-        kind = self._judged(certificate, device.state if device else None, registered)
+        is_current = device is not None and device.certificate_id == certificate_id
+        kind = self._judged(certificate, device.state if device else None, registered, is_current)
         return None if kind is None else Finding(kind=kind, certificate_id=certificate_id, device=name)
 
     def _stranger(self, stranger: Registered) -> Finding | None:
@@ -152,17 +196,17 @@ class Survey:
             return None
         return Finding(kind=Kind.UNFINISHED, certificate_id=stranger.certificate_id, device=device.name)
 
-
-def _each(look: Callable[[Subject], Finding | None], subjects: Iterable[Subject]) -> Iterator[Finding]:
-    """What is found about each, some at a time, in their order; no more are read ahead than are looked at."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        window: deque[Future[Finding | None]] = deque()
-        for subject in subjects:
-            window.append(pool.submit(look, subject))
-            if len(window) > _AT_ONCE:
+    def _each(self, look: Callable[[Subject], Finding | None], subjects: Iterable[Subject]) -> Iterator[Finding]:
+        """What is found about each, some at a time, in their order; no more are read ahead than are looked at."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            window: deque[Future[Finding | None]] = deque()
+            for subject in subjects:
+                self.advanced(0)
+                window.append(pool.submit(look, subject))
+                if len(window) > _AT_ONCE:
+                    yield from _found(window)
+            while window:
                 yield from _found(window)
-        while window:
-            yield from _found(window)
 
 
 def _found(window: deque[Future[Finding | None]]) -> Iterator[Finding]:

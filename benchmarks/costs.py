@@ -24,7 +24,7 @@ LAMBDA_GB = 0.5
 METRIC, ALARM, KEY = 0.30, 0.10, 1.00
 STORED_GB, BACKED_UP_GB = 0.25, 0.20
 
-ALARMS = {"kms": 16, "aws": 15, "external": 18}
+ALARMS = {"kms": 20, "aws": 19, "external": 22}
 # A request that is told to wait for the signature: two reads, the HTTP API, the function, its log.
 WAITING = (0.25 + 1.00 + 0.40 + 0.60) / MILLION
 # The operator signs within an hour, for which the device asks every minute.
@@ -42,8 +42,16 @@ PAGE_SECONDS = 0.1
 SWITCHED_OFF = 4 * USD_WRITE + 2 * USD_READ
 SWITCHED_OFF_SECONDS = 1 / 8
 SWEEP_SECONDS = 0.5
-# The first sweep of a day reports what expires: 2 metrics, charged for an hour each.
-REPORTS = 2 * 365 / 12
+# The first sweep of a day reports what expires, and the daily audit what it has found: 3 metrics, charged for an hour
+# each.
+DAYS = 365 / 12
+REPORTS = 3 * DAYS
+# The audit reads the table once, while AWS IoT lists 250 certificates a tenth of a second: a device's, and the one
+# before it. What a renewal leaves is deleted: a transaction of 3 items, a quarter of a second.
+LISTED_SECONDS = 2 / 250 / 10
+DELETED = 6 * USD_WRITE + 3 * USD_READ
+DELETED_SECONDS = 1 / 4
+AUDIT_SECONDS = 2.0
 # What a renewal counts in: Renewed, and Pending while it waits for a signature.
 COUNTED = {"kms": 1, "aws": 0, "external": 2}
 
@@ -72,6 +80,11 @@ def parts(issuer: str, devices: int) -> Iterator[Part]:
         usd=HOURS * max(1, index / BYTES_A_UNIT) * USD_READ + seconds * LAMBDA_GB * GB_SECOND + renewals * SWITCHED_OFF,
     )
     table = devices * TABLE_BYTES
+    audited = DAYS * (AUDIT_SECONDS + devices * LISTED_SECONDS) + renewals * DELETED_SECONDS
+    yield Part(
+        what="the daily audit",
+        usd=DAYS * max(1, table / BYTES_A_UNIT) * USD_READ + audited * LAMBDA_GB * GB_SECOND + renewals * DELETED,
+    )
     yield Part(what="the ledger, stored", usd=((table + index) * STORED_GB + table * BACKED_UP_GB) / 1e9)
     yield Part(what="renewals", usd=renewals * RENEWAL[issuer])
     yield Part(what="each device's enrollment, once", usd=devices * ENROLLMENT[issuer], once=True)

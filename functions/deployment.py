@@ -101,17 +101,21 @@ class Deployment:
     kms: KMSClient | None  # where the fleet's CA is there
 
     @classmethod
-    def connect(cls, environment: Mapping[str, str]) -> Deployment:
-        """Make the clients that the issuer needs, while the function starts: the processor is quicker then."""
+    def connect(cls, environment: Mapping[str, str], *, repeatable: Config = _REPEATABLE) -> Deployment:
+        """Make the clients that the issuer needs, while the function starts: the processor is quicker then.
+
+        Args:
+            repeatable: how calls are tried again that may be repeated; by default for a device that waits.
+        """
         choices = Choices.read(environment)
         clients = Clients()
-        iot = clients.iot(_REPEATABLE)
+        iot = clients.iot(repeatable)
         deployment = cls(
             choices=choices,
-            ledger=Ledger(client=clients.dynamodb(_REPEATABLE), table=choices.ledger_table),
+            ledger=Ledger(client=clients.dynamodb(repeatable), table=choices.ledger_table),
             iot=iot,
             iot_once=clients.iot(_NOT_REPEATABLE) if choices.issuer == issuers.AMAZON else iot,
-            kms=clients.kms(_REPEATABLE) if choices.issuer == issuers.KMS else None,
+            kms=clients.kms(repeatable) if choices.issuer == issuers.KMS else None,
         )
         gc.freeze()  # all that is there now stays: the collector need not look at it again
         return deployment

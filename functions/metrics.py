@@ -29,6 +29,7 @@ class Metric(StrEnum):
     FAILED = "Failed"  # 503 for any other cause: an AWS call failed, or a defect of ours
     EXPIRING = "ExpiringWithin30Days"  # devices that should have renewed, and have 30 days or less left
     EXPIRED = "Expired"  # devices whose certificate has expired
+    AUDIT_FINDINGS = "AuditFindings"  # where the ledger and AWS IoT do not agree, without what is harmless
 
 
 def counted(metric: Metric) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionDefaults
+from infra.daily_audit import DailyAudit
 from infra.domain import check_region
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
 from infra.enrollment_domain import EnrollmentDomain
@@ -77,10 +78,20 @@ class EnrollmentStack(Stack):
         }
         superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
         seen = Seen(self, "Seen", defaults=defaults, confirm=trust.device_policy.lifecycle.confirm)
+        audit = DailyAudit(
+            self,
+            "Audit",
+            defaults=defaults,
+            ledger=trust.ledger,
+            device_policy=trust.device_policy.policy_name,
+            grace_days=settings.renewal_grace_days,
+            delete_after_days=settings.delete_after_days,
+        )
         functions = {
             "Enroll": enroll.function,
             "Superseded": superseded.sweep.function,
             "Seen": seen.seen.function,
+            "Audit": audit.audit.function,
         }
 
         trust.ledger.grant(enroll.role, "GetItem", "PutItem", "Query", "UpdateItem")
@@ -134,6 +145,7 @@ class EnrollmentStack(Stack):
             "Fleet": settings.fleet,
             **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
             "MqttWithoutThing": settings.mqtt_without_thing,
+            "DeleteAfterDays": str(settings.delete_after_days),
             **({} if settings.things is None else {"Things": json.dumps(settings.things.document())}),
             **(
                 {}

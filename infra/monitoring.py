@@ -61,9 +61,9 @@ class Monitoring(Construct):
             own_metric(name, fleet=fleet, period=PERIOD)
             for name in ("Enrolled", "Renewed", "Pending", "Queued", "Throttled", "Failed")
         )
-        expiring, expired = (
+        expiring, expired, findings = (
             own_metric(name, fleet=fleet, period=_DAY, statistic="Maximum")
-            for name in ("ExpiringWithin30Days", "Expired")
+            for name in ("ExpiringWithin30Days", "Expired", "AuditFindings")
         )
 
         raised = [
@@ -145,6 +145,25 @@ class Monitoring(Construct):
                 missing=_MISSING.MISSING,
                 description="INSUFFICIENT_DATA means: the daily sweep has not reported for two days or longer.",
             ),
+            # As CertificatesExpiring: one data point a day, and between two of them the alarm stays as it is.
+            alarms.add(
+                self,
+                "AuditFindings",
+                findings,
+                threshold=1,
+                missing=_MISSING.IGNORE,
+                description="The ledger and AWS IoT do not agree: `zymkey-fleet audit --last` says about what.",
+            ),
+            # As SweepNotRun.
+            alarms.add(
+                self,
+                "AuditNotRun",
+                own_metric("AuditFindings", fleet=fleet, period=_DAY, statistic="Minimum"),
+                threshold=_UNREACHABLE,
+                periods=2,
+                missing=_MISSING.MISSING,
+                description="INSUFFICIENT_DATA means: the daily audit has not reported for two days or longer.",
+            ),
         ]
         errors = {name: function.metric_errors(period=PERIOD) for name, function in functions.items()}
         throttles = {name: function.metric_throttles(period=PERIOD) for name, function in functions.items()}
@@ -197,5 +216,5 @@ class Monitoring(Construct):
                 title="Enrollments", left=[enrolled, renewed, pending, queued, throttled, failed], width=8
             ),
             cloudwatch.GraphWidget(title="Refused", left=[refused_by_reason(fleet=fleet, period=PERIOD)], width=8),
-            cloudwatch.GraphWidget(title="Certificates", left=[expiring, expired], width=8),
+            cloudwatch.GraphWidget(title="Certificates", left=[expiring, expired, findings], width=8),
         )

@@ -98,6 +98,7 @@ class Settings:
     renewal_grace_days: int = 7
     certificates_per_key_and_day: int = 10
     expired_grace_days: int | None = None
+    delete_after_days: int = 30
     certificate_subject: Mapping[str, str] = field(default_factory=dict)
     topics: Topics = field(default_factory=Topics)
     uninvited: str = "refuse"
@@ -184,6 +185,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "renewalGraceDays": ("renewal_grace_days", a_whole_number(1, 365)),
                 "certificatesPerKeyAndDay": ("certificates_per_key_and_day", a_whole_number(1, 1000)),
                 "expiredGraceDays": ("expired_grace_days", a_whole_number_or_null(0, 3650)),
+                "deleteAfterDays": ("delete_after_days", a_whole_number(1, 3650)),
                 "certificateSubject": ("certificate_subject", _subject),
                 "topics": ("topics", _topics),
                 "uninvited": ("uninvited", a_choice("refuse", "approve")),

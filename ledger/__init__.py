@@ -13,6 +13,7 @@
 ``reading``       what is read.
 ``listing``       which devices of the index are meant.
 ``survey``        the whole of it, read once.
+``audits``        what the daily audit has found.
 ``merging``       sources that are read side by side.
 ``changes``       what those changes share.
 ``items``         every item's keys and shape.
@@ -24,6 +25,7 @@
 Shared by what runs in AWS (``functions``) and by the operator's command (``fleet``); it knows neither.
 """
 
+from ledger.audits import AuditRecord
 from ledger.errors import (
     Blocked,
     Busy,
@@ -60,6 +62,7 @@ __all__ = [
     "INVITED_EXPIRED",
     "LISTED_ATTRIBUTES",
     "THING_MARK",
+    "AuditRecord",
     "Blocked",
     "Busy",
     "Certificate",

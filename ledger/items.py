@@ -36,6 +36,14 @@ def erased_key(ca_id: str) -> tuple[str, str]:
     return f"signatures#{ca_id}", "erased"
 
 
+# The record of the last audit in AWS. Its findings are under the same partition key.
+LAST_AUDIT = ("audit", "last")
+
+
+def audit_findings_prefix(run: str) -> str:
+    return f"findings#{run}#"
+
+
 def device_item(name: str, state: State, now: int) -> Item:
     pk, sk = device_key(name)
     return {"pk": pk, "sk": sk, "listing": "device", "device": name, "state": state, "updated_at": now}

@@ -16,6 +16,8 @@ signatures#CA-ID      signatures         how many certificates a CA in KMS was a
 signatures#CA-ID      erased             how many certificates of a CA were forgotten on purpose (``ledger.erasure``)
 requests-counted      requests-counted   how many keys have ever asked: what keeps those apart that ask together
 turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds
+audit                 last               the last run of the daily audit (``ledger.audits``)
+audit                 findings#RUN#NUM   what a run has found, some hundreds an item; expires
 ====================  =================  ==================================================================
 
 A device's states, and what leads from one to the other:
@@ -43,6 +45,7 @@ time, so that of two simultaneous requests for one key one works, and a crashed 
 up. Conditions are checked by DynamoDB, never by reading first; what is read after a refusal only explains it.
 """
 
+from ledger.audits import Audits
 from ledger.authorities import Authorities
 from ledger.certificates import Certificates
 from ledger.erasure import Erasure
@@ -64,6 +67,7 @@ class Ledger(
     Erasure,
     Authorities,
     Surveying,
+    Audits,
 ):
     """The ledger of one deployment.
 

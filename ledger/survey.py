@@ -27,17 +27,24 @@ SEGMENTS = 4
 
 _DEVICE, _CERTIFICATE = "device#", "certificate#"
 _WANTED = "begins_with(#pk, :devices) AND (#sk = :device OR begins_with(#sk, :certificates))"
-_ATTRIBUTES = ("pk", "sk", "state", "updated_at", "issued_by")
+_ATTRIBUTES = ("pk", "sk", "state", "updated_at", "issued_by", "certificate_id", "deleted_at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SurveyedCertificate:
-    """What a survey reads of a certificate: without the PEM, which is most of it."""
+    """What a survey reads of a certificate: without the PEM, which is most of it.
+
+    Attributes:
+        deleted_at: when it left AWS IoT; None when nobody has deleted it.
+        is_current: whether it is its device's current one.
+    """
 
     device: str
     certificate_id: str
     state: CertificateState
     updated_at: int
+    deleted_at: int | None = None
+    is_current: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +117,8 @@ def _surveyed(items: list[Item]) -> SurveyedDevice:
             certificate_id=each["sk"].removeprefix(_CERTIFICATE),
             state=CertificateState(each["state"]),
             updated_at=each["updated_at"],
+            deleted_at=each.get("deleted_at"),
+            is_current=device is not None and each["sk"] == f"{_CERTIFICATE}{device.get('certificate_id')}",
         )
         for each in items
         if each is not device

@@ -2,25 +2,34 @@
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Scan, iot:ListCertificates, ListTargetsForPolicy,
 DescribeCertificate, ListAttachedPolicies, ListPrincipalThings; with
---fix also sts:GetCallerIdentity, dynamodb:PutItem, UpdateItem, iot:UpdateCertificate, DeleteCertificate.
+--fix also sts:GetCallerIdentity, dynamodb:PutItem, UpdateItem, ConditionCheckItem, iot:UpdateCertificate,
+DeleteCertificate, DetachPolicy, DetachThingPrincipal. With --last: cloudformation:DescribeStacks, dynamodb:GetItem,
+Query.
 """
 
 import argparse
 import time
 from typing import Any
 
-from audit.judgement import MEANINGS, Finding
+from audit.judgement import DAY, MEANINGS, Finding
 from audit.survey import Survey
 from fleet.arguments import add_deployment, add_examples, add_json, duration
 from fleet.deployment import open_deployment, patient
-from fleet.output import note, print_json, print_line, print_table
+from fleet.last_audit import print_findings, show_last_audit
+from fleet.output import note, print_json, print_line
 from fleet.pace import UPDATE_CERTIFICATE_PER_SECOND, keep_pace
 from fleet.progress import Progress
 from fleet.repair import repair
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fix", action="store_true", help="also repair what needs no decision")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--fix", action="store_true", help="also repair what needs no decision")
+    what.add_argument(
+        "--last",
+        action="store_true",
+        help="look at nothing: show what the audit has found that runs in AWS every day, and when that was",
+    )
     parser.add_argument(
         "--grace",
         metavar="TIME",
@@ -36,17 +45,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         for kind, (meaning, fix) in MEANINGS.items()
     )
     parser.epilog = f"""\
-Findings, each about one certificate:
+Findings:
 {meanings}
 
 Certificates of other fleets and systems are never touched. The exit code is 0 when the ledger and AWS IoT agree, or
 when --fix has repaired all findings; else 1.
-JSON: a list of kind, device, certificateId, fixed."""
-    add_examples(parser, "zymkey-fleet audit", "zymkey-fleet audit --fix")
+JSON: a list of kind, device, certificateId, detail, fixed; device and certificateId may be null.
+With --last: began, ended, complete, why, devices, certificates, deleted, leftToDelete, counts (by kind), findings; exit
+code 0 when that run has looked at everything and found nothing, else 1."""
+    add_examples(parser, "zymkey-fleet audit", "zymkey-fleet audit --fix", "zymkey-fleet audit --last")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    deployment = patient(open_deployment(arguments))
+    deployment = open_deployment(arguments)
+    if arguments.last:
+        return show_last_audit(deployment, as_json=arguments.json)
+    deployment = patient(deployment)
     if arguments.fix:
         keep_pace(deployment.iot, "UpdateCertificate", UPDATE_CERTIFICATE_PER_SECOND)
     findings, fixed = [], []
@@ -58,13 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
             issuer=deployment.outputs.issuer,
             grace_seconds=arguments.grace,
             now=int(time.time()),
+            kept_seconds=int(kept) * DAY if (kept := deployment.outputs.delete_after_days).isdigit() else None,
             advanced=progress.advance,
         )
         try:
             for finding in survey.findings():
-                fix = arguments.fix and finding.is_fixable
-                if fix:
-                    repair(finding, deployment)
+                fix = arguments.fix and finding.is_fixable and repair(finding, deployment)
                 findings.append(finding)
                 fixed.append(fix)
         except BaseException:
@@ -84,21 +97,8 @@ def _show(findings: list[Finding], fixed: list[bool], *, as_json: bool) -> None:
     if not findings:
         print_line("The ledger and AWS IoT agree.")
         return
-    print_table(
-        ["KIND", "DEVICE", "FIXED", "CERTIFICATE"],
-        [
-            [finding.kind, finding.device, "yes" if fix else "no", finding.certificate_id]
-            for finding, fix in zip(findings, fixed, strict=True)
-        ],
-    )
-    for kind in sorted({finding.kind for finding in findings}):
-        note(f"{kind}: {MEANINGS[kind][0]}.")
+    print_findings([each.document() for each in findings], fixed=fixed)
 
 
 def _as_json(finding: Finding, fixed: bool) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "device": finding.device,
-        "certificateId": finding.certificate_id,
-        "fixed": fixed,
-    }
+    return {**finding.document(), "fixed": fixed}

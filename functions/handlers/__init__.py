@@ -7,4 +7,5 @@
 ``first_connection``       just-in-time registration: AWS IoT saw a certificate of the fleet's CA for the first time
 ``seen``                   a new certificate is in use: those from before the renewal are switched off
 ``superseded``             the hourly sweep: certificates from before a renewal are switched off
+``audit``                  the daily audit: where the ledger and AWS IoT do not agree; what nobody needs is deleted
 """

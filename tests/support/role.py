@@ -22,6 +22,7 @@ HTTP_API = "functions.handlers.http_api.handler"
 FIRST_CONNECTION = "functions.handlers.first_connection.handler"
 SEEN = "functions.handlers.seen.handler"
 SWEEP = "functions.handlers.superseded.handler"
+AUDIT = "functions.handlers.audit.handler"
 MAKER = "functions.handlers.certificate_authority.handler"
 
 _MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}

@@ -17,6 +17,7 @@ def shown(value: Any) -> str:
             return "".join(shown(part) for part in parts)
         case {"Fn::GetAtt": [name, "Arn"]} | {"Fn::GetStackOutput": {"OutputName": name}}:
             kinds = {"LedgerTable": "<table>", "Key": "<key>", "Logs": "<logs>", "Handler": "<handler>"}
+            kinds |= {"DevicePolicy": "<iot policy>"}
             return next(kind for part, kind in kinds.items() if part in name)
         case _:
             raise AssertionError(f"no resource that is known here: {json.dumps(value)}")

@@ -153,13 +153,14 @@ def test_each_alarm_looks_back_no_longer_than_cloudwatch_lets_it(settings: Any) 
         assert each.get("DatapointsToAlarm", 1) <= each["EvaluationPeriods"], name
 
 
-def test_the_sweeps_silence_is_told_and_a_new_deployment_is_not() -> None:
+def test_the_silence_of_sweep_and_audit_is_told_and_a_new_deployment_is_not() -> None:
     """A new alarm begins in INSUFFICIENT_DATA, and only a change of the state is told."""
-    silence = alarm("SweepNotRun", alarmTopicArn=TOPIC)
-    assert silence["InsufficientDataActions"] == [TOPIC]
-    assert silence["TreatMissingData"] == "missing"
-    assert (silence["MetricName"], silence["Period"], silence["EvaluationPeriods"]) == (Metric.EXPIRING, 86_400, 2)
-    others = (each for each in alarms_of(synthesize(alarmTopicArn=TOPIC)).values() if each != silence)
+    silences = [alarm(name, alarmTopicArn=TOPIC) for name in ("SweepNotRun", "AuditNotRun")]
+    for silence, metric in zip(silences, (Metric.EXPIRING, Metric.AUDIT_FINDINGS), strict=True):
+        assert silence["InsufficientDataActions"] == [TOPIC]
+        assert silence["TreatMissingData"] == "missing"
+        assert (silence["MetricName"], silence["Period"], silence["EvaluationPeriods"]) == (metric, 86_400, 2)
+    others = (each for each in alarms_of(synthesize(alarmTopicArn=TOPIC)).values() if each not in silences)
     assert not any("InsufficientDataActions" in each or each["TreatMissingData"] == "missing" for each in others)
 
 
@@ -167,9 +168,16 @@ def test_what_the_sweep_cannot_switch_off_hour_after_hour_is_told_once() -> None
     """Or else each run would be two mails, one of the failure and one of its end: 48 a day."""
     failed = alarm("SupersededErrors")
     assert (failed["TreatMissingData"], failed["DatapointsToAlarm"]) == ("notBreaching", 1)
-    (schedule,) = synthesize().enrollment.resources("AWS::Events::Rule").values()
-    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
+    rules = synthesize().enrollment.resources("AWS::Events::Rule").items()
+    (schedule,) = (rule["Properties"] for name, rule in rules if name.startswith("Superseded"))
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
     assert failed["Period"] * failed["EvaluationPeriods"] > 3600
+
+
+def test_what_an_audit_finds_is_told_and_stays_told_until_the_next() -> None:
+    found = alarm("AuditFindings")
+    assert (found["MetricName"], found["Statistic"], found["Threshold"]) == (Metric.AUDIT_FINDINGS, "Maximum", 1)
+    assert (found["Period"], found["TreatMissingData"]) == (86_400, "ignore")
 
 
 def test_a_fleet_that_does_not_renew_is_told_and_stays_told_between_two_reports() -> None:
@@ -225,7 +233,9 @@ def test_lambdas_own_failures_are_told_for_each_function_and_given_up_events_whe
 def test_alarms_and_dashboard_read_the_metrics_that_the_functions_write() -> None:
     for settings in (*CHOICES, {"fleet": "plant"}):
         own = [each for each in alarms_of(synthesize(**settings)).values() if each["Namespace"] == NAMESPACE]
-        assert {each["MetricName"] for each in own} == {"Failed", "Throttled", "ExpiringWithin30Days", "Refused"}
+        assert {each["MetricName"] for each in own} == {
+            *("Failed", "Throttled", "ExpiringWithin30Days", "Refused", "AuditFindings")
+        }
         fleet = {"Name": "Fleet", "Value": settings.get("fleet", "zymkey")}
         reason = {"Name": "Reason", "Value": UnknownRenewal.__name__}
         for each in own:
@@ -284,9 +294,10 @@ def test_the_runbook_finds_each_log_group_and_the_schedule_by_their_logical_ids(
         named, 1
     )
     assert len(named) == len(groups)
-    (rule,) = synthesize().enrollment.resources("AWS::Events::Rule")
-    (schedule,) = re.findall(r"\$stack-(\w+)", RUNBOOK.read_text())
-    assert rule.startswith(schedule)
+    rules = synthesize().enrollment.resources("AWS::Events::Rule")
+    schedules = re.findall(r"\$stack-(\w+Schedule)", RUNBOOK.read_text())
+    assert len(schedules) == len(rules)
+    assert all(any(rule.startswith(schedule) for schedule in schedules) for rule in rules)
 
 
 def test_the_runbooks_commands_exist() -> None:

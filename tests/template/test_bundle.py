@@ -55,6 +55,7 @@ def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle
     found = handlers()
     assert set(found) == {
         "functions.handlers.adopted_policy.handler",
+        "functions.handlers.audit.handler",
         "functions.handlers.certificate_authority.handler",
         "functions.handlers.declared_status.handler",
         "functions.handlers.first_connection.handler",

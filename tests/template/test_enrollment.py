@@ -13,6 +13,7 @@ from tests.template.synthesis import Template, synthesize
 
 HTTP_API = "functions.handlers.http_api.handler"
 SEEN = "functions.handlers.seen.handler"
+AUDIT = "functions.handlers.audit.handler"
 SUPERSEDED = "functions.handlers.superseded.handler"
 FIRST_CONNECTION = "functions.handlers.first_connection.handler"
 
@@ -150,11 +151,16 @@ def test_a_lease_outlasts_the_function_that_holds_it(handler: str) -> None:
     assert function["Timeout"] < LEASE_SECONDS
 
 
-def test_only_the_schedule_may_invoke_the_sweep() -> None:
+@pytest.mark.parametrize(("handler", "interval"), [(SUPERSEDED, "rate(1 hour)"), (AUDIT, "rate(1 day)")])
+def test_only_the_schedule_may_invoke_the_sweep_and_the_audit(handler: str, interval: str) -> None:
     template = enrollment()
-    function, _ = template.function(SUPERSEDED)
-    ((rule, schedule),) = template.resources("AWS::Events::Rule").items()
-    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
+    function, _ = template.function(handler)
+    ((rule, schedule),) = (
+        (name, each)
+        for name, each in template.resources("AWS::Events::Rule").items()
+        if function in json.dumps(each["Properties"]["Targets"])
+    )
+    assert schedule["Properties"]["ScheduleExpression"] == interval
     assert [target["Arn"] for target in schedule["Properties"]["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
     assert permissions(template, function) == [
         {
@@ -187,7 +193,7 @@ def test_the_rule_listens_to_the_events_of_this_ca_alone() -> None:
 def test_there_is_no_first_connection_function_without_first_connections(issuer: str, first_connection: str) -> None:
     template = enrollment(issuer=issuer, firstConnection=first_connection)
     handlers = {each["Properties"]["Handler"] for each in template.resources("AWS::Lambda::Function").values()}
-    assert handlers == {HTTP_API, SEEN, SUPERSEDED}
+    assert handlers == {AUDIT, HTTP_API, SEEN, SUPERSEDED}
     assert "FirstConnectionRule" not in rules(template)
 
 
@@ -243,6 +249,8 @@ def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> Non
         topics={"publish": ["{device}/up"], "subscribe": ["{device}/down"]},
     )
     for function in template.resources("AWS::Lambda::Function").values():
+        if function["Properties"]["Handler"] == AUDIT:
+            continue
         choices = Choices.read(resolved(function["Properties"]["Environment"]["Variables"]))
         assert (choices.fleet, choices.issuer) == ("greenhouse", issuer)
         assert (choices.subject, choices.validity_days) == ({"O": "Acme"}, 90)
@@ -251,6 +259,17 @@ def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> Non
         assert (choices.ledger_table, choices.iot_policy) == ("<LEDGER_TABLE>", "<IOT_POLICY>")
         assert choices.ca_key_arn == ("<CA_KEY_ARN>" if issuer == "kms" else "")
         assert len(choices.ca_certificates) == (1 if issuer == "external" else 0)
+
+
+def test_the_audit_is_told_what_it_needs_and_nothing_long() -> None:
+    """Lambda takes 4,096 bytes of environment, and the other functions' may be full of CA certificates."""
+    _, function = enrollment(renewalGraceDays=3, deleteAfterDays=60).function(AUDIT)
+    variables = resolved(function["Environment"]["Variables"])
+    assert (variables["RENEWAL_GRACE_DAYS"], variables["DELETE_AFTER_DAYS"]) == ("3", "60")
+    choices = Choices.read(variables)
+    assert (choices.fleet, choices.issuer) == ("zymkey", "kms")
+    assert (choices.ledger_table, choices.iot_policy) == ("<LEDGER_TABLE>", "<IOT_POLICY>")
+    assert (choices.ca_certificates, choices.topics, choices.subject) == ((), {}, {})
 
 
 def test_the_first_connection_function_is_told_whom_to_let_in() -> None:
@@ -291,6 +310,7 @@ def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issu
     outputs = enrollment(issuer=issuer).body["Outputs"]
     assert set(outputs) == {
         *("EnrollmentUrl", "ApiUrl", "LedgerTable", "IotPolicy", "Issuer", "Fleet", "MqttWithoutThing", "RenewalTopic"),
+        "DeleteAfterDays",
         *("ReaderPolicyArn", "OperatorPolicyArn", "VerifierPolicyArn"),
     }
     assert outputs["Issuer"] == {"Value": issuer}
