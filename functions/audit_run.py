@@ -1,7 +1,7 @@
 """The audit as it runs every day in AWS: it looks, deletes what nobody needs any more, and keeps what it has found.
 
-``zymkey-fleet audit`` looks in the same way (``audit/``), and can repair. This run repairs nothing: a certificate that is
-not as the ledger says is a person's to look at. What it deletes has been out of use for ``deleteAfterDays``.
+``zymkey-fleet audit`` looks in the same way (``audit/``), and can repair. This run repairs nothing: a certificate that
+is not as the ledger says is a person's to look at. What it deletes has been out of use for ``deleteAfterDays``.
 """
 
 from __future__ import annotations

@@ -282,6 +282,7 @@ def test_what_was_repaired_is_told_also_when_the_audit_ends_early(run, cloud, mo
         if repaired:
             raise NoCredentials("The AWS session has expired.", cure="log in again")
         repaired.append(finding.device)
+        return True
 
     monkeypatch.setattr("fleet.commands.audit.repair", repair_one)
     answer = run("audit", "--fix")

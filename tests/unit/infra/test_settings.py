@@ -31,7 +31,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
     assert Settings.from_context(context) == Settings() == Settings.from_context({})
     assert set(context["zymkey-fleet"]) == {
         *("fleet", "issuer", "certificateAuthorities", "externalCertificateAuthority", "certificateValidityDays"),
-        *("renewalGraceDays", "certificatesPerKeyAndDay", "expiredGraceDays"),
+        *("renewalGraceDays", "certificatesPerKeyAndDay", "expiredGraceDays", "deleteAfterDays"),
         *("certificateSubject", "topics", "uninvited", "firstConnection", "architecture", "bundleFor"),
         "logRetentionDays",
         *("terminationProtection", "adopt"),
