@@ -60,6 +60,7 @@ def test_every_handler_imports_where_there_is_nothing_but_the_bundle(host_bundle
         "functions.handlers.declared_status.handler",
         "functions.handlers.first_connection.handler",
         "functions.handlers.http_api.handler",
+        "functions.handlers.seen.handler",
         "functions.handlers.superseded.handler",
     }
     standard_library = Path(os.__file__).parent

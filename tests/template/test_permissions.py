@@ -109,6 +109,23 @@ def test_what_sees_a_new_certificate_may_switch_old_ones_off_and_write_it_down(i
     }
 
 
+AUDITED_CERTIFICATES = (
+    *("DeleteCertificate", "DescribeCertificate", "DetachPolicy", "DetachThingPrincipal"),
+    "ListPrincipalThings",
+)
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_the_audit_may_look_and_delete_and_neither_switch_nor_sign(issuer: str) -> None:
+    assert of_function(synthesize(issuer=issuer).enrollment, "functions.handlers.audit.handler") == {
+        *((f"dynamodb:{action}", "<table>") for action in ("GetItem", "Query", "Scan")),
+        *((f"dynamodb:{action}", "<table>") for action in ("ConditionCheckItem", "PutItem", "UpdateItem")),
+        *((f"iot:{action}", f"{IOT}:cert/*") for action in AUDITED_CERTIFICATES),
+        *((f"iot:{action}", "*") for action in ("ListAttachedPolicies", "ListCertificates")),
+        ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
+    }
+
+
 def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:
     names = ("2026", "2036")
     cas = [{"name": name, "commonName": "CA", "organization": "", "validityYears": 20} for name in names]

@@ -178,7 +178,7 @@ def test_an_aws_call_that_fails_is_in_the_record_with_aws_s_own_words(fleet, ren
 
 
 def test_nobody_reads_half_a_run(fleet, renewed):
-    name, old, new = renewed
+    name, _, new = renewed
     fleet.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
     audited(fleet)
     before = fleet.ledger.last_audit()
