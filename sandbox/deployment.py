@@ -85,6 +85,8 @@ CREDENTIALS = {
 
 
 THING_GROUP = "sandbox-devices"
+# With a limit, so that it can be seen how it looks.
+EXPIRED_GRACE_DAYS = 30
 
 
 def settings_for(issuer: str, authority: ExampleAuthority | None, app: Path = REPOSITORY) -> dict[str, str]:
@@ -95,6 +97,8 @@ def settings_for(issuer: str, authority: ExampleAuthority | None, app: Path = RE
         settings["credentials"] = json.dumps(CREDENTIALS)
     if "things" in known:
         settings["things"] = json.dumps({"allowedGroups": [THING_GROUP]})
+    if "expiredGraceDays" in known:
+        settings["expiredGraceDays"] = str(EXPIRED_GRACE_DAYS)
     if authority is not None:
         settings["externalCertificateAuthority"] = authority.settings()
     return settings
