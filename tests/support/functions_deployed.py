@@ -86,6 +86,7 @@ def deploy(aws, breakable_aws, iot_policy, kms_authority, authority):
             validity_days=365,
             topics=TOPICS,
             uninvited="refuse",
+            certificates_per_key_and_day=10,
             registrations_per_second=1000,  # so that a test's devices, one after another, never queue (test_turns)
         )
         return FunctionsInProcess(choices=replace(choices, **settings), client=aws, breakable_client=breakable_aws)
