@@ -187,14 +187,15 @@ class Survey:
     def _unfinished(self, stranger: Registered) -> Finding | None:
         """It is the fleet's if its key is: the ledger does not know the key of a foreign certificate."""
         content = iot.content(stranger.certificate_id, self.iot)
-        device = None if content is None else self.ledger.device_of_key(content.fingerprint)
-        if device is None:
+        # Also of one that was replaced: an enrollment of its own may have been under way.
+        owner = None if content is None else self.ledger.owner_of_key(content.fingerprint)
+        if owner is None:
             return None
-        if self.ledger.certificate(device.name, stranger.certificate_id) is not None:
+        if self.ledger.certificate(owner.device, stranger.certificate_id) is not None:
             return None  # recorded in the meantime
         if iot.policies(stranger.arn, self.iot) or iot.things(stranger.arn, self.iot):
             return None
-        return Finding(kind=Kind.UNFINISHED, certificate_id=stranger.certificate_id, device=device.name)
+        return Finding(kind=Kind.UNFINISHED, certificate_id=stranger.certificate_id, device=owner.device)
 
     def _each(self, look: Callable[[Subject], Finding | None], subjects: Iterable[Subject]) -> Iterator[Finding]:
         """What is found about each, some at a time, in their order; no more are read ahead than are looked at."""

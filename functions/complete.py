@@ -27,7 +27,7 @@ def complete(
 
     Raises:
         Forbidden: the certificate was switched off.
-        LedgerError: the device is blocked, or another request has taken over.
+        LedgerError: the device is blocked or replaced, or another request has taken over.
         ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
     """
     iot = deployment.iot
@@ -36,12 +36,12 @@ def complete(
     elif arn is None:
         arn = issuer_of(deployment).register(certificate)
     registration.permit(arn, device=device.name, policy=deployment.choices.iot_policy, iot=iot)
-    if device.certificate_id is None:  # a renewal leaves the groups as they are
+    if things.is_new(device):
         things.join_groups(device, now=now, deployment=deployment)
     try:
         renewed = deployment.ledger.make_current(certificate, lease=lease, now=now, known=device)
     except Blocked:
-        # The operator blocked the device meanwhile: switch off what was just switched on.
+        # The operator blocked or replaced the device meanwhile: switch off what was just switched on.
         iot.update_certificate(certificateId=certificate.certificate_id, newStatus="INACTIVE")
         raise
     log.info(

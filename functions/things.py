@@ -22,23 +22,30 @@ if TYPE_CHECKING:
 _REFUSED = "refused: the thing is not this fleet's"
 
 
+def is_new(device: Device) -> bool:
+    """Whether the device's thing is to get its attributes and groups. Later they are the operator's to change, so a
+    renewal leaves them as they are, and so does the enrollment of the key that replaces another one.
+    """
+    return device.certificate_id is None and not device.keeps_thing
+
+
 def claim(device: Device, *, now: int, deployment: Deployment) -> None:
     """Create the device's thing, or find that it is this fleet's. Before a certificate is made: a refusal costs none.
 
-    One call in the usual case: CreateThing for a new device, DescribeThing for a renewal, because a thing whose
-    attributes were changed since would not be the same configuration to CreateThing. Repeating it is safe.
+    One call in the usual case: CreateThing for a new device, DescribeThing for one that has its thing, because a thing
+    whose attributes were changed since would not be the same configuration to CreateThing. Repeating it is safe.
 
     Raises:
         ForeignThing: the thing belongs to another fleet, or to no fleet.
         ClientError, BotoCoreError: an AWS call failed; the next request repairs it.
     """
-    thing = _described(device.name, deployment) if device.certificate_id is not None else None
+    thing = None if is_new(device) else _described(device.name, deployment)
     if thing is None:
         if _create(device, now, deployment):
             return
         thing = deployment.iot.describe_thing(thingName=device.name)
     _refuse_foreign(thing, device, now, deployment)
-    if device.certificate_id is None:
+    if is_new(device):
         _give_own_attributes(thing, device, now, deployment)
 
 
@@ -59,7 +66,7 @@ def _refuse_foreign(thing: DescribeThingResponseTypeDef, device: Device, now: in
     if owner == deployment.choices.fleet:
         return
     attached = _attached(device.name, deployment)
-    if device.certificate_id in attached and owner is not None:
+    if owner is not None and attached & _used_with(device, deployment):
         # Both fleets used the thing before there were marks: neither is cut off by an update.
         log.warning("the device's thing has another fleet's mark", thing=device.name, mark=bounded(owner))
     elif owner is None and _is_of_an_earlier_release(thing, attached, device, deployment):
@@ -164,6 +171,17 @@ def _attached(name: str, deployment: Deployment) -> set[str]:
     return {principal.rpartition("/")[2] for page in pages for principal in page["principals"]}
 
 
+def _used_with(device: Device, deployment: Deployment) -> set[str]:
+    """The ids of the certificates with which the device has used its thing: those of a replaced key, too."""
+    if device.certificate_id is not None:
+        return {device.certificate_id}
+    return _recorded(device, deployment) if device.keeps_thing else set()
+
+
+def _recorded(device: Device, deployment: Deployment) -> set[str]:
+    return {each.certificate_id for each in deployment.ledger.certificates(device.name)}
+
+
 def _is_of_an_earlier_release(
     thing: Mapping[str, Any], attached: set[str], device: Device, deployment: Deployment
 ) -> bool:
@@ -175,7 +193,7 @@ def _is_of_an_earlier_release(
     """
     if device.certificate_id in attached:
         return True
-    recorded = {each.certificate_id for each in deployment.ledger.certificates(device.name)}
+    recorded = _recorded(device, deployment)
     if attached:
         return attached <= recorded
     return bool(recorded) and not thing.get("attributes") and not thing.get("thingTypeName")

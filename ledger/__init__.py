@@ -2,6 +2,8 @@
 
 ``ledger``        the whole of it, and the tables of items and of states. Start there.
 ``operators``     an operator lets devices in, and keeps them out.
+``replacement``   another key takes over a device's name, and the one before is blocked.
+``removal``       an operator removes devices.
 ``waiting_keys``  keys without an invitation wait for a decision.
 ``enrollment``    a key claims its device, and works for it under a lease.
 ``issuance``      under the lease a certificate is recorded, and becomes the device's own; how many a day.
@@ -49,6 +51,7 @@ from ledger.records import (
     CertificateState,
     Device,
     Event,
+    KeyOwner,
     Request,
     State,
 )
@@ -72,6 +75,7 @@ __all__ = [
     "Device",
     "DeviceFilter",
     "Event",
+    "KeyOwner",
     "KeyTaken",
     "LeaseLost",
     "Ledger",

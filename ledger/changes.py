@@ -8,8 +8,8 @@ from typing import Any
 
 from ledger.dynamodb import Value, Write
 from ledger.errors import Blocked, Busy, KeyTaken, WrongState
-from ledger.items import certificate_key, fields_of, key_key
-from ledger.reading import Reading
+from ledger.items import certificate_key, fields_of
+from ledger.reading import Reading, replaced
 from ledger.records import Certificate, CertificateState, Device, Event, State
 
 
@@ -34,6 +34,8 @@ class Changes(Reading):
         device = self.device(name)
         if device is None:
             return Busy(1)
+        if device.waits_for_another_key:
+            return WrongState(f"Device {name!r} is invited already, for a key that takes the place of the one it had.")
         key = f" with the key {device.fingerprint}" if device.fingerprint else ""
         return WrongState(f"Device {name!r} is {device.state} already{key}.")
 
@@ -41,10 +43,15 @@ class Changes(Reading):
         if device.state is State.BLOCKED:
             raise Blocked(f"Device {device.name!r} is blocked.")
 
-    def _refuse_taken_key(self, fingerprint: str, name: str) -> None:
-        owner = self._table.get(*key_key(fingerprint))
-        if owner and owner["device"] != name:
-            raise KeyTaken(f"The key {fingerprint} belongs to another device, {owner['device']!r}.")
+    def _refuse_taken_key(self, fingerprint: str, name: str, *, even_replaced: bool = False) -> None:
+        """Say no to a key that is another device's, or that was replaced unless that does not matter."""
+        owner = self.owner_of_key(fingerprint)
+        if owner is None:
+            return
+        if owner.replaced_at is None and owner.device != name:
+            raise KeyTaken(f"The key {fingerprint} belongs to another device, {owner.device!r}.")
+        if owner.replaced_at is not None and not even_replaced:
+            raise replaced(fingerprint, owner)
 
     # Parts of a write
 

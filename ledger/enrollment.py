@@ -105,7 +105,7 @@ class Enrollment(Changes):
 
         Raises:
             Busy: another request holds the lease.
-            Blocked: the device is blocked.
+            Blocked: the device is blocked, or another key has taken this one's place.
             NotInvited: the device is gone, or has another key.
         """
         device = self._of_key(known or self.device(name), name, fingerprint)
@@ -187,6 +187,7 @@ class Enrollment(Changes):
             raise NotInvited(f"There is no device {name!r} any more.")
         self._refuse_blocked(device)
         if device.fingerprint != fingerprint:
+            self._refuse_taken_key(fingerprint, name)
             raise NotInvited(f"Device {name!r} has another key.")
         return device
 

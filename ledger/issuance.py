@@ -78,7 +78,7 @@ class Issuance(Enrollment):
 
         Raises:
             LeaseLost: another request has taken over.
-            Blocked: the operator has blocked the device meanwhile; the certificate must be deactivated.
+            Blocked: the operator has blocked or replaced the device meanwhile; the certificate must be deactivated.
         """
         name, new = certificate.device, certificate.certificate_id
         before = known or self._worked_for(name)
@@ -111,7 +111,7 @@ class Issuance(Enrollment):
         try:
             self._table.write(*writes)
         except ConditionFailed:
-            raise self._lease_lost(name) from None
+            raise self._lease_lost(name, certificate) from None
         return old is not None
 
     def abandon(self, certificate: Certificate, *, lease: str, now: int) -> None:
@@ -173,10 +173,14 @@ class Issuance(Enrollment):
             raise LeaseLost(f"Device {name!r} was removed.")
         return device
 
-    def _lease_lost(self, name: str) -> Exception:
+    def _lease_lost(self, name: str, certificate: Certificate | None = None) -> Exception:
         device = self.device(name)
         if device and device.state is State.BLOCKED:
             return Blocked(f"Device {name!r} is blocked.")
+        # Its key was replaced, and the device may be gone since, or be another's by now.
+        known = self.certificate(name, certificate.certificate_id) if certificate else None
+        if known and known.state is CertificateState.DEACTIVATED:
+            return Blocked(f"The operator has taken this certificate away from device {name!r}.")
         return LeaseLost(f"Another request for device {name!r} has taken over.")
 
 

@@ -6,9 +6,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from ledger.dynamodb import Item
-from ledger.records import Certificate, CertificateAuthority, CertificateState, Device, Event, Request, State
+from ledger.records import Certificate, CertificateAuthority, CertificateState, Device, Event, KeyOwner, Request, State
 
-_Record = TypeVar("_Record", Device, Certificate, Request, Event, CertificateAuthority)
+_Record = TypeVar("_Record", Device, Certificate, Request, Event, CertificateAuthority, KeyOwner)
 
 
 def device_key(name: str) -> tuple[str, str]:

@@ -8,7 +8,8 @@ pk                    sk                 what
 device#NAME           device             the device (``records.Device``); also in the index ``listing``
 device#NAME           certificate#ID     each certificate that was ever issued to it; outlives the device
 device#NAME           event#TIME         its history; outlives the device
-key#FINGERPRINT       key                which device has this key: what makes keys unique
+key#FINGERPRINT       key                which device has this key: what makes keys unique; or had it, with the time
+                                         from which another key had its place (``records.KeyOwner``)
 requests              FINGERPRINT        a key without an invitation, waiting for approval; expires
 certificate-          certificate-       a CA made in KMS, made once and never changed; also in the index ``listing``
 authority#KEY-ARN     authority
@@ -36,9 +37,14 @@ enrolled  make_current            enrolled   the same; the old certificate is su
 enrolled  ask_for_renewal         enrolled   its next request is a renewal, due or not; make_current forgets it
 any       block                   blocked    it is not blocked
 blocked   unblock                 as before
+any       replace                 invited    it has, or had, a key: that one is blocked from then on; a new token, or
+                                             another key, takes its place; its certificates are out of use
 invited   remove                  (none)
 blocked   remove                  (none)     its certificates are all out of use
 ========  ======================  =========  ===================================================================
+
+A replaced key gets nothing any more, and no token and no approval lets it in: only ``allow`` and ``replace``, which
+name it. Its device keeps its thing, and is never forgotten because an invitation has expired.
 
 Every other pair is refused with an error of ``ledger.errors``. A request works under a *lease*: a random id and a
 time, so that of two simultaneous requests for one key one works, and a crashed one is taken over when its time is
@@ -51,6 +57,8 @@ from ledger.certificates import Certificates
 from ledger.erasure import Erasure
 from ledger.issuance import Issuance
 from ledger.operators import Operators
+from ledger.removal import Removal
+from ledger.replacement import Replacement
 from ledger.signatures import Signatures
 from ledger.survey import Surveying
 from ledger.turns import TurnCounter
@@ -59,6 +67,8 @@ from ledger.waiting_keys import WaitingKeys
 
 class Ledger(
     Operators,
+    Replacement,
+    Removal,
     WaitingKeys,
     Issuance,
     TurnCounter,

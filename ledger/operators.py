@@ -6,13 +6,17 @@ from ledger.changes import Changes
 from ledger.dynamodb import ConditionFailed, Item
 from ledger.errors import Busy, WrongState
 from ledger.items import device_item, device_key, key_key
-from ledger.records import CertificateState, Device, State
+from ledger.records import Device, State
 from ledger.thing import ThingProfile
 
 # An expired invitation stays to be seen in the list for a month before DynamoDB deletes it.
 INVITATION_LINGERS = 30 * 86_400
 
-_IN_USE = (CertificateState.RECORDED, CertificateState.ACTIVE, CertificateState.SUPERSEDED)
+# The name is nobody's yet. One that was replaced is somebody's: ``replacement`` lets its next key in.
+_FREE = (
+    "attribute_not_exists(#pk) OR "
+    "(#state = :invited AND attribute_not_exists(#fingerprint) AND attribute_not_exists(#replaced_at))"
+)
 
 # Why a device that is not enrolled cannot be asked for a renewal.
 _NOT_RENEWED = {
@@ -23,7 +27,7 @@ _NOT_RENEWED = {
 
 
 class Operators(Changes):
-    """Invitations, blocked and removed devices, and what a device's thing has of its own."""
+    """Invitations, blocked devices, renewals that are asked for, and what a device's thing has of its own."""
 
     def invite(
         self,
@@ -49,10 +53,9 @@ class Operators(Changes):
             "token_expires": token_expires,
             "expires_at": token_expires + INVITATION_LINGERS,
         }
-        free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
         try:
             self._table.write(
-                self._table.put(item, condition=free, invited=State.INVITED),
+                self._table.put(item, condition=_FREE, invited=State.INVITED),
                 self._event(name, now, "invited", by, f"until {token_expires}"),
             )
         except ConditionFailed:
@@ -66,55 +69,68 @@ class Operators(Changes):
         by: str,
         now: int,
         approved: bool = False,
+        even_replaced: bool = False,
         profile: ThingProfile | None = None,
     ) -> None:
         """Let in one key, without any secret. Doing it twice is doing it once.
 
         Args:
             approved: the key waits for approval; its request is answered with this, and removed in the same write.
+            even_replaced: also a key that was a device's until another one took its place: an operator names it.
             profile: what the device's thing gets of its own; None for what an earlier invitation said, if there is one.
 
         Raises:
             WrongState: the name belongs to another key, or no such key waits for approval; or the key was let in
                 before, with another profile.
             KeyTaken: the key belongs to another name.
+            Blocked: another key has taken the place of this one, and ``even_replaced`` is not given.
         """
         item = device_item(name, State.INVITED, now) | {
             "fingerprint": fingerprint,
             "thing": self._encoded(profile, name),
         }
-        free = "attribute_not_exists(#pk) OR (#state = :invited AND attribute_not_exists(#fingerprint))"
         key = {"pk": key_key(fingerprint)[0], "sk": "key", "device": name}
+        free_key = "attribute_not_exists(#pk)" + (" OR attribute_exists(#replaced_at)" if even_replaced else "")
         request = [self._table.delete("requests", fingerprint, condition="attribute_exists(#pk)")] if approved else []
         try:
             self._table.write(
-                self._table.put(item, condition=free, invited=State.INVITED),
-                self._table.put(key, condition="attribute_not_exists(#pk)"),
+                self._table.put(item, condition=_FREE, invited=State.INVITED),
+                self._table.put(key, condition=free_key),
                 self._event(name, now, "approved" if approved else "allowed", by, fingerprint),
                 *request,
             )
         except ConditionFailed:
-            if self.would_allow(name, fingerprint=fingerprint, approved=approved, profile=profile):
+            would_allow = self.would_allow(
+                name, fingerprint=fingerprint, approved=approved, even_replaced=even_replaced, profile=profile
+            )
+            if would_allow:
                 raise Busy(1) from None
             self._table.write(self._table.delete("requests", fingerprint))
 
     def would_allow(
-        self, name: str, *, fingerprint: str, approved: bool = False, profile: ThingProfile | None = None
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        approved: bool = False,
+        even_replaced: bool = False,
+        profile: ThingProfile | None = None,
     ) -> bool:
         """Whether ``allow`` would let this key in now; False when it has let it in already. Changes nothing.
 
         Raises:
-            WrongState, KeyTaken: as ``allow``.
+            WrongState, KeyTaken, Blocked: as ``allow``.
         """
         device = self.device(name)
         if device and device.fingerprint == fingerprint and device.state is not State.BLOCKED:
             if profile not in (None, device.profile):
                 raise WrongState(f"Device {name!r} has this key already, and its thing has other attributes or groups.")
             return False
-        self._refuse_taken_key(fingerprint, name)
+        self._refuse_taken_key(fingerprint, name, even_replaced=even_replaced)
         if approved and self._table.get("requests", fingerprint) is None:
             raise WrongState(f"No key {fingerprint} waits for approval.")
-        if device and not (device.state is State.INVITED and device.fingerprint is None):
+        is_free = device is None or (device.state is State.INVITED and device.fingerprint is None)
+        if not is_free or (device and device.waits_for_another_key):
             raise self._name_is_taken(name)
         return True
 
@@ -247,50 +263,9 @@ class Operators(Changes):
         """Add a line to a device's history, and change nothing else."""
         self._table.write(self._event(name, now, what, by, detail))
 
-    def remove(self, name: str, *, by: str, now: int) -> None:
-        """Forget a device, so that its name and its key are free again. Certificates and history stay on record.
-
-        Raises:
-            WrongState: it is pending or enrolled (block it first), or a certificate of it is still in use.
-        """
-        device = self._existing(name)
-        if any(each.state in _IN_USE for each in self.certificates(name)):
-            raise WrongState(_has_certificate_in_use(device))
-        key = [self._table.delete(*key_key(device.fingerprint))] if device.fingerprint else []
-        same_key = "#fingerprint = :fingerprint" if device.fingerprint else "attribute_not_exists(#fingerprint)"
-        values = {"fingerprint": device.fingerprint} if device.fingerprint else {}
-        try:
-            self._table.write(
-                self._table.delete(
-                    *device_key(name),
-                    condition=f"#state IN (:invited, :blocked) AND {same_key}",
-                    invited=State.INVITED,
-                    blocked=State.BLOCKED,
-                    **values,
-                ),
-                self._event(name, now, "removed", by, device.fingerprint or ""),
-                *key,
-            )
-        except ConditionFailed:
-            raise WrongState(_is_not_blocked(device)) from None
-
-    def why_not_removed(self, device: Device) -> str | None:
-        """What ``remove`` would say of the device as it is, in a sentence; None when it would remove it."""
-        if any(each.state in _IN_USE for each in self.certificates(device.name)):
-            return _has_certificate_in_use(device)
-        return None if device.state in (State.INVITED, State.BLOCKED) else _is_not_blocked(device)
-
     def _encoded(self, profile: ThingProfile | None, name: str) -> str | None:
         """A profile as an item holds it; for None the one that the device has."""
         if profile is not None:
             return profile.encode()
         device = self.device(name)
         return device.thing if device else None
-
-
-def _has_certificate_in_use(device: Device) -> str:
-    return f"Device {device.name!r} still has a certificate in use; block it first."
-
-
-def _is_not_blocked(device: Device) -> str:
-    return f"Device {device.name!r} is {device.state}; block it first."

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ledger.dynamodb import Table
+from ledger.errors import Blocked
 from ledger.items import certificate_from, certificate_key, device_from, device_key, key_key, read
 from ledger.listing import EVERY_DEVICE, DeviceFilter
-from ledger.records import Certificate, Device, Event, Request
+from ledger.records import Certificate, Device, Event, KeyOwner, Request
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,9 +32,22 @@ class Reading:
         return device_from(item) if item and token_hash in tokens else None
 
     def device_of_key(self, fingerprint: str) -> Device | None:
-        """The device that has this key."""
+        """The device that has this key, and may act in its name.
+
+        Raises:
+            Blocked: it was the device's until another key took its place.
+        """
+        owner = self.owner_of_key(fingerprint)
+        device = self.device(owner.device) if owner else None
+        # Between the two reads, too, it can be replaced.
+        if owner and (owner.replaced_at is not None or (device and device.fingerprint != fingerprint)):
+            raise replaced(fingerprint, owner)
+        return device
+
+    def owner_of_key(self, fingerprint: str) -> KeyOwner | None:
+        """Which device has this key, or had it until another key took its place."""
         item = self._table.get(*key_key(fingerprint))
-        return self.device(item["device"]) if item else None
+        return read(KeyOwner, item) if item else None
 
     def devices(self, which: DeviceFilter = EVERY_DEVICE, *, limit: int | None = None) -> Iterator[Device]:
         """Devices by name, through the index: a moment old, and without what ``records`` keeps out of it.
@@ -72,6 +86,10 @@ class Reading:
     def requests(self) -> list[Request]:
         """The keys that wait for approval, and those that were rejected lately."""
         return [read(Request, item) for item in self._table.query("requests")]
+
+
+def replaced(fingerprint: str, owner: KeyOwner) -> Blocked:
+    return Blocked(f"The key {fingerprint} is blocked: another key has taken its place as device {owner.device!r}.")
 
 
 def _keys(which: DeviceFilter) -> tuple[str, str] | None:

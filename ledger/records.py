@@ -28,8 +28,12 @@ class CertificateState(StrEnum):
     RECORDED = "recorded"  # signed and recorded; registration with AWS IoT has begun
     ACTIVE = "active"  # registered, with thing and policy: the device's certificate
     SUPERSEDED = "superseded"  # a renewal has taken its place
-    DEACTIVATED = "deactivated"  # switched off in AWS IoT: its device was blocked, or its successor is in use
+    DEACTIVATED = "deactivated"  # switched off in AWS IoT: its device was blocked or replaced, or has a newer one
     ABANDONED = "abandoned"  # never completed, and no longer wanted
+
+
+# While AWS IoT may accept a certificate, or is about to.
+IN_USE = (CertificateState.RECORDED, CertificateState.ACTIVE, CertificateState.SUPERSEDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +59,17 @@ class Device:
     renew_asked_at: int | None = None  # by the operator; its next request gets a new certificate
     issued_on: int | None = None  # the UTC day of its last certificate that was signed (``utc_day``)
     issued_count: int | None = None  # how many were signed on that day
+    replaced_at: int | None = None  # when another key was let in under this name, in place of the one it had
+    keeps_thing: bool = False  # its thing stays as it is: a key from before a replacement was enrolled with it
 
     @property
     def profile(self) -> ThingProfile:
         return ThingProfile.decode(self.thing)
+
+    @property
+    def waits_for_another_key(self) -> bool:
+        """Whether it was replaced, and no key has come yet to take the place."""
+        return self.replaced_at is not None and self.fingerprint is None
 
     def issued_today(self, now: int) -> int:
         """How many certificates were signed for it in the UTC day of ``now``, or in one that begins in a moment."""
@@ -68,7 +79,10 @@ class Device:
 
 # What the index ``listing`` holds of a device: neither the CSR, so that a large fleet is cheap to list, nor what was
 # added after the first release, since DynamoDB cannot change the attributes of an index.
-_NOT_LISTED = ("name", "csr", "thing", "turn", "renew_asked_at", "issued_on", "issued_count")
+_NOT_LISTED = (
+    *("name", "csr", "thing", "turn", "renew_asked_at", "issued_on", "issued_count"),
+    *("replaced_at", "keeps_thing"),
+)
 LISTED_ATTRIBUTES = ("device", *(each.name for each in fields(Device) if each.name not in _NOT_LISTED))
 
 
@@ -91,6 +105,14 @@ class Certificate:
     def is_due(self, now: int) -> bool:
         """Whether it is time to renew: at two thirds of its life."""
         return now >= self.not_before + (self.not_after - self.not_before) * 2 // 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyOwner:
+    """Which device has a key, or had it until another key took its place."""
+
+    device: str
+    replaced_at: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

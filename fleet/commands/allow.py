@@ -112,7 +112,12 @@ def _allowed(device: ListedDevice, deployment: Deployment) -> dict[str, str]:
     then = f"allow --key {fingerprint} {positional(name)}"
     with explained(if_refused=lambda: if_key_is_refused(name, fingerprint, ledger, then=then)):
         ledger.allow(
-            name, fingerprint=fingerprint, by=deployment.operator, now=int(time.time()), profile=device.profile
+            name,
+            fingerprint=fingerprint,
+            by=deployment.operator,
+            now=int(time.time()),
+            even_replaced=True,
+            profile=device.profile,
         )
     command = deployment.bootstrap_command(name)
     return {"name": name, "state": "allowed", "fingerprint": fingerprint, "command": command}

@@ -33,7 +33,7 @@ class Unasked:
     def certificate(self, name, _certificate_id):
         assert name == "a-thing"
 
-    def device_of_key(self, _fingerprint):
+    def owner_of_key(self, _fingerprint):
         return None
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import ledger as ledger_package
 from ledger import LedgerError, State
-from tests.support.ledger import KEY, NOW, OTHER_KEY, begin, certificate, claim, enroll, invite
+from tests.support.ledger import KEY, NOW, OTHER_KEY, TOKEN_HASH, begin, certificate, claim, enroll, invite
 
 # What a device can be like before. Columns of the table below.
 
@@ -65,6 +65,21 @@ def locked_out(ledger):
     enrolled(ledger)
     ledger.block("pi-1", by="alice", now=NOW)
     ledger.deactivated("pi-1", certificate(9).certificate_id, by="alice", now=NOW)
+
+
+def replaced(ledger):
+    renewing(ledger)
+    ledger.replace_by_token("pi-1", token_hash=TOKEN_HASH, token_expires=NOW + 60, by="alice", now=NOW)
+
+
+def handed_over(ledger):
+    renewing(ledger)
+    ledger.replace_by_key("pi-1", fingerprint=OTHER_KEY, by="alice", now=NOW)
+
+
+def taken_over(ledger):
+    handed_over(ledger)
+    enroll(ledger, 5, fingerprint=OTHER_KEY)
 
 
 # What can be done. Rows of the table below.
@@ -140,6 +155,18 @@ def do_remove(ledger):
     ledger.remove("pi-1", by="alice", now=NOW)
 
 
+def do_replace(ledger):
+    ledger.replace_by_token("pi-1", token_hash="third token", token_expires=NOW + 60, by="alice", now=NOW)
+
+
+def do_replace_by_key(ledger):
+    ledger.replace_by_key("pi-1", fingerprint=OTHER_KEY, by="alice", now=NOW)
+
+
+def do_replace_by_first(ledger):
+    ledger.replace_by_key("pi-1", fingerprint=KEY, by="alice", now=NOW)
+
+
 # A word in small letters is the state after. "same" is: done, and nothing has changed. A word with capitals is the
 # error, and then nothing may have changed either.
 TABLE = """
@@ -161,6 +188,9 @@ abandon               LeaseLost   LeaseLost   LeaseLost     LeaseLost   LeaseLos
 block                 WrongState  blocked     blocked       blocked     blocked     blocked
 unblock               WrongState  same        same          same        same        same
 remove                WrongState  nobody      nobody        nobody      WrongState  WrongState
+replace               WrongState  WrongState  WrongState    invited     invited     invited
+replace_by_key        WrongState  WrongState  WrongState    invited     invited     invited
+replace_by_first      WrongState  WrongState  WrongState    WrongState  WrongState  WrongState
 
                       recorded    enrolled    renewing    cancelled   blocked     locked_out
 invite                WrongState  WrongState  WrongState  WrongState  WrongState  WrongState
@@ -180,6 +210,31 @@ abandon               pending     LeaseLost   enrolled    Blocked     Blocked   
 block                 blocked     blocked     blocked     same        same        same
 unblock               same        same        same        invited     enrolled    enrolled
 remove                WrongState  WrongState  WrongState  nobody      WrongState  nobody
+replace               invited     invited     invited     WrongState  invited     invited
+replace_by_key        invited     invited     invited     WrongState  invited     invited
+replace_by_first      WrongState  WrongState  WrongState  WrongState  WrongState  WrongState
+
+                      replaced    handed_over  taken_over
+invite                WrongState  WrongState   WrongState
+allow                 Blocked     Blocked      Blocked
+allow_other_key       WrongState  same         same
+approve               Blocked     Blocked      Blocked
+claim                 Blocked     NotInvited   NotInvited
+claim_other_key       pending     Busy         Busy
+claim_wrong_token     NotInvited  Busy         Busy
+begin                 Blocked     Blocked      Blocked
+begin_other_key       NotInvited  pending      enrolled
+record                LeaseLost   LeaseLost    LeaseLost
+queue                 LeaseLost   LeaseLost    LeaseLost
+finish                Blocked     Blocked      Blocked
+finish_without_lease  Blocked     Blocked      Blocked
+abandon               LeaseLost   LeaseLost    LeaseLost
+block                 blocked     blocked      blocked
+unblock               same        same         same
+remove                nobody      nobody       WrongState
+replace               invited     invited      invited
+replace_by_key        invited     same         same
+replace_by_first      invited     invited      invited
 """
 
 
