@@ -95,7 +95,8 @@ def establish(run: Run, *, mqtt: bool = False) -> Outcome:
     if certificate is None:
         issued = enroll(run)
         certificate, delivered = issued.certificate, issued.configuration
-    untried = run.state.certificate() != certificate.pem
+    # A device that moves between two deployments that know the same certificate has tried it in the other one alone.
+    untried = run.state.certificate() != certificate.pem or not is_same_device(run.state.device(), settings)
     if untried and certificate is from_factory:
         # From here on ``bootstrap`` and ``wait`` need no arguments.
         run.keep_candidate(certificate)
