@@ -30,6 +30,7 @@ from tests.support.cloud.commands import Command, RaspberryPi, operator
 from tests.support.cloud.domain import WayToDomain
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.running_sandbox import start_sandbox
+from tests.support.cloud.watcher import Watcher
 from tests.support.ports import free_ports
 
 OLD = {"name": "2026", "commonName": "the old CA", "organization": "Acme", "validityYears": 20}
@@ -117,6 +118,13 @@ class Fleet:
         pages = self.sandbox.boto("logs").get_paginator("describe_log_groups").paginate()
         return {each["logGroupName"] for page in pages for each in page["logGroups"]}
 
+    def watched(self, *devices: RaspberryPi) -> Watcher:
+        """From the beginning of its block on, devices that should always have a certificate that works."""
+        watcher = Watcher(self.cloud.iot, self.cloud.ledger, self.cloud.outputs["IotPolicy"])
+        for each in devices:
+            watcher.expect(each)
+        return watcher
+
     def age(self, pi: RaspberryPi, item: str, **times: int) -> None:
         """Nobody waits until a certificate is old: the ledger remembers it so."""
         self.sandbox.boto("dynamodb").update_item(
@@ -160,11 +168,15 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     assert issuer_of(veteran) == "the old CA"
 
     another_ca_under_the_same_name_is_refused_and_taken_back(fleet, veteran)
+    the_next_step_is(fleet, "successor")
     newcomer = a_second_ca_issues_from_now_on(fleet, veteran)
     mqtt_without_a_thing_is_refused(fleet)
-    the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
-    devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
-    assert_all_work(devices)
+    with fleet.watched(veteran, newcomer) as watcher:
+        the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
+        devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
+        its_key_goes_and_nothing_is_left_of_the_rotation(fleet)
+        assert_all_work(devices)
+    assert (watcher.problems, watcher.looks > 5) == ([], True)
     mqtt_without_a_thing_is_refused(fleet)
     alarms_of_both_stacks_reach_the_address(fleet)
     what_the_fleet_did_is_counted_in_its_logs(fleet)
@@ -206,6 +218,25 @@ def a_second_ca_issues_from_now_on(fleet: Fleet, veteran: RaspberryPi) -> Raspbe
     return newcomer
 
 
+def the_next_step_is(fleet: Fleet, *steps: str, of: str = "2026") -> dict[str, Any]:
+    """What `ca rotate` says can be done now; returns all that it says. None: the rotation is done."""
+    said: dict[str, Any] = fleet.zymkey_fleet("ca", "rotate", of, "--json", code=1 if steps else 0).json
+    assert [each["id"] for each in said["steps"] if each["state"] == "now"] == list(steps)
+    assert said["done"] is not bool(steps)
+    return said
+
+
+def its_key_goes_and_nothing_is_left_of_the_rotation(fleet: Fleet) -> None:
+    """An administrator types what is printed."""
+    said = the_next_step_is(fleet, "key")
+    (command,) = said["steps"][-1]["type"]
+    words = command.split()
+    assert words[:4] == ["aws", "kms", "schedule-key-deletion", "--key-id"]
+    fleet.sandbox.boto("kms").schedule_key_deletion(KeyId=words[4], PendingWindowInDays=30)
+    the_next_step_is(fleet)
+    assert "Nothing is left to do." in fleet.zymkey_fleet("ca", "rotate").out
+
+
 def mqtt_without_a_thing_is_refused(fleet: Fleet) -> None:
     """To one throw-away device while the setting is ``try``, to all with ``deny``; HTTPS is left alone."""
     observed = fleet.zymkey_fleet("verify", "--json").json["observations"]
@@ -221,23 +252,27 @@ def the_first_one_is_retired_once_no_device_stands_on_it(
     assert fleet.registered()[old_ca] == "ACTIVE"
 
     # Renewals bring everybody over; what they leave behind counts until its grace is over.
-    certificate = fleet.cloud.ledger.certificate(veteran.name, old_id)
-    assert certificate is not None
+    left = the_next_step_is(fleet, "devices")["left"]
+    assert (left["devices"], left["current"]) == (1, 1)
     now = int(time.time())
-    fleet.age(veteran, f"certificate#{old_id}", not_before=now - 3 * (certificate.not_after - now))
+    asked = fleet.zymkey_fleet("renew", "--state", "enrolled", "--issued-by", "2026", "--yes", "--json").json
+    assert [each["name"] for each in asked] == [veteran.name]
     assert "Renewed" in veteran.zymkey_iot("renew").out
     assert issuer_of(veteran) == "the new CA"
     assert fleet.cloud.certificates_of(veteran.name) == {old_id: "ACTIVE", veteran.certificate_id: "ACTIVE"}
     assert veteran.name in fleet.zymkey_fleet("ca", "retire", "2026", code=1).err
+    assert the_next_step_is(fleet, "devices")["left"]["superseded"] == 1
     fleet.age(veteran, "device", superseded_at=now - 8 * DAY)
     fleet.sweep()
     assert fleet.cloud.certificates_of(veteran.name) == {old_id: "INACTIVE", veteran.certificate_id: "ACTIVE"}
 
     # Retired: AWS IoT takes nothing of it any more, and the fleet works on.
+    the_next_step_is(fleet, "retire")
     retired = fleet.zymkey_fleet("ca", "retire", "2026", "--json").json
     setting = {"certificateAuthorities": [{"name": "2026", "retired": True}]}
     assert retired == {"name": "2026", "certificateIds": [old_ca], "retired": True, "setting": setting}
     assert fleet.registered()[old_ca] == "INACTIVE"
+    assert the_next_step_is(fleet, "setting")["steps"][3]["setting"] == setting
     assert_all_work([veteran, newcomer, fleet.new_device()])
     assert fleet.zymkey_fleet("audit", "--json").json == []
 

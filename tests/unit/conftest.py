@@ -55,16 +55,22 @@ def aws(aws_address):
 
 
 @pytest.fixture(scope="session")
+def aws_in(aws_address):
+    """A function that gives ``aws`` of a Region: nothing of one is in another."""
+    return cache(lambda region: _clients(aws_address, region))
+
+
+@pytest.fixture(scope="session")
 def breakable_aws(aws_address):
     """The same, but clients that ``tests.support.aws_faults`` may stand before."""
     return _clients(aws_address)
 
 
-def _clients(address):
+def _clients(address, region="us-east-1"):
     session = boto3.session.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
+        region_name=region,
     )
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
     return cache(lambda service: session.client(service, endpoint_url=address, config=config))

@@ -2,13 +2,22 @@
 
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from ledger import Ledger, State
-from tests.support.cloud.cheap_device import CheapDevice
 
 # Between two looks: each costs the emulator a few calls for all devices together.
 _PAUSE = 0.5
+
+
+class WatchedDevice(Protocol):
+    """Whoever has a name, and a certificate at this moment."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def certificate_id(self) -> str: ...
 
 
 class Watcher:
@@ -20,14 +29,14 @@ class Watcher:
 
     def __init__(self, iot: Any, ledger: Ledger, policy: str) -> None:
         self._iot, self._ledger, self._policy = iot, ledger, policy
-        self._expected: dict[str, CheapDevice] = {}
+        self._expected: dict[str, WatchedDevice] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.problems: list[str] = []
         self.looks = 0
 
-    def expect(self, device: CheapDevice) -> None:
+    def expect(self, device: WatchedDevice) -> None:
         with self._lock:
             self._expected[device.name] = device
 
