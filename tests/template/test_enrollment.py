@@ -225,9 +225,10 @@ def test_what_shows_that_a_certificate_is_in_use_is_a_connection_or_its_device_s
 
 def test_without_room_in_the_policy_there_is_no_rule_for_what_devices_may_not_say() -> None:
     long = {"publish": ["x" * 230 + "/{device}"], "subscribe": ["x" * 100 + "/{device}"]}
-    template = enrollment(topics=long)
-    assert set(rules(template)) == {"SeenConnected"}
-    assert "RenewalTopic" not in template.body["Outputs"]
+    both = synthesize(topics=long)
+    assert set(rules(both.enrollment)) == {"SeenConnected"}
+    assert "RenewalTopic" not in both.enrollment.body["Outputs"]
+    assert "iot:Publish" not in str(both.trust.resources("AWS::IAM::ManagedPolicy")), "nor for what none hears"
 
 
 def resolved(variables: dict[str, Any]) -> dict[str, str]:
@@ -245,6 +246,8 @@ def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> Non
         fleet="greenhouse",
         certificateSubject={"O": "Acme"},
         certificateValidityDays=90,
+        certificatesPerKeyAndDay=3,
+        expiredGraceDays=0,
         uninvited="approve",
         topics={"publish": ["{device}/up"], "subscribe": ["{device}/down"]},
     )
@@ -255,6 +258,7 @@ def test_the_functions_can_read_what_the_template_tells_them(issuer: str) -> Non
         assert (choices.fleet, choices.issuer) == ("greenhouse", issuer)
         assert (choices.subject, choices.validity_days) == ({"O": "Acme"}, 90)
         assert choices.topics == {"publish": ["{device}/up"], "subscribe": ["{device}/down"]}
+        assert (choices.certificates_per_key_and_day, choices.expired_grace_days) == (3, 0)
         assert choices.uninvited == "approve"
         assert (choices.ledger_table, choices.iot_policy) == ("<LEDGER_TABLE>", "<IOT_POLICY>")
         assert choices.ca_key_arn == ("<CA_KEY_ARN>" if issuer == "kms" else "")

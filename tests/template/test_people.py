@@ -157,6 +157,15 @@ def test_an_operator_may_use_the_groups_of_the_settings_and_no_other() -> None:
     assert "Things" not in synthesize().enrollment.body["Outputs"]
 
 
+def test_only_an_operator_may_tell_devices_something_and_only_that_they_shall_renew() -> None:
+    iot = "arn:<Partition>:iot:<Region>:<AccountId>:topic"
+    for output in OUTPUTS:
+        renewal = permits(output, "iot:Publish", resource=f"{iot}/zymkey/zymkey/renew/pi-7")
+        assert renewal is (output == "OperatorPolicyArn")
+        for topic in ("zymkey/another/renew/pi-7", f"zymkey/zymkey/seen/{CERTIFICATE}", "devices/pi-7/commands"):
+            assert not permits(output, "iot:Publish", resource=f"{iot}/{topic}")
+
+
 def of_the_maker() -> list[Transaction]:
     authority = CertificateAuthority(
         name="2026", key_arn="arn:aws:kms:…", subject="", certificate_pem="", verification_pem="", validity_years=1
