@@ -99,7 +99,8 @@ def belongs_to_another_key(key: DeviceKey) -> CertificateUnusable:
     return CertificateUnusable(
         f"the certificate is not for this device's key ({key.title()}): the HSM was swapped, this card is a copy of"
         " another device's, or --key names another slot.",
-        cure=f"use the old HSM or slot (--key); or, if this is a new device: {BOOTSTRAP} --name ANOTHER",
+        cure="use the old HSM or slot (--key); if this HSM is to take the old one's place: zymkey-fleet replace NAME,"
+        f" which prints the bootstrap to run here; or, if this is a new device: {BOOTSTRAP} --name ANOTHER",
     )
 
 

@@ -5,7 +5,7 @@ import time
 from fleet.cures import free_first, positional
 from fleet.deployment import Deployment
 from fleet.errors import Refused
-from ledger import Blocked, Certificate
+from ledger import IN_USE, Blocked, Certificate, CertificateState, Device, WrongState
 
 
 def deactivate(certificate: Certificate, deployment: Deployment) -> None:
@@ -19,13 +19,33 @@ def deactivate(certificate: Certificate, deployment: Deployment) -> None:
     )
 
 
+def deactivate_former(device: Device, deployment: Deployment) -> list[str]:
+    """Switch off whatever a device's name may use no more: another key's, and what is out of use in the ledger.
+
+    Returns the ids. Of the key that the device has, nothing that is in use is touched. Doing it twice is doing it once.
+
+    Calls iot:UpdateCertificate.
+    """
+    done = []
+    for each in deployment.ledger.certificates(device.name):
+        is_own = each.state in IN_USE and each.fingerprint == device.fingerprint
+        if is_own or each.deleted_at is not None:
+            continue
+        if each.state is CertificateState.DEACTIVATED:
+            switch_off(each.certificate_id, deployment)
+        else:
+            deactivate(each, deployment)
+        done.append(each.certificate_id)
+    return done
+
+
 def reactivate(certificate: Certificate, deployment: Deployment) -> None:
     """Switch a certificate on again and tell the ledger.
 
     Calls iot:UpdateCertificate.
 
     Raises:
-        Blocked: the device was blocked meanwhile; the certificate is off.
+        Blocked, WrongState: the device was blocked, replaced or renewed meanwhile; the certificate is off.
         Refused: AWS IoT does not have the certificate any more.
     """
     if not _set_status(certificate.certificate_id, "ACTIVE", deployment):
@@ -37,7 +57,7 @@ def reactivate(certificate: Certificate, deployment: Deployment) -> None:
         deployment.ledger.reactivated(
             certificate.device, certificate.certificate_id, by=deployment.operator, now=int(time.time())
         )
-    except Blocked:
+    except (Blocked, WrongState):
         switch_off(certificate.certificate_id, deployment)
         raise
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "set": "change the attributes and groups of a device's thing in AWS IoT",
     "block": "keep devices out, and switch their certificates off",
     "unblock": "let blocked devices in again",
+    "replace": "let another HSM take over a device's name, and block the one that has it",
     "renew": "have devices get a new certificate at their next request, due or not",
     "remove": "remove devices, so that their names and keys are free again",
     "pending": "list the keys that wait for approval, and the CSRs that wait for a signature",

@@ -45,6 +45,7 @@ from ledger.ledger import Ledger
 from ledger.listing import INVITED_EXPIRED, DeviceFilter, shown_state
 from ledger.records import (
     DAY,
+    IN_USE,
     LISTED_ATTRIBUTES,
     Certificate,
     CertificateAuthority,
@@ -63,6 +64,7 @@ from ledger.turns import Turns
 __all__ = [
     "DAY",
     "INVITED_EXPIRED",
+    "IN_USE",
     "LISTED_ATTRIBUTES",
     "THING_MARK",
     "AuditRecord",

@@ -29,8 +29,9 @@ A removed device is shown with the certificates that it had.
 The connection is what the fleet index of AWS IoT knows, which does not see devices that use HTTPS alone.
 Attributes and groups are those that `invite`, `allow`, `approve` or `set` gave to its thing in AWS IoT.
 JSON: name, state (or "removed"), fingerprint, the times of the invitation, the CSR, the last enrollment and the last
-renewal, when a renewal was asked for, turn (when the device may come again to be registered), attributes, groups,
-connection (connected and since; or unknown, which says why), certificates."""
+renewal, when a renewal was asked for, when another key was let in instead (replaced), turn (when the device may come
+again to be registered), attributes, groups, connection (connected and since; or unknown, which says why),
+certificates."""
     add_examples(parser, "zymkey-fleet show pi-1")
 
 
@@ -77,6 +78,7 @@ def _device(name: str, device: Device | None, history: Sequence[Event]) -> dict[
         "waitsForSignatureSince": iso(device.csr_at),
         "turn": iso(None if device.turn is None else device.turn // 1000),
         "renewalAskedAt": iso(device.renew_asked_at),
+        "replaced": iso(device.replaced_at),
         "enrolled": iso(last.get("enrolled")),
         "renewed": iso(last.get("renewed")),
         **shown_profile(device.profile),

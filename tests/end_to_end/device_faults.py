@@ -318,7 +318,8 @@ def expired(patient: Patient) -> None:
     cure="sudo zymkey-iot bootstrap --name ANOTHER",
 )
 def swapped(patient: Patient) -> None:
-    """The SD card is in another Pi now, or another Zymkey is on this Pi. For the fleet that is another device."""
+    """The SD card is in another Pi now, or another Zymkey is on this Pi. For the fleet that is another device, until
+    the operator lets it take over the name (`zymkey-fleet replace`)."""
     patient.zymkey.swap()
 
 

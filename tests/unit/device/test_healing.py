@@ -150,8 +150,25 @@ def test_a_copied_card_does_not_ask_for_a_certificate_in_the_first_devices_name(
         assert done.returncode == UNUSABLE
         assert "this card is a copy of another device's" in done.stderr
         assert "bootstrap --name ANOTHER" in done.stderr
+        assert "zymkey-fleet replace NAME" in done.stderr
     assert copied.files() == before
     assert len(est.asked) == asked
+
+
+def test_a_board_that_takes_over_the_name_bootstraps_over_what_the_card_holds(
+    copied: Pi, est: EstServer, endpoint: DataEndpoint, zymkey_iot: Command
+) -> None:
+    """``zymkey-fleet replace`` has printed the command; the name is the one that the old key had."""
+    first = (copied.state / "certificate.pem").read_bytes()
+
+    done = zymkey_iot("bootstrap", est.url, "--name", "pi-7", ZYMKEY_IOT_TOKEN="a-token")
+
+    assert done.returncode == 0, done.stderr
+    assert (copied.state / "certificate.pem").read_bytes() != first
+    assert endpoint.published[-1].topic == "devices/pi-7/bootstrap"
+    shown = json.loads(zymkey_iot("status", "--json").stdout)
+    assert (shown["name"], shown["state"]) == ("pi-7", "valid")
+    assert zymkey_iot(*TIMER).returncode == NOT_DUE
 
 
 def test_a_copied_card_with_a_name_of_its_own_enrolls_as_itself(

@@ -79,8 +79,9 @@ def test_a_device_that_has_a_key_is_not_invited_again(run, cloud):
     cause, cure = answer.err.splitlines()
     assert re.fullmatch(r"zymkey-fleet: Device 'pi-1' is enrolled already with the key SHA256:\S{43}\.", cause)
     assert cure == (
-        "Try: zymkey-fleet show pi-1, if it is the same device, or choose another name; to give this name to another "
-        "device: zymkey-fleet block pi-1 && zymkey-fleet remove pi-1 && zymkey-fleet invite pi-1"
+        "Try: zymkey-fleet show pi-1, if it is the same device, or choose another name; if another HSM takes its place "
+        "and keeps its thing: `zymkey-fleet replace pi-1`; to give this name to another device: "
+        "zymkey-fleet block pi-1 && zymkey-fleet remove pi-1 && zymkey-fleet invite pi-1"
     )
 
 
