@@ -76,9 +76,16 @@ def bootstrap(
     state, deadline = StateFolder(settings.state), Deadline(settings.give_up_after)
     with state.locked():
         key = open_key(settings, report)
-        outcome = establish(Run(settings, state, key, report, deadline), mqtt=mqtt)
+        run = Run(settings, state, key, report, deadline)
+        outcome = establish(run, mqtt=mqtt)
         remove_spent_token(settings, state, report)
-        run_pending_hooks(state, replace(settings, name=outcome.name), outcome.certificate, report)
+        settings = replace(settings, name=outcome.name)
+        run_pending_hooks(state, settings, outcome.certificate, report)
+        if state.confirmed() != outcome.certificate.certificate_id:
+            # Imported here: a device's first certificate has none before it.
+            from .confirmation import confirm
+
+            confirm(replace(run, settings=settings), outcome.certificate)
     return outcome
 
 

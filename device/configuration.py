@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from . import https
 from .addresses import enrollment_url
@@ -49,6 +50,12 @@ class Configuration:
     """What is wrong with the URL that the cloud announces. The rest of the document counts all the same: a device
     needs its topics, and has a URL that works."""
 
+    confirm_topic: str | None = None
+    """To which the device says that a new certificate works: its id takes the place of ``{certificate}``."""
+
+    renewal_topic: str | None = None
+    """On which a program of the device may hear that it shall renew, with ``{device}``."""
+
     credentials: CredentialSource | None = None
     """None when the fleet gives its devices no AWS credentials, and in the documents of the first release."""
 
@@ -80,6 +87,8 @@ class Configuration:
                 subscribe=_topics(data["topics"], "subscribe"),
                 enrollment_url=url,
                 announcement_refused=refused,
+                confirm_topic=_lifecycle_topic(data, "confirm", "{certificate}"),
+                renewal_topic=_lifecycle_topic(data, "renew", "{device}"),
                 credentials=_credentials(data),
             )
         except KeyError as missing:
@@ -149,6 +158,15 @@ def _announced(members: Mapping[str, object]) -> tuple[str | None, str | None]:
         return None, str(wrong)
 
 
+def _lifecycle_topic(members: Mapping[str, object], name: str, placeholder: str) -> str | None:
+    """A topic of the optional ``lifecycle``. A device does without it as well, so one that is none counts as absent."""
+    topics = members.get("lifecycle")
+    topic = topics.get(name) if isinstance(topics, dict) else None
+    if not _is_topic(topic) or topic.count(placeholder) != 1 or {"*", "?", "$"}.intersection(topic):
+        return None
+    return topic
+
+
 def _credentials(members: Mapping[str, object]) -> CredentialSource | None:
     source = members.get("credentials")
     if source is None:
@@ -193,7 +211,7 @@ def _topics(members: Mapping[str, object], name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _is_topic(value: object) -> bool:
+def _is_topic(value: object) -> TypeGuard[str]:
     return (
         isinstance(value, str)
         and 0 < len(value) <= _LONGEST

@@ -40,6 +40,9 @@ class Identity:
     mqtt_port: int
     context: ssl.SSLContext
 
+    renewal_topic: str | None
+    """On which a program that is connected hears that the device shall renew; None where the fleet has none."""
+
     # OpenSSL calls it at each handshake; ``failure`` says why the key did not sign.
     signer: HandshakeSigner = field(repr=False)
 
@@ -97,12 +100,14 @@ def this_device(
     if protocol := protocol_on(device.configuration.mqtt_port, MQTT):
         device.network.context.set_alpn_protocols([protocol])
     configuration = device.configuration
+    renewal_topic = configuration.renewal_topic
     return Identity(
         name=settings.name,
         endpoint=configuration.data_endpoint,
         https_port=configuration.https_port,
         mqtt_port=configuration.mqtt_port,
         context=device.network.context,
+        renewal_topic=None if renewal_topic is None else renewal_topic.replace("{device}", settings.name),
         signer=signer,
         _device=device,
     )

@@ -47,14 +47,24 @@ def renew(settings: Settings, report: Report, *, if_due: bool) -> DeviceCertific
         before = find_certificate(state)
         try:
             key = open_device_key(settings, report)
-            _renew(Run(settings, state, key, report, deadline, renewal=True), before, if_due=if_due)
+            run = Run(settings, state, key, report, deadline, renewal=True)
+            _renew(run, before, if_due=if_due)
         except DeviceError:
             _tell_late_hooks(state, settings, report)
             raise
         in_use = read_certificate(state)
         # Last, because no hook may keep a renewal from happening.
         run_pending_hooks(state, settings, in_use, report)
+        _confirm(run, in_use)
         return None if before is not None and in_use.der == before.der else in_use
+
+
+def _confirm(run: Run, in_use: DeviceCertificate) -> None:
+    if run.state.confirmed() != in_use.certificate_id:
+        # Imported here: there is a new certificate once in many runs.
+        from .confirmation import confirm
+
+        confirm(run, in_use)
 
 
 def _tell_late_hooks(state: StateFolder, settings: Settings, report: Report) -> None:
@@ -78,7 +88,10 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
         if find_configuration(run.state) is None:
             _establish(run)
         _check_roots(run.settings)
-        return
+        answer = _daily_question(run, current)
+        if answer is None:
+            return
+        candidate, delivered = answer.certificate, answer.configuration
     if candidate is None:
         issued = request_new_certificate(run, current)
         candidate, delivered = issued.certificate, issued.configuration
@@ -93,6 +106,26 @@ def _renew(run: Run, current: DeviceCertificate | None, *, if_due: bool) -> None
         )
     settle_urls(run, Configuration.from_json(document), candidate)
     keep(run, candidate, document)
+
+
+def _daily_question(run: Run, current: DeviceCertificate) -> Issued | None:
+    """What the cloud has for a device whose certificate is not due; None when it was not asked, or has nothing to say.
+
+    Raises:
+        Pending: the operator has asked for a renewal, and it has to wait: as for one that is due.
+    """
+    # Imported here: one run of four asks.
+    from . import question
+
+    if not question.is_due(run):
+        return None
+    try:
+        answer = question.ask(run)
+    except Pending:
+        return request_new_certificate(run, current)
+    if answer is not None and answer.certificate.der != current.der:
+        run.keep_candidate(answer.certificate)
+    return answer
 
 
 def _take_up_url(run: Run, current: DeviceCertificate, delivered: bytes | None) -> None:

@@ -40,6 +40,9 @@ class Status:
     announced_url: str | None
     """The enrollment URL that the fleet has announced; None if it has announced none."""
 
+    renewal_topic: str | None
+    """On which a program of the device hears that it shall renew; None where the fleet has none."""
+
     renewal: Renewal
     hooks_wait: bool
     """Whether hooks still have to run for the certificate in use."""
@@ -75,6 +78,7 @@ class Status:
             "untriedCertificate": self.untried,
             "renewal": self.renewal.document(),
             "hooksPending": self.hooks_wait,
+            "renewalTopic": self.renewal_topic,
         }
         if self.configuration is not None:
             document["configurationError"] = self.configuration.cause
@@ -211,9 +215,10 @@ def read_status(settings: Settings) -> Status:
     except DeviceError as error:
         certificate = error
     configuration: DeviceError | None = None
-    announced_url = None
+    announced_url = renewal_topic = None
     try:
-        announced_url = read_configuration(state).enrollment_url
+        kept = read_configuration(state)
+        announced_url, renewal_topic = kept.enrollment_url, kept.renewal_topic
     except CertificateUnusable as error:
         configuration = None if isinstance(certificate, DeviceError) else error
     try:
@@ -229,6 +234,7 @@ def read_status(settings: Settings) -> Status:
         turn=find_turn(state),
         configuration=configuration,
         announced_url=announced_url,
+        renewal_topic=renewal_topic and renewal_topic.replace("{device}", settings.name),
         renewal=planned_renewal(settings),
         hooks_wait=state.hooks_are_pending(),
     )

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar, cast
@@ -29,6 +29,7 @@ from .errors import (
     Pending,
     Queued,
     RequestRefused,
+    StorageError,
     TopicDenied,
 )
 from .keys import DeviceKey, open_key
@@ -123,7 +124,6 @@ class Run:
     def drop_candidate(self) -> None:
         if self._owns_candidate():
             self.state.drop_candidate()
-            self.drop_request()
 
     def drop_request(self) -> None:
         """Have the next run sign another request: the cloud does not take this one."""
@@ -211,37 +211,44 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> est.Issued:
         signed = f"signed by the {key.title()}" if key.signatures > signatures else "signed before, and kept"
         step.done = f"CSR for CN={settings.name} ({settings.sources['name']}), {signed}"
 
-    def ask(url: str) -> est.Issued:
-        try:
-            return est.enroll(
-                url,
-                csr,
-                name=settings.name,
-                token=settings.token if url == settings.url else None,
-                key=key,
-                network=run.network,
-                operation=operation,
-            )
-        except Queued as queued:
-            # For ``status``, and for the service, which comes back at its turn after a power cut.
-            run.keep_candidate(None, turn=Turn.from_document(queued.facts))
-            raise
-        except Pending:
-            # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
-            if not kept_settings.is_same(run.candidate(None).device, run.state.device()):
-                run.keep_candidate(None)
-            raise
-        except RequestRefused:
-            run.drop_request()
-            raise
-
     with run.report.step("enroll") as step:
-        issued = run.retried(lambda: run.urls.ask(ask), within_one_try=0)
+        issued = run.retried(
+            lambda: run.urls.ask(lambda url: ask_for_certificate(run, url, csr, operation=operation)), within_one_try=0
+        )
         certificate = issued.certificate
         run.keep_candidate(certificate)
+        with suppress(StorageError):
+            run.state.note_asked()
         step.done = f"certificate {certificate.certificate_id[:12]}… until {certificate.not_after:%Y-%m-%d}"
         step.facts = {"certificateId": certificate.certificate_id}
     return issued
+
+
+def ask_for_certificate(run: Run, url: str, csr: bytes, *, operation: str) -> est.Issued:
+    """Ask one server once; what it says is kept for the next run. Raises as ``est.enroll``."""
+    settings = run.settings
+    try:
+        return est.enroll(
+            url,
+            csr,
+            name=settings.name,
+            token=settings.token if url == settings.url else None,
+            key=run.key,
+            network=run.network,
+            operation=operation,
+        )
+    except Queued as queued:
+        # For ``status``, and for the service, which comes back at its turn after a power cut.
+        run.keep_candidate(None, turn=Turn.from_document(queued.facts))
+        raise
+    except Pending:
+        # From here on ``wait``, or a bootstrap after a power cut, needs no arguments.
+        if not kept_settings.is_same(run.candidate(None).device, run.state.device()):
+            run.keep_candidate(None)
+        raise
+    except RequestRefused:
+        run.drop_request()
+        raise
 
 
 def configure(run: Run, *, refresh: bool, delivered: bytes | None = None) -> tuple[Configuration, bytes]:
@@ -362,6 +369,9 @@ def keep(run: Run, certificate: DeviceCertificate, configuration: bytes) -> None
         run.drop_candidate()
         return
     with run.report.step("keep") as step:
+        if run.state.certificate() is None:
+            # There is none before it to be switched off.
+            run.state.keep_confirmed(certificate.certificate_id)
         run.state.promote(proved)
         run.drop_candidate()
         step.done = str(run.state.certificate_path)

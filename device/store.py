@@ -4,7 +4,9 @@
     configuration.json    the answer to GET /configuration
     device.json           what the last bootstrap that worked has used: URL, name, key, and how servers are reached
     candidate.json        the candidate: the next three of these, while they are not tried; perhaps not complete yet
-    request.pem           the certificate signing request, until its certificate is in use
+    request.pem           the certificate signing request: the same question each time, and signed once
+    asked                 empty; its time is that of the last answer of the cloud to that question
+    confirmed             the id of the certificate of which the cloud knows that it works, or need not
     promotion.json        what has been proved, on its way into use
     on-renew.pending      exists while hooks still have to run for a new certificate
     lock                  held while a process changes something here
@@ -31,6 +33,7 @@ from .errors import AlreadyRunning, StorageError
 from .storage import TEMPORARY_PREFIX, fsync_folder, give_to_owner, lock_error, storage_errors, write_atomically
 
 _READABLE, _SECRET = 0o644, 0o600
+_SAME_HOUR = 3600.0
 
 
 class StateFolder:
@@ -43,6 +46,8 @@ class StateFolder:
         self.device_path = path / "device.json"
         self.candidate_path = path / "candidate.json"
         self.request_path = path / "request.pem"
+        self.asked_path = path / "asked"
+        self.confirmed_path = path / "confirmed"
         self.promotion_path = path / "promotion.json"
         self.hooks_path = path / "on-renew.pending"
         self._lock = -1
@@ -180,6 +185,35 @@ class StateFolder:
     def drop_request(self) -> None:
         self._remove(self.request_path)
 
+    def asked_at(self) -> float | None:
+        """When the cloud has answered last, in seconds since 1970; None when it never has, or nobody knows."""
+        with storage_errors(self.asked_path):
+            try:
+                return self.asked_path.stat().st_mtime
+            except FileNotFoundError:
+                return None
+
+    def note_asked(self) -> None:
+        """Not fsynced: a power cut costs one question more. Within an hour the card is spared."""
+        before = self.asked_at()
+        if before is not None and 0 <= time.time() - before < _SAME_HOUR:
+            return
+        with storage_errors(self.asked_path):
+            descriptor = os.open(self.asked_path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _READABLE)
+            try:
+                give_to_owner(descriptor, self.path)
+                os.utime(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def confirmed(self) -> str | None:
+        """The id of the certificate that was confirmed last; None when none was."""
+        data = self._read(self.confirmed_path)
+        return None if data is None else data.decode("ascii", "replace").strip()
+
+    def keep_confirmed(self, certificate_id: str) -> None:
+        self._write(self.confirmed_path, f"{certificate_id}\n".encode())
+
     def promote(self, proved: Candidate) -> None:
         """Put ``proved``, which is complete, into use: all of it, from the moment that this file is there."""
         self._write(self.promotion_path, proved.to_json(), mode=_SECRET)
@@ -206,9 +240,6 @@ class StateFolder:
             candidate = self.candidate()
             if candidate is not None and candidate.certificate == promoted.certificate:
                 self.drop_candidate()
-                candidate = None
-            if candidate is None:
-                self.drop_request()
         self._remove(self.promotion_path)
 
     def hooks_are_pending(self) -> bool:

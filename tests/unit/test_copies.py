@@ -41,6 +41,7 @@ from fleet.pkcs11_uri import Pkcs11Uri
 from functions import configuration, refusals, reply
 from functions.handlers import http_api
 from functions.request import decode
+from infra import lifecycle_topics
 from infra.credential_settings import role_alias
 from infra.topics import Topics
 from ledger.records import Certificate, CertificateState
@@ -170,8 +171,14 @@ def test_a_stranger_s_words_are_made_safe_by_both_commands_alike(words: str) -> 
 @pytest.mark.parametrize("alias", [None, role_alias("x" * 31)])
 def test_the_configuration_of_the_cloud_is_read_whole(url: str | None, alias: str | None) -> None:
     topics = {"publish": list(Topics().publish), "subscribe": list(Topics().subscribe)}
+    lifecycle = lifecycle_topics.of_fleet("greenhouses").document()
     choices = SimpleNamespace(
-        fleet="greenhouses", issuer="external", topics=topics, enrollment_url=url, role_alias=alias
+        fleet="greenhouses",
+        issuer="external",
+        topics=topics,
+        lifecycle=lifecycle if url else {},
+        enrollment_url=url,
+        role_alias=alias,
     )
     deployment = SimpleNamespace(
         choices=choices,
@@ -186,6 +193,9 @@ def test_the_configuration_of_the_cloud_is_read_whole(url: str | None, alias: st
     assert (read.https_port, read.mqtt_port) == (configuration.HTTPS_PORT, configuration.MQTT_PORT)
     assert (read.publish, read.subscribe) == (Topics().publish, Topics().subscribe)
     assert read.test_topic("pi-7") == "devices/pi-7/bootstrap"
+    assert (read.confirm_topic, read.renewal_topic) == (
+        (lifecycle["confirm"], lifecycle["renew"]) if url else (None, None)
+    )
     given = device_configuration.CredentialSource(endpoint=deployment.credential_endpoint, role_alias=alias or "")
     assert read.credentials == (None if alias is None else given)
 

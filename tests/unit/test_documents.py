@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import botocore.session
 import pytest
@@ -38,6 +39,21 @@ def test_each_setting_of_the_device_is_documented_with_its_places(device: str) -
         expected = {"url": "`URL`", "on_renew": ""}.get(setting, f"`--{setting.replace('_', '-')}`")
         assert (option, variable) == (expected, f"`{VARIABLES[setting]}`")
         assert (card, kept) == ("yes" if setting in ON_CARD else "", "yes" if setting in KEPT else ""), setting
+
+
+def test_the_program_that_hears_of_a_renewal_subscribes_and_renews(device: str) -> None:
+    (program,) = (each for each in re.findall(r"```python\n(.*?)```", device, re.DOTALL) if "renewal_topic" in each)
+    did: list[object] = []
+    world = {
+        "device": SimpleNamespace(renewal_topic="zymkey/acme/renew/pi-7"),
+        "subprocess": SimpleNamespace(Popen=did.append),
+    }
+    exec(program, world)  # noqa: S102
+    client = SimpleNamespace(subscribe=lambda topic, *, qos: did.append((topic, qos)))
+    world["on_connect"](client, None, None)  # type: ignore[operator]
+    for topic in ("devices/pi-7/x", "zymkey/acme/renew/pi-7"):
+        world["on_message"](client, None, SimpleNamespace(topic=topic))  # type: ignore[operator]
+    assert did == [("zymkey/acme/renew/pi-7", 1), ["sudo", "zymkey-iot", "renew"]]
 
 
 def test_every_command_that_is_named_exists(device: str) -> None:

@@ -9,6 +9,10 @@ from pathlib import Path
 from tests.support.fork_server import REPOSITORY
 from tests.support.programs import can_fork, fork_server
 
+# What the state folder holds beside what is in use: when the cloud was asked last, which certificate it knows to work,
+# and the request, which is the same each time.
+BESIDE = {"asked", "confirmed", "request.pem"}
+
 
 @dataclass
 class Pi:

@@ -67,7 +67,9 @@ def test_files_and_folder_have_their_modes(pi: Pi) -> None:
 
     assert pi.state.stat().st_mode & 0o777 == 0o700
     assert {name: mode for name, (_, mode, _) in pi.files().items()} == {
+        "asked": 0o644,
         "certificate.pem": 0o644,
+        "confirmed": 0o644,
         "configuration.json": 0o644,
         "device.json": 0o644,
         "key.pem": 0o600,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import Answer, EstServer
 from tests.support.device.fragile_pi import FragilePi, fragile, preloaded
-from tests.support.device.pi import Pi
+from tests.support.device.pi import BESIDE, Pi
 
 __all__ = ["fragile", "preloaded"]
 
@@ -65,7 +65,7 @@ def test_a_first_bootstrap_survives_a_power_cut_anywhere(
             assert_nothing_is_half(pi.state)
         assert fragile.run("bootstrap", at=0) == 0, fragile.said
 
-        assert names(pi.state) == WHOLE
+        assert names(pi.state) - BESIDE == WHOLE
         assert len(est.issued) == 1, "a second identity"
         assert len({asked.body for asked in est.enrollments}) == 1, "a second signature for a request"
 
@@ -90,7 +90,7 @@ def test_a_bootstrap_in_the_queue_survives_a_power_cut_anywhere_with_its_request
         est.answers = []
         assert fragile.run("bootstrap", at=0) == 0, fragile.said
 
-        assert names(pi.state) == WHOLE
+        assert names(pi.state) - BESIDE == WHOLE
         assert len({asked.body for asked in est.enrollments}) == 1, "a second signature for a request"
 
 
@@ -133,7 +133,7 @@ def test_a_renewal_survives_a_power_cut_anywhere_and_the_hooks_are_run(
         assert (pi.state / "certificate.pem").exists()
         assert fragile.run("renew", "--if-due", at=0) in (0, 13), fragile.said
 
-        assert names(pi.state) == WHOLE
+        assert names(pi.state) - BESIDE == WHOLE
         new = (pi.state / "certificate.pem").read_bytes()
         assert new != old
         assert told.read_bytes() == new, fragile.calls()[at - 1]
@@ -169,7 +169,7 @@ def test_a_first_connection_survives_a_power_cut_anywhere(
         assert_nothing_is_half(pi.state)
         assert fragile.run(*given, at=0) == 0, fragile.said
 
-        assert names(pi.state) == WHOLE
+        assert names(pi.state) - BESIDE == WHOLE
         assert (pi.state / "certificate.pem").read_bytes() == factory.read_bytes()
     assert est.enrollments == []
 
@@ -192,8 +192,10 @@ def assert_writes_may_fail(
         shutil.rmtree(pi.state)
         est.issued.clear()
 
-        assert fragile.run("bootstrap", at=at, failure=failure) == 11, (fragile.calls()[at - 1], fragile.said)
-        assert FAILURES[failure] in fragile.said
+        needless = "/asked" in fragile.calls()[at - 1]  # without its time the cloud is asked once more
+        ended = fragile.run("bootstrap", at=at, failure=failure)
+        assert ended == (0 if needless else 11), (fragile.calls()[at - 1], fragile.said)
+        assert needless or FAILURES[failure] in fragile.said
         assert "Traceback" not in fragile.said
         if pi.state.exists():
             assert_nothing_is_half(pi.state)
@@ -224,12 +226,14 @@ def test_a_renewal_whose_write_fails_leaves_a_whole_certificate_and_the_next_one
         shutil.rmtree(pi.state)
         shutil.copytree(due, pi.state)
 
-        assert fragile.run("renew", "--if-due", at=at, failure=failure) == 11, (fragile.calls()[at - 1], fragile.said)
-        assert FAILURES[failure] in fragile.said
+        needless = "/asked" in fragile.calls()[at - 1]
+        ended = fragile.run("renew", "--if-due", at=at, failure=failure)
+        assert ended == (0 if needless else 11), (fragile.calls()[at - 1], fragile.said)
+        assert needless or FAILURES[failure] in fragile.said
         assert_nothing_is_half(pi.state)
         assert fragile.run("renew", "--if-due", at=0) in (0, 13), fragile.said
 
-        assert names(pi.state) == WHOLE
+        assert names(pi.state) - BESIDE == WHOLE
         assert (pi.state / "certificate.pem").read_bytes() != (due / "certificate.pem").read_bytes()
 
 
