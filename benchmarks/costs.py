@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import exp
 
 from benchmarks.scale.arithmetic import BYTES_A_UNIT, MILLION, PAGE_BYTES, USD_READ, USD_WRITE
+from device import question
 from device.renew import SPREAD
 
 FLEETS = (1, 1_000, 1_000_000)
@@ -27,6 +28,8 @@ STORED_GB, BACKED_UP_GB = 0.25, 0.20
 ALARMS = {"kms": 20, "aws": 19, "external": 22}
 # A request that is told to wait for the signature: two reads, the HTTP API, the function, its log.
 WAITING = (0.25 + 1.00 + 0.40 + 0.60) / MILLION
+# A device asks whether a renewal is wanted: three reads, and the rest of a request that changes nothing.
+QUESTION = (3 * 0.125 + 1.00 + 0.40 + 0.60) / MILLION
 # The operator signs within an hour, for which the device asks every minute.
 WAITED = 60
 # One enrollment by a token, one renewal: the table in docs/scale.md. With ``external`` as with ``kms``, without the
@@ -87,6 +90,7 @@ def parts(issuer: str, devices: int) -> Iterator[Part]:
     )
     yield Part(what="the ledger, stored", usd=((table + index) * STORED_GB + table * BACKED_UP_GB) / 1e9)
     yield Part(what="renewals", usd=renewals * RENEWAL[issuer])
+    yield Part(what="the devices' daily question", usd=devices * DAYS * 86_400 / question.EVERY * QUESTION)
     yield Part(what="each device's enrollment, once", usd=devices * ENROLLMENT[issuer], once=True)
 
 
