@@ -20,6 +20,8 @@ EXTERNAL_ISSUER = "external"
 _LONGEST = 256
 """AWS IoT's quota for a topic, in bytes; a fleet's name is shorter."""
 _LONGEST_URL = 512
+_LONGEST_PLACE = 64
+"""What takes a placeholder's place: a certificate's id, or a device's name."""
 _CHECK_URL = "check the enrollment URL: it is the output EnrollmentUrl of the stack"
 _ROLE_ALIAS = re.compile(r"[A-Za-z0-9_=,@-]{1,128}")  # CreateRoleAlias: roleAlias
 
@@ -164,7 +166,7 @@ def _lifecycle_topic(members: Mapping[str, object], name: str, placeholder: str)
     topic = topics.get(name) if isinstance(topics, dict) else None
     if not _is_topic(topic) or topic.count(placeholder) != 1 or {"*", "?", "$"}.intersection(topic):
         return None
-    return topic
+    return topic if len(topic) + _LONGEST_PLACE <= _LONGEST else None
 
 
 def _credentials(members: Mapping[str, object]) -> CredentialSource | None:

@@ -10,12 +10,24 @@ The time of the last question is that of a file. A clock that jumps costs one qu
 import time
 from contextlib import suppress
 
-from .errors import DeviceError, NetworkError, Pending, StorageError
+from .errors import (
+    Busy,
+    CertificateUnusable,
+    EnrollmentRefused,
+    NetworkError,
+    ServerNotTrusted,
+    StorageError,
+    UnexpectedReply,
+)
 from .est import Issued
 from .steps import Run, ask_for_certificate
 
 # The timer looks every six hours, give or take half an hour: one run of four asks.
 EVERY = 23 * 3600.0
+
+
+# Of the cloud. What concerns the key or the storage is the run's own failure: it would stop a renewal, too.
+_NO_ANSWER = (NetworkError, ServerNotTrusted, Busy, EnrollmentRefused, UnexpectedReply, CertificateUnusable)
 
 
 def is_due(run: Run) -> bool:
@@ -26,21 +38,24 @@ def is_due(run: Run) -> bool:
 
 def ask(run: Run) -> Issued | None:
     """What the cloud has for this device now; None when it cannot be asked, or says no: nothing is due, so that is news
-    for the journal and no failure. Asked once: who is not answered asks again in a day, or when there is a network.
+    for the journal and no failure. Asked once: who is refused asks again in a day, and who has no network by the next
+    run. The caller notes the time of an answer, when it has kept what came with it.
 
     Raises:
         Pending: the operator has asked for a renewal, and the certificate has to wait for its turn or for a signature.
+        KeyUnavailable, StorageError: there is no kept request, and none can be made.
     """
-    issued = None
+    csr = run.csr
     try:
-        csr = run.csr
-        issued = run.urls.ask(lambda url: ask_for_certificate(run, url, csr, operation="simplereenroll"))
-    except Pending:
-        raise
-    except DeviceError as failure:
+        return run.urls.ask(lambda url: ask_for_certificate(run, url, csr, operation="simplereenroll"))
+    except _NO_ANSWER as failure:
         run.report.note(f"the cloud was asked whether a renewal is wanted: {failure.cause}")
-        if isinstance(failure, NetworkError):
-            return None
+        if not isinstance(failure, NetworkError):
+            note_answer(run)
+        return None
+
+
+def note_answer(run: Run) -> None:
+    """Let a day pass until the next question. Where that cannot be kept, the next run asks."""
     with suppress(StorageError):
         run.state.note_asked()
-    return issued

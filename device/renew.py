@@ -117,15 +117,21 @@ def _daily_question(run: Run, current: DeviceCertificate) -> Issued | None:
     # Imported here: one run of four asks.
     from . import question
 
-    if not question.is_due(run):
+    # What a bootstrap for another name or fleet has begun is left alone, and so is its request.
+    if not run.owns_candidate() or not question.is_due(run):
         return None
     try:
         answer = question.ask(run)
     except Pending:
         return request_new_certificate(run, current)
-    if answer is not None and answer.certificate.der != current.der:
+    if answer is None:
+        return None
+    is_news = answer.certificate.der != current.der
+    if is_news:
         run.keep_candidate(answer.certificate)
-    return answer
+    question.note_answer(run)
+    # A cloud of an earlier release sends no configuration with it: its announcements wait for the renewal.
+    return answer if is_news or answer.configuration is not None else None
 
 
 def _take_up_url(run: Run, current: DeviceCertificate, delivered: bytes | None) -> None:
@@ -217,10 +223,17 @@ def renewal_time(certificate: DeviceCertificate, key: DeviceKey) -> datetime.dat
 
 
 def untried_candidate(run: Run, current: DeviceCertificate) -> DeviceCertificate | None:
-    """A certificate that an interrupted renewal left behind, if it is newer than the one in use, and not due itself."""
+    """A certificate that an interrupted renewal left behind, if it is newer than the one in use, and not due itself.
+
+    Amazon's all end on one day, and those of a CA that ends itself: of such two, the one that begins later is newer.
+    """
     kept_candidate, candidate = run.state.candidate(), find_candidate(run.state)
     if kept_candidate is None or candidate is None or not is_same_device(kept_candidate.device, run.settings):
         return None
-    if candidate.not_after <= current.not_after or candidate.is_due(now()):
+    if _life(candidate) <= _life(current) or candidate.is_due(now()):
         return None
     return candidate if candidate.is_for(run.key.public_key()) else None
+
+
+def _life(certificate: DeviceCertificate) -> tuple[datetime.datetime, datetime.datetime]:
+    return certificate.not_after, certificate.not_before

@@ -112,25 +112,25 @@ class Run:
         if kept_one is not None:
             return kept_one
         csr = make_csr(self.key, self.settings.name)
-        if self._owns_candidate():
+        if self.owns_candidate():
             self.state.keep_request(to_pem(csr))
         return csr
 
     def keep_candidate(self, certificate: DeviceCertificate | None, *, turn: Turn | None = None) -> None:
         """Have the next run go on from here."""
-        if self._owns_candidate():
+        if self.owns_candidate():
             self.state.keep_candidate(replace(self.candidate(certificate), turn=turn))
 
     def drop_candidate(self) -> None:
-        if self._owns_candidate():
+        if self.owns_candidate():
             self.state.drop_candidate()
 
     def drop_request(self) -> None:
         """Have the next run sign another request: the cloud does not take this one."""
-        if self._owns_candidate():
+        if self.owns_candidate():
             self.state.drop_request()
 
-    def _owns_candidate(self) -> bool:
+    def owns_candidate(self) -> bool:
         """A renewal leaves alone what a bootstrap for another name or another fleet has begun."""
         candidate = self.state.candidate() if self.renewal else None
         return candidate is None or kept_settings.is_same_device(candidate.device, self.settings)
@@ -225,7 +225,11 @@ def enroll(run: Run, *, operation: str = "simpleenroll") -> est.Issued:
 
 
 def ask_for_certificate(run: Run, url: str, csr: bytes, *, operation: str) -> est.Issued:
-    """Ask one server once; what it says is kept for the next run. Raises as ``est.enroll``."""
+    """Ask one server once; what it says is kept for the next run.
+
+    Raises:
+        DeviceError: as ``est.enroll`` raises it.
+    """
     settings = run.settings
     try:
         return est.enroll(

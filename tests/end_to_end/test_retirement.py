@@ -24,12 +24,12 @@ class Renewed:
         hooks = folder / "on-renew.d"
         hooks.mkdir(parents=True)
         self._hook = hooks / "10-restart"
-        self._hook.write_text("#!/bin/sh\nexit 1\n")
-        self._hook.chmod(0o755)
         fleet = operator(sandbox.env)
         self.pi = RaspberryPi(new_name(), {**sandbox.env, "ZYMKEY_IOT_ON_RENEW": str(hooks)}, folder)
         self.pi.zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN=fleet("invite", self.pi.name, "--json").json["token"])
         self.old = self.pi.certificate_id
+        self._hook.write_text("#!/bin/sh\nexit 1\n")
+        self._hook.chmod(0o755)
         fleet("renew", self.pi.name)
         self.pi.zymkey_iot("renew", code=15)
         self.new = self.pi.certificate_id

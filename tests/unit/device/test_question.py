@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sandbox.zymkey.device import SimulatedZymkey
 from tests.support.device.announced_url import beside, urls
 from tests.support.device.authority import Authority
+from tests.support.device.data_endpoint import DataEndpoint
 from tests.support.device.est_server import Answer, EstServer
 from tests.support.device.in_process import Command, zymkey_iot
 from tests.support.device.pi import Pi
@@ -129,3 +131,49 @@ def test_a_url_that_the_fleet_announces_is_taken_up_within_a_day(
         est.configuration["enrollmentUrl"] = announced.url
         assert zymkey_iot("renew", "--if-due").returncode == 13
         assert urls(enrolled) == (announced.url, est.url)
+
+
+def test_a_renewal_that_was_asked_for_and_broke_off_goes_on_at_the_next_run_also_when_both_end_on_one_day(
+    pi: Pi, est: EstServer, endpoint: DataEndpoint, zymkey_iot: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all certificates of Amazon's CA do."""
+    issue, end = est.authority.issue, datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
+    monkeypatch.setattr(
+        est.authority, "issue", lambda key, subject, *, since, until: issue(key, subject, since=since, until=end)
+    )
+    est.valid_since = timedelta(days=-1)
+    assert zymkey_iot("bootstrap").returncode == 0
+    est.issued.clear()
+    est.valid_since = timedelta(0)
+    last_asked(pi, ago=DAY)
+    before, endpoint.statuses = (pi.state / "certificate.pem").read_bytes(), [400]
+    assert zymkey_iot("renew", "--if-due").returncode == 8
+    est.asked.clear()
+
+    assert zymkey_iot("renew", "--if-due").returncode == 0
+
+    assert est.enrollments == []
+    assert (pi.state / "certificate.pem").read_bytes() != before
+
+
+def test_a_request_that_a_move_has_begun_is_left_alone(enrolled: Pi, est: EstServer, zymkey_iot: Command) -> None:
+    est.answers = [Answer(202, b"", {"Retry-After": "3600"})]
+    assert zymkey_iot("bootstrap", "--name", "pi-8", "--give-up-after", "0s").returncode == 7
+    begun = (enrolled.state / "request.pem").read_bytes()
+    last_asked(enrolled, ago=DAY)
+    est.asked.clear()
+
+    assert zymkey_iot("renew", "--if-due", ZYMKEY_IOT_NAME="pi-7").returncode == 13
+
+    assert (est.asked, (enrolled.state / "request.pem").read_bytes()) == ([], begun)
+
+
+def test_a_key_that_does_not_sign_is_told_before_a_renewal_needs_it(
+    zymkey_pi: Pi, zymkey: SimulatedZymkey, est: EstServer
+) -> None:
+    assert zymkey_pi.run("bootstrap").returncode == 0
+    last_asked(zymkey_pi, ago=DAY)
+    (zymkey_pi.state / "request.pem").unlink()
+    zymkey.fail()
+
+    assert zymkey_pi.run("renew", "--if-due").returncode == 3
