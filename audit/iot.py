@@ -36,6 +36,16 @@ def target_pages(iot: IoTClient, policy: str) -> Iterator[list[str]]:
         yield page["targets"]
 
 
+def pages_of_ca(iot: IoTClient, ca_id: str) -> Iterator[list[str]]:
+    """The ids of the certificates that a CA has signed. Calls iot:ListCertificatesByCA."""
+    pages = iot.get_paginator("list_certificates_by_ca").paginate(
+        caCertificateId=ca_id, PaginationConfig={"PageSize": _PAGE_SIZE}
+    )
+    with suppress(Gone), _gone_if_not_found():
+        for page in pages:
+            yield [each["certificateId"] for each in page["certificates"]]
+
+
 def describe(certificate_id: str, iot: IoTClient, *, policy: str) -> Registered | None:
     """One certificate, or None when AWS IoT does not have it.
 

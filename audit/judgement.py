@@ -25,6 +25,19 @@ class Kind(StrEnum):
     SHOULD_BE_GONE = "should-be-gone"
     UNFINISHED = "unfinished"
     UNKNOWN = "unknown"
+    FOREIGN_SIGNATURE = "foreign-signature"
+    UNRECORDED_SIGNATURES = "unrecorded-signatures"
+    UNSIGNED_CERTIFICATES = "unsigned-certificates"
+    CA_MISSING = "ca-missing"
+    CA_STATUS = "ca-status"
+    CA_AUTO_REGISTRATION = "ca-auto-registration"
+    POLICY_MISSING = "policy-missing"
+    POLICY_DRIFTED = "policy-drifted"
+    THING_MISSING = "thing-missing"
+    THING_FOREIGN = "thing-foreign"
+    THING_UNMARKED = "thing-unmarked"
+    THING_DRIFTED = "thing-drifted"
+    THING_LEFT = "thing-left"
 
 
 # What each means, and what --fix does about it (None: nothing, a person has to decide).
@@ -40,11 +53,43 @@ MEANINGS: dict[Kind, tuple[str, str | None]] = {
     ),
     Kind.UNFINISHED: ("made by Amazon for a key of the fleet, but never enrolled: it has no permissions", "deletes it"),
     Kind.UNKNOWN: ("with the fleet's policy, but unknown to the ledger", None),
+    Kind.FOREIGN_SIGNATURE: (
+        "signed by a CA of the fleet in KMS, but unknown to the ledger: somebody else signs",
+        None,
+    ),
+    Kind.UNRECORDED_SIGNATURES: (
+        "a CA in KMS was asked for more signatures than it has certificates on record: requests were interrupted",
+        None,
+    ),
+    Kind.UNSIGNED_CERTIFICATES: (
+        "the ledger has more certificates of a CA in KMS than were asked for: somebody else has written them",
+        None,
+    ),
+    Kind.CA_MISSING: ("a CA of the deployment that AWS IoT does not have: nobody can enroll or renew with it", None),
+    Kind.CA_STATUS: ("a CA whose status in AWS IoT is not the declared one", None),
+    Kind.CA_AUTO_REGISTRATION: ("a CA that registers certificates at their first connection as is not declared", None),
+    Kind.POLICY_MISSING: ("the fleet's IoT policy is not there", None),
+    Kind.POLICY_DRIFTED: ("the IoT policy in effect is not the declared one", None),
+    Kind.THING_MISSING: ("an enrolled device without a thing: it cannot connect over MQTT", None),
+    Kind.THING_FOREIGN: ("an enrolled device whose thing has another fleet's mark", None),
+    Kind.THING_UNMARKED: ("an enrolled device whose thing has no mark yet: its next renewal gives it one", None),
+    Kind.THING_DRIFTED: ("an enrolled device whose thing lacks what the settings or `set` have given it", None),
+    Kind.THING_LEFT: ("a thing with the fleet's mark whose device is gone", None),
 }
 
 
 # What a fleet that works as it should can have for months. It is told, and raises no alarm.
-QUIET: frozenset[Kind] = frozenset()
+QUIET = frozenset(
+    {
+        # An interrupted request, or a count that the SDK has repeated (``ledger.signatures``).
+        Kind.UNRECORDED_SIGNATURES,
+        # Devices of the first release, and those from before a change of the setting ``things``.
+        Kind.THING_UNMARKED,
+        Kind.THING_DRIFTED,
+        # Earlier releases left the thing of a removed device.
+        Kind.THING_LEFT,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +100,7 @@ class Registered:
         is_active: whether AWS IoT accepts it.
         created_at: seconds since 1970.
         is_permitted: whether it has the fleet's policy.
+        is_of_fleet: whether a CA of the fleet in KMS has signed it, as far as that was asked.
     """
 
     certificate_id: str
@@ -62,6 +108,7 @@ class Registered:
     is_active: bool
     created_at: int
     is_permitted: bool
+    is_of_fleet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +134,11 @@ class Finding:
             "certificateId": self.certificate_id,
             "detail": self.detail,
         }
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it raises no alarm."""
+        return self.kind in QUIET
 
     @property
     def is_fixable(self) -> bool:
@@ -146,4 +198,9 @@ def is_to_go(
 
 def may_be_unfinished(stranger: Registered, *, now: int) -> bool:
     """Whether a certificate that the ledger does not know could be an unfinished one of Amazon's; its key tells."""
-    return not stranger.is_permitted and stranger.created_at <= now - MIN_AGE_SECONDS
+    return not stranger.is_permitted and is_settled(stranger, now=now)
+
+
+def is_settled(stranger: Registered, *, now: int) -> bool:
+    """Whether whoever made a certificate has had the time to record it."""
+    return stranger.created_at <= now - MIN_AGE_SECONDS

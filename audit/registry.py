@@ -7,7 +7,7 @@ from datetime import datetime
 
 from audit.judgement import Registered
 
-_LISTED, _ACTIVE, _PERMITTED, _KNOWN = 1, 2, 4, 8
+_LISTED, _ACTIVE, _PERMITTED, _KNOWN, _OF_FLEET = 1, 2, 4, 8, 16
 
 # Of one certificate: its id, flags, and when it was made (seconds since 1970, until 2106).
 _ID_BYTES, _TIME_BYTES = 32, 4
@@ -36,6 +36,10 @@ class Registry:
         """Note a target of the fleet's policy; one that is no certificate (a thing group, an identity) is none."""
         if ":cert/" in arn:
             self._mark(_split(arn)[1], _PERMITTED)
+
+    def sign(self, certificate_id: str) -> None:
+        """Note that a CA of the fleet has signed a certificate."""
+        self._mark(certificate_id, _OF_FLEET)
 
     def recognize(self, certificate_id: str) -> Registered | None:
         """What AWS IoT says of a certificate of the ledger, which is no stranger's from now on; None when it has
@@ -79,6 +83,7 @@ class Registry:
             is_active=bool(flags & _ACTIVE),
             created_at=int.from_bytes(place[at + _TIME.start : at + _TIME.stop], "big"),
             is_permitted=bool(flags & _PERMITTED),
+            is_of_fleet=bool(flags & _OF_FLEET),
         )
 
 

@@ -6,16 +6,18 @@ million devices is that of the program and 40 MB.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from audit import iot
-from audit.judgement import Finding, Kind, Registered, is_to_go, judge, may_be_unfinished
+from audit.judgement import Finding, Kind, Registered, is_settled, is_to_go, judge, may_be_unfinished
 from audit.registry import Registry
+from audit.things import Page, Things
 from ledger import Certificate, Ledger, State, SurveyedCertificate
 from ledger.merging import merged
 from pki.issuers import AMAZON
@@ -46,6 +48,8 @@ class Survey:
         issuer: who signs the deployment's certificates.
         grace_seconds: how long a superseded certificate may stay active.
         kept_seconds: how long a certificate that is out of use stays in AWS IoT; None when none is deleted.
+        ca_ids: the ids of the fleet's CAs in KMS, whose certificates are all to be in the ledger.
+        things: what compares the things; None when nothing does.
         now: seconds since 1970.
         advanced: is told how many more entries of AWS IoT's lists and of the ledger were read, for a person who waits;
             and 0 before each that is read again. What it raises ends the survey.
@@ -53,6 +57,8 @@ class Survey:
         to_delete: device and id of each certificate that nobody needs in AWS IoT any more, and of which the ledger does
             not know that it is gone; no more than ``MOST_TO_DELETE``.
         further_to_delete: how many more there are.
+        issued: how many certificates the ledger has of each CA, by its id.
+        at_work: for how many devices a request was at work.
     """
 
     iot: IoTClient
@@ -62,11 +68,15 @@ class Survey:
     grace_seconds: int
     now: int
     kept_seconds: int | None = None
+    ca_ids: Sequence[str] = ()
+    things: Things | None = None
     advanced: Callable[[int], None] = _silent
     devices: int = field(default=0, init=False)
     certificates: int = field(default=0, init=False)
     to_delete: list[tuple[str, str]] = field(default_factory=list, init=False)
     further_to_delete: int = field(default=0, init=False)
+    issued: Counter[str] = field(default_factory=Counter, init=False)
+    at_work: int = field(default=0, init=False)
     _has_amazon_signed: bool = field(default=False, init=False)
 
     def findings(self) -> Iterator[Finding]:
@@ -75,25 +85,34 @@ class Survey:
         yield from self._each(self._read_again, self._disagreeing(registry))
         strangers: Iterable[Registered] = registry.strangers()
         if not (self._has_amazon_signed or self.issuer == AMAZON):
-            strangers = (each for each in strangers if each.is_permitted)
+            strangers = (each for each in strangers if each.is_permitted or each.is_of_fleet)
         yield from self._each(self._stranger, strangers)
+        if self.things is not None:
+            yield from self._each(self.things.judge_thing, self.things.differing())
+            yield from self._each(self.things.judge_left, self.things.without_device())
+            yield from self.things.not_looked_at()
 
     def _registered(self) -> Registry:
-        """What AWS IoT has now: both lists, side by side."""
+        """What AWS IoT has now: all lists, side by side."""
         registry = Registry()
-        pages: Iterator[list[Any]] = merged(
-            partial(iot.certificate_pages, self.iot), partial(iot.target_pages, self.iot, self.policy)
-        )
-        for page in pages:
+
+        def add(each: dict[str, Any]) -> None:
+            is_active = each["status"] == "ACTIVE"
+            registry.add(arn=each["certificateArn"], is_active=is_active, created=each["creationDate"])
+
+        def given(note: Callable[[Any], None], pages: Iterator[list[Any]]) -> Iterator[Page]:
+            return ((note, page) for page in pages)
+
+        of_fleet = chain.from_iterable(iot.pages_of_ca(self.iot, each) for each in self.ca_ids)
+        sources: list[Callable[[], Iterator[Page]]] = [
+            partial(given, add, iot.certificate_pages(self.iot)),
+            partial(given, registry.permit, iot.target_pages(self.iot, self.policy)),
+            partial(given, registry.sign, of_fleet),
+            *([] if self.things is None else self.things.sources()),
+        ]
+        for note, page in merged(*sources):
             for each in page:
-                if isinstance(each, str):
-                    registry.permit(each)
-                else:
-                    registry.add(
-                        arn=each["certificateArn"],
-                        is_active=each["status"] == "ACTIVE",
-                        created=each["creationDate"],
-                    )
+                note(each)
             self.advanced(len(page))
         return registry
 
@@ -103,6 +122,10 @@ class Survey:
             self._has_amazon_signed |= device.issued_by == AMAZON
             self.devices += device.state is not None
             self.certificates += len(device.certificates)
+            self.at_work += device.lease_until > self.now
+            self.issued.update(each.issued_by for each in device.certificates)
+            if self.things is not None:
+                self.things.note_device(device)
             for certificate in device.certificates:
                 registered = registry.recognize(certificate.certificate_id)
                 self._look_for_deletion(certificate, registered)
@@ -168,6 +191,10 @@ class Survey:
             if owner is not None:
                 return self._read_again((owner, stranger.certificate_id))
             return Finding(kind=Kind.UNKNOWN, certificate_id=stranger.certificate_id)
+        if stranger.is_of_fleet:
+            if not is_settled(stranger, now=self.now) or self._owner(stranger) is not None:
+                return None
+            return Finding(kind=Kind.FOREIGN_SIGNATURE, certificate_id=stranger.certificate_id)
         return self._unfinished(stranger) if may_be_unfinished(stranger, now=self.now) else None
 
     def _owner(self, stranger: Registered) -> str | None:

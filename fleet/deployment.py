@@ -32,6 +32,8 @@ class Outputs:
     fleet: str
     api_url: str = ""
     """The API's own address, beside a domain's; empty for a deployment of an earlier release."""
+    declared: str = ""
+    """What an audit holds AWS IoT against, as JSON; empty for a deployment of an earlier release."""
     delete_after_days: str = ""
     """The setting ``deleteAfterDays``; empty for a deployment that deletes nothing yet."""
     mqtt_without_thing: str = "allow"

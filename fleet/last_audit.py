@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from audit.judgement import MEANINGS, Kind
+from audit.judgement import MEANINGS, QUIET, Kind
 from fleet.deployment import Deployment
 from fleet.errors import Refused
 from fleet.output import iso, note, print_json, print_line, print_table
@@ -32,7 +32,7 @@ def show_last_audit(deployment: Deployment, *, as_json: bool) -> int:
         print_json(_document(record, findings))
     else:
         _print(record, findings)
-    return 0 if record.complete and not record.counts else 1
+    return 0 if record.complete and record.counts.keys() <= QUIET else 1
 
 
 def _print(record: AuditRecord, findings: list[dict[str, Any]]) -> None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from audit.declared import Declared
+from audit.examination import Examination
 from audit.judgement import DAY, QUIET, Finding
-from audit.survey import Survey
 from functions.deletion import Deletions, delete_unneeded
 from functions.deployment import Deployment
 from functions.log import bounded, log
@@ -66,6 +67,7 @@ def audit(
     delete_after_days: int,
     now: int,
     deployment: Deployment,
+    declared: str = "",
     remaining: Callable[[], float] = lambda: 900.0,
 ) -> AuditRecord:
     """Look at everything, delete what nobody needs any more, and keep what was found. Repeating it is safe.
@@ -74,6 +76,7 @@ def audit(
         grace_days: the setting ``renewalGraceDays``.
         delete_after_days: the setting ``deleteAfterDays``.
         now: seconds since 1970.
+        declared: what the template declares, as JSON (``audit.declared``).
         remaining: the seconds that this run has left.
 
     Raises:
@@ -81,17 +84,22 @@ def audit(
         LedgerError, ClientError, BotoCoreError: what was found could not be kept.
     """
     began = time.monotonic()
-    survey = Survey(
+    choices = deployment.choices
+    before = deployment.ledger.last_audit()
+    examination = Examination(
         iot=deployment.iot,
         ledger=deployment.ledger,
-        policy=deployment.choices.iot_policy,
-        issuer=deployment.choices.issuer,
+        policy=choices.iot_policy,
+        issuer=choices.issuer,
+        declared=Declared.read(declared, fleet=choices.fleet, things=choices.things),
+        compared={} if before is None else before.compared,
         grace_seconds=(grace_days + GRACE_MARGIN_DAYS) * DAY,
         kept_seconds=delete_after_days * DAY,
         now=now,
         advanced=lambda _: _go_on(remaining),
     )
-    seen = _look(survey)
+    survey = examination.survey
+    seen = _look(examination)
     deletions = Deletions(left=len(survey.to_delete))
     if not seen.why:
         deletions = delete_unneeded(
@@ -112,6 +120,7 @@ def audit(
             certificates=survey.certificates,
             deleted=deletions.done,
             left_to_delete=deletions.left + survey.further_to_delete,
+            compared=examination.compared if seen.why else examination.to_compare,
         ),
         (each.document() for each in seen.kept),
     )
@@ -121,10 +130,10 @@ def audit(
     return record
 
 
-def _look(survey: Survey) -> _Seen:
+def _look(examination: Examination) -> _Seen:
     seen = _Seen()
     try:
-        for finding in survey.findings():
+        for finding in examination.findings():
             seen.add(finding)
     except _TimeIsUp:
         seen.why = "the time of the function was up before everything was looked at"

@@ -71,6 +71,7 @@ class CertificateAuthority(Construct):
         """``adopted_key`` is the ARN of the key of this CA that an earlier deployment left."""
         super().__init__(scope, construct_id)
 
+        self.is_adopted = adopted_key is not None
         if adopted_key is not None:
             Placeholder(self, "Key")
             self.key: kms.IKey = kms.Key.from_key_arn(self, "AdoptedKey", adopted_key)

@@ -11,9 +11,12 @@ from infra.acknowledge import acknowledge
 from infra.bundled_function import BundledFunction, FunctionDefaults
 from infra.ledger_table import LedgerTable
 from infra.registration_access import SHOWN_ARN, iot_arn
+from infra.things import ThingSettings
 
 # What the other functions need to enroll, and this one does not: Lambda takes 4,096 bytes of environment.
 _NOT_NEEDED = {"CA_CERTIFICATES": "", "CERTIFICATE_SUBJECT": "{}", "TOPICS": "{}", "LIFECYCLE": "{}"}
+# The digest of the policy, and of each CA the ARN of a key or an id, which only AWS knows.
+_UNKNOWN = {"DECLARED": (120, 120 + 4 * 180)}
 # Under which partition keys it writes: its own record, and what it deletes.
 _RECORD, _DEVICES = "audit", "device#*"
 
@@ -35,19 +38,26 @@ class DailyAudit(Construct):
         defaults: FunctionDefaults,
         ledger: LedgerTable,
         device_policy: str,
+        declared: str,
+        things: ThingSettings | None,
         grace_days: int,
         delete_after_days: int,
     ) -> None:
+        """``declared`` is what AWS IoT is held against, as JSON (``audit.declared``)."""
         super().__init__(scope, construct_id)
 
         self.audit = BundledFunction(
             self,
             "Audit",
-            defaults=replace(defaults, environment={**defaults.environment, **_NOT_NEEDED}, unknown={}),
+            defaults=replace(defaults, environment={**defaults.environment, **_NOT_NEEDED}, unknown=_UNKNOWN),
             handler="functions.handlers.audit.handler",
             service="audit",
             description="Holds the ledger and AWS IoT against each other, and deletes what nobody needs",
-            environment={"RENEWAL_GRACE_DAYS": str(grace_days), "DELETE_AFTER_DAYS": str(delete_after_days)},
+            environment={
+                "RENEWAL_GRACE_DAYS": str(grace_days),
+                "DELETE_AFTER_DAYS": str(delete_after_days),
+                "DECLARED": declared,
+            },
             timeout=Duration.minutes(15),
         )
         schedule = events.CfnRule(
@@ -68,10 +78,14 @@ class DailyAudit(Construct):
             *("DeleteCertificate", "DescribeCertificate", "DetachPolicy", "DetachThingPrincipal"),
             "ListPrincipalThings",
         ]
-        unlimited = ["ListAttachedPolicies", "ListCertificates"]
+        unlimited = ["ListAttachedPolicies", "ListCertificates", "ListCertificatesByCA", "ListThings"]
+        groups = () if things is None else things.usable_groups
         for actions, resources in (
             (certificates, [f"{iot}:cert/*"]),
-            (["ListTargetsForPolicy"], [f"{iot}:policy/{device_policy}"]),
+            (["GetPolicy", "ListTargetsForPolicy"], [f"{iot}:policy/{device_policy}"]),
+            (["DescribeCACertificate"], [f"{iot}:cacert/*"]),
+            (["DescribeThing", *(["ListThingGroupsForThing"] if groups else [])], [f"{iot}:thing/*"]),
+            *([(["ListThingsInThingGroup"], [f"{iot}:thinggroup/{each}" for each in groups])] if groups else []),
             # These actions have no resource type: only * is possible.
             (unlimited, ["*"]),
         ):
@@ -82,6 +96,8 @@ class DailyAudit(Construct):
             role,
             {
                 f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cert/*]": "Certificates get their ids when they are created.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:cacert/*]": "A CA gets its id when it is made.",
+                f"AwsSolutions-IAM5[Resource::{SHOWN_ARN}:thing/*]": "Operators name things at any time.",
                 "AwsSolutions-IAM5[Resource::*]": f"{' and '.join(unlimited)} have no resource type.",
             },
         )

@@ -6,7 +6,7 @@ from constructs import Construct
 
 from infra.adopted_policy import AdoptedPolicy
 from infra.bundled_function import FunctionDefaults
-from infra.policy_document import lifecycle_that_fits, policy_document
+from infra.policy_document import DIGESTED_PREFIX, digest_of, lifecycle_that_fits, policy_document
 from infra.topics import Topics
 
 _WITHOUT_RENEW = (
@@ -25,6 +25,7 @@ class DevicePolicy(Construct):
 
     Attributes:
         lifecycle: the fleet's own topics that the policy allows.
+        digest: of the document, for who looks whether it is still the one in effect.
     """
 
     def __init__(
@@ -57,6 +58,15 @@ class DevicePolicy(Construct):
             prefix=f"arn:{stack.partition}:iot:{stack.region}:{stack.account}",
             role_alias=role_alias,
             mqtt_without_thing=mqtt_without_thing,
+        )
+        self.digest = digest_of(
+            policy_document(
+                topics,
+                lifecycle=self.lifecycle,
+                prefix=DIGESTED_PREFIX,
+                role_alias=role_alias,
+                mqtt_without_thing=mqtt_without_thing,
+            )
         )
         if adopted is not None:
             CfnWaitConditionHandle(self, "Policy")  # see infra.adoption

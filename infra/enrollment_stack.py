@@ -78,12 +78,17 @@ class EnrollmentStack(Stack):
         }
         superseded = SupersededSweep(self, "Superseded", defaults=defaults, grace_days=settings.renewal_grace_days)
         seen = Seen(self, "Seen", defaults=defaults, confirm=trust.device_policy.lifecycle.confirm)
+        declared = self.to_json_string(
+            {"policy": trust.device_policy.digest, "authorities": trust.declared_authorities}
+        )
         audit = DailyAudit(
             self,
             "Audit",
             defaults=defaults,
             ledger=trust.ledger,
             device_policy=trust.device_policy.policy_name,
+            declared=declared,
+            things=settings.things,
             grace_days=settings.renewal_grace_days,
             delete_after_days=settings.delete_after_days,
         )
@@ -145,6 +150,7 @@ class EnrollmentStack(Stack):
             "Fleet": settings.fleet,
             **({} if trust.credentials is None else {"DeviceRoleArn": trust.credentials.role_arn}),
             "MqttWithoutThing": settings.mqtt_without_thing,
+            "Declared": declared,
             "DeleteAfterDays": str(settings.delete_after_days),
             **({} if settings.things is None else {"Things": json.dumps(settings.things.document())}),
             **(

@@ -72,12 +72,14 @@ def _reader(device_policy: str) -> Rights:
         iot=[
             (["DescribeCertificate", "ListPrincipalThings"], ["cert/*"]),
             (["DescribeCACertificate", "ListTagsForResource"], ["cacert/*"]),
-            (["ListTargetsForPolicy"], [f"policy/{device_policy}"]),
+            (["DescribeThing", "ListThingGroupsForThing"], ["thing/*"]),
+            (["GetPolicy", "ListTargetsForPolicy"], [f"policy/{device_policy}"]),
             (["ListThingsInThingGroup"], ["thinggroup/*"]),
             (["SearchIndex"], ["index/AWS_Things"]),
         ],
         unlimited=[
-            *("GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates", "ListThings")
+            *("GetRegistrationCode", "ListAttachedPolicies", "ListCACertificates", "ListCertificates"),
+            *("ListCertificatesByCA", "ListThings"),
         ],
         kms=["DescribeKey"],
     )
@@ -95,7 +97,7 @@ def _operator(device_policy: str, things: ThingSettings | None, renewal_topic: s
             *reader.iot,
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
             (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
-            (["DescribeThing", "UpdateThing"], ["thing/*"]),
+            (["UpdateThing"], ["thing/*"]),
             # ``renew`` tells a device at once, where the devices' policy has room for the topic.
             *([] if renewal_topic is None else [(["Publish"], [_TOPIC + renewal_topic.replace("{device}", "*")])]),
             # AWS IoT checks both the group and the thing.

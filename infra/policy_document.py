@@ -12,6 +12,7 @@ HTTPS. So it is a choice, ``mqtt_without_thing``: ``allow``; ``try``, a Deny for
 ``zymkey-fleet verify``, which shows what AWS IoT does; ``deny``, for all.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,6 +34,9 @@ ALLOW, TRY, DENY = MQTT_WITHOUT_THING = ("allow", "try", "deny")
 # The longest prefix of an ARN: its partition and Region have the longest names.
 _LONGEST_PREFIX = "arn:aws-us-gov:iot:ap-southeast-1:000000000000"
 
+
+# For the document's digest, since the template does not know account and Region.
+DIGESTED_PREFIX = "~"
 
 NO_LIFECYCLE = LifecycleTopics()
 
@@ -128,6 +132,11 @@ def policy_document(
             }
         )
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def digest_of(document: dict[str, Any]) -> str:
+    """SHA-256 of a document that was made with ``DIGESTED_PREFIX``, as ``audit.policy`` computes it in AWS."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def longest_length(

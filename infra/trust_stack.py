@@ -29,6 +29,7 @@ class TrustStack(Stack):
     Attributes:
         alarms: what this stack's and the other's alarms tell and link to.
         ca_certificates: PEM of each CA that is not retired, oldest first; the last one issues.
+        declared_authorities: each CA's registration, as the audit reads it (``audit.declared``).
         credentials: what gives devices AWS credentials, if the settings want it.
         signing_key: the key of the CA that issues, if it is in KMS.
         external_ca_id: the AWS IoT id of the external CA, if it issues.
@@ -90,6 +91,7 @@ class TrustStack(Stack):
         )
         self.ca_certificates: list[str] = []
         self.length_of_ca_certificates: list[tuple[int, int]] = []
+        self.declared_authorities: list[dict[str, str]] = []
         self.signing_key: kms.IKey | None = None
         self.external_ca_id: str | None = None
 
@@ -112,6 +114,9 @@ class TrustStack(Stack):
                     maker=maker,
                     declared_status=declared_status,
                     adopted_key=adopt.certificate_authorities.get(authority.name),
+                )
+                self.declared_authorities.append(
+                    {"key": ca.key.key_arn, **_declared(authority.retired, auto=None if ca.is_adopted else False)}
                 )
                 if not authority.retired:
                     self.ca_certificates.append(ca.certificate_pem)
@@ -140,7 +145,17 @@ class TrustStack(Stack):
                 declared_status=declared_status,
                 adopted=adopt.external_certificate_authority,
             )
+            auto = None if adopt.external_certificate_authority else issues and settings.first_connection != "off"
+            self.declared_authorities.append(
+                {"id": external_ca.certificate_id, **_declared(external.retired, auto=auto)}
+            )
             if issues:
                 self.ca_certificates.append(external_ca.certificate_pem)
                 self.length_of_ca_certificates.append((length_in_json(external_ca.certificate_pem),) * 2)
                 self.external_ca_id = external_ca.certificate_id
+
+
+def _declared(retired: bool, *, auto: bool | None) -> dict[str, str]:
+    """``auto`` is whether a first connection registers a certificate; None for a registration used as it is."""
+    status = {"status": "INACTIVE" if retired else "ACTIVE"}
+    return status if auto is None else {**status, "autoRegistration": "ENABLE" if auto else "DISABLE"}

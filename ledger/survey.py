@@ -27,7 +27,10 @@ SEGMENTS = 4
 
 _DEVICE, _CERTIFICATE = "device#", "certificate#"
 _WANTED = "begins_with(#pk, :devices) AND (#sk = :device OR begins_with(#sk, :certificates))"
-_ATTRIBUTES = ("pk", "sk", "state", "updated_at", "issued_by", "certificate_id", "deleted_at")
+_ATTRIBUTES = (
+    *("pk", "sk", "state", "updated_at", "issued_by"),
+    *("certificate_id", "deleted_at", "thing", "lease_until"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,7 @@ class SurveyedCertificate:
     """What a survey reads of a certificate: without the PEM, which is most of it.
 
     Attributes:
+        issued_by: who signed it: the id of a CA certificate, or "aws".
         deleted_at: when it left AWS IoT; None when nobody has deleted it.
         is_current: whether it is its device's current one.
     """
@@ -43,6 +47,7 @@ class SurveyedCertificate:
     certificate_id: str
     state: CertificateState
     updated_at: int
+    issued_by: str = ""
     deleted_at: int | None = None
     is_current: bool = False
 
@@ -54,12 +59,16 @@ class SurveyedDevice:
     Attributes:
         state: None when there is no device of this name any more, but certificates that one had.
         issued_by: who signed the current certificate: the id of a CA certificate, or "aws"; None when it has none.
+        thing: what its thing has of its own, as ``ThingProfile`` encodes it.
+        lease_until: until when a request may be at work for it, in seconds since 1970.
     """
 
     name: str
     state: State | None
     issued_by: str | None
     certificates: tuple[SurveyedCertificate, ...]
+    thing: str | None = None
+    lease_until: int = 0
 
 
 class Surveying(Reading):
@@ -117,6 +126,7 @@ def _surveyed(items: list[Item]) -> SurveyedDevice:
             certificate_id=each["sk"].removeprefix(_CERTIFICATE),
             state=CertificateState(each["state"]),
             updated_at=each["updated_at"],
+            issued_by=each["issued_by"],
             deleted_at=each.get("deleted_at"),
             is_current=device is not None and each["sk"] == f"{_CERTIFICATE}{device.get('certificate_id')}",
         )
@@ -128,4 +138,6 @@ def _surveyed(items: list[Item]) -> SurveyedDevice:
         state=State(device["state"]) if device else None,
         issued_by=device.get("issued_by") if device else None,
         certificates=certificates,
+        thing=device.get("thing") if device else None,
+        lease_until=device.get("lease_until", 0) if device else 0,
     )

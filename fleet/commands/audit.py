@@ -1,20 +1,23 @@
 """``zymkey-fleet audit``: where the ledger and AWS IoT do not agree.
 
 AWS actions: cloudformation:DescribeStacks, dynamodb:GetItem, Scan, iot:ListCertificates, ListTargetsForPolicy,
-DescribeCertificate, ListAttachedPolicies, ListPrincipalThings; with
+DescribeCertificate, ListAttachedPolicies, ListPrincipalThings, ListCertificatesByCA, DescribeCACertificate, GetPolicy,
+ListThings, ListThingsInThingGroup, DescribeThing, ListThingGroupsForThing; with
 --fix also sts:GetCallerIdentity, dynamodb:PutItem, UpdateItem, ConditionCheckItem, iot:UpdateCertificate,
 DeleteCertificate, DetachPolicy, DetachThingPrincipal. With --last: cloudformation:DescribeStacks, dynamodb:GetItem,
 Query.
 """
 
 import argparse
+import json
 import time
 from typing import Any
 
-from audit.judgement import DAY, MEANINGS, Finding
-from audit.survey import Survey
+from audit.declared import Declared
+from audit.examination import Examination
+from audit.judgement import DAY, MEANINGS, QUIET, Finding, Kind
 from fleet.arguments import add_deployment, add_examples, add_json, duration
-from fleet.deployment import open_deployment, patient
+from fleet.deployment import Deployment, open_deployment, patient
 from fleet.last_audit import print_findings, show_last_audit
 from fleet.output import note, print_json, print_line
 from fleet.pace import UPDATE_CERTIFICATE_PER_SECOND, keep_pace
@@ -40,20 +43,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_deployment(parser)
-    meanings = "\n".join(
-        f"  {kind:14} {meaning}\n{'':17}{f'--fix {fix}' if fix else 'not repaired: a person has to decide'}"
-        for kind, (meaning, fix) in MEANINGS.items()
-    )
+    meanings = "\n".join(f"  {kind}: {meaning}\n    {_does(kind, fix)}" for kind, (meaning, fix) in MEANINGS.items())
     parser.epilog = f"""\
 Findings:
 {meanings}
 
-Certificates of other fleets and systems are never touched. The exit code is 0 when the ledger and AWS IoT agree, or
-when --fix has repaired all findings; else 1.
+Certificates and things of other fleets and systems are never touched. The exit code is 0 when the ledger and AWS IoT
+agree, or when --fix has repaired all findings, but for those that are only told; else 1.
 JSON: a list of kind, device, certificateId, detail, fixed; device and certificateId may be null.
 With --last: began, ended, complete, why, devices, certificates, deleted, leftToDelete, counts (by kind), findings; exit
 code 0 when that run has looked at everything and found nothing, else 1."""
     add_examples(parser, "zymkey-fleet audit", "zymkey-fleet audit --fix", "zymkey-fleet audit --last")
+
+
+def _does(kind: Kind, fix: str | None) -> str:
+    if kind in QUIET:
+        return "only told: it raises no alarm"
+    return f"--fix {fix}" if fix else "not repaired: a person has to decide"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,18 +71,21 @@ def run(arguments: argparse.Namespace) -> int:
         keep_pace(deployment.iot, "UpdateCertificate", UPDATE_CERTIFICATE_PER_SECOND)
     findings, fixed = [], []
     with Progress("records read", total=None, wanted=not arguments.json) as progress:
-        survey = Survey(
+        before = deployment.ledger.last_audit()
+        examination = Examination(
             iot=deployment.iot,
             ledger=deployment.ledger,
             policy=deployment.outputs.iot_policy,
             issuer=deployment.outputs.issuer,
+            declared=_declared(deployment),
+            compared={} if before is None else before.compared,
             grace_seconds=arguments.grace,
             now=int(time.time()),
             kept_seconds=int(kept) * DAY if (kept := deployment.outputs.delete_after_days).isdigit() else None,
             advanced=progress.advance,
         )
         try:
-            for finding in survey.findings():
+            for finding in examination.findings():
                 fix = arguments.fix and finding.is_fixable and repair(finding, deployment)
                 findings.append(finding)
                 fixed.append(fix)
@@ -87,7 +96,12 @@ def run(arguments: argparse.Namespace) -> int:
                 note("That was found before the audit ended early; the same command looks at all of it again.")
             raise
     _show(findings, fixed, as_json=arguments.json)
-    return 0 if all(fixed) else 1
+    return 0 if all(fix or finding.is_quiet for finding, fix in zip(findings, fixed, strict=True)) else 1
+
+
+def _declared(deployment: Deployment) -> Declared:
+    outputs = deployment.outputs
+    return Declared.read(outputs.declared, fleet=outputs.fleet, things=json.loads(outputs.things or "{}"))
 
 
 def _show(findings: list[Finding], fixed: list[bool], *, as_json: bool) -> None:

@@ -25,6 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         delete_after_days=int(os.environ["DELETE_AFTER_DAYS"]),
         now=int(time.time()),
         deployment=_deployment,
+        declared=os.environ.get("DECLARED", ""),
         remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     return dict(record.counts)

@@ -79,7 +79,7 @@ class FunctionsInProcess(Fleet):
         if self.choices.things.get("groups") or self.choices.things.get(
             "allowedGroups"
         ):  # what tests/template/test_permissions.py holds of these settings
-            permitted |= {"iot:AddThingToThingGroup"}
+            permitted |= {"iot:AddThingToThingGroup", "iot:ListThingGroupsForThing", "iot:ListThingsInThingGroup"}
         iot, kms, dynamodb = (cast(Any, OfRole(each, permitted)) for each in clients)
         return Deployment(
             choices=self.choices,

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from audit.declared import Declared
+from audit.policy import digest_of
 from functions.deployment import Choices
 from functions.lease import LEASE_SECONDS
 from pki.issuers import ISSUERS
@@ -276,6 +278,39 @@ def test_the_audit_is_told_what_it_needs_and_nothing_long() -> None:
     assert (choices.ca_certificates, choices.topics, choices.subject) == ((), {}, {})
 
 
+@pytest.mark.parametrize("retired", [True, False])
+def test_command_and_audit_are_told_the_declared_policy_and_cas(retired: bool) -> None:
+    cas = [
+        {"name": name, "commonName": "CA", "organization": "", "validityYears": 20, "retired": retired and name == "1"}
+        for name in ("1", "2")
+    ]
+    templates = synthesize(certificateAuthorities=cas)
+    _, function = templates.enrollment.function(AUDIT)
+    told = function["Environment"]["Variables"]["DECLARED"]
+    assert told == templates.enrollment.body["Outputs"]["Declared"]["Value"]
+    declared = Declared.read("".join(_text(part) for part in told["Fn::Join"][1]), fleet="zymkey", things={})
+    assert [(each.status, each.auto_registration) for each in declared.authorities] == [
+        ("INACTIVE" if retired else "ACTIVE", "DISABLE"),
+        ("ACTIVE", "DISABLE"),
+    ]
+    ((_, policy),) = templates.trust.resources("AWS::IoT::Policy").items()
+    parts = json.dumps(policy["Properties"]["PolicyDocument"])
+    document = re.sub(r'\{"Fn::Join": \["", \[(.*?)\]\]\}', lambda match: _joined(match[1]), parts)
+    assert digest_of(document, prefix="arn:P:iot:R:A") == declared.policy_digest
+
+
+def _text(part: Any) -> str:
+    return part if isinstance(part, str) else "token"
+
+
+def _joined(parts: str) -> str:
+    """A JSON string, of the parts of a Join."""
+    tokens = {"AWS::Partition": "P", "AWS::Region": "R", "AWS::AccountId": "A"}
+    return json.dumps(
+        "".join(each if isinstance(each, str) else tokens[each["Ref"]] for each in json.loads(f"[{parts}]"))
+    )
+
+
 def test_the_first_connection_function_is_told_whom_to_let_in() -> None:
     _, function = enrollment(issuer="external", firstConnection="any").function(FIRST_CONNECTION)
     assert function["Environment"]["Variables"]["FIRST_CONNECTION"] == "any"
@@ -314,7 +349,7 @@ def test_the_outputs_are_what_the_operators_command_looks_for_and_no_secret(issu
     outputs = enrollment(issuer=issuer).body["Outputs"]
     assert set(outputs) == {
         *("EnrollmentUrl", "ApiUrl", "LedgerTable", "IotPolicy", "Issuer", "Fleet", "MqttWithoutThing", "RenewalTopic"),
-        "DeleteAfterDays",
+        *("DeleteAfterDays", "Declared"),
         *("ReaderPolicyArn", "OperatorPolicyArn", "VerifierPolicyArn"),
     }
     assert outputs["Issuer"] == {"Value": issuer}

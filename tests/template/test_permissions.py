@@ -122,8 +122,21 @@ def test_the_audit_may_look_and_delete_and_neither_switch_nor_sign(issuer: str) 
         *((f"dynamodb:{action}", "<table>") for action in ("ConditionCheckItem", "PutItem", "UpdateItem")),
         *((f"iot:{action}", f"{IOT}:cert/*") for action in AUDITED_CERTIFICATES),
         *((f"iot:{action}", "*") for action in ("ListAttachedPolicies", "ListCertificates")),
-        ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
+        *((f"iot:{action}", "*") for action in ("ListCertificatesByCA", "ListThings")),
+        *((f"iot:{action}", f"{IOT}:policy/<iot policy>") for action in ("GetPolicy", "ListTargetsForPolicy")),
+        ("iot:DescribeCACertificate", f"{IOT}:cacert/*"),
+        ("iot:DescribeThing", f"{IOT}:thing/*"),
     }
+
+
+def test_the_audit_reads_the_groups_of_the_settings_and_no_others() -> None:
+    template = synthesize(things={"groups": ["pis"], "allowedGroups": ["lab"]}).enrollment
+    may = of_function(template, "functions.handlers.audit.handler")
+    assert {resource for action, resource in may if action == "iot:ListThingsInThingGroup"} == {
+        f"{IOT}:thinggroup/pis",
+        f"{IOT}:thinggroup/lab",
+    }
+    assert ("iot:ListThingGroupsForThing", f"{IOT}:thing/*") in may
 
 
 def test_the_enroll_function_may_sign_with_the_newest_ca_alone() -> None:

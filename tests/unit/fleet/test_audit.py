@@ -1,17 +1,20 @@
 """What an audit finds, what it repairs, and what it never touches."""
 
+import json
 import time
 from dataclasses import replace
 
 import pytest
 
 from audit import iot
-from audit.judgement import MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from audit.judgement import DAY, MEANINGS, MIN_AGE_SECONDS, Kind, Registered, judge, may_be_unfinished
+from audit.policy import digest_of
 from fleet.errors import NoCredentials
 from fleet.progress import Progress
-from ledger import Certificate, CertificateState, State
+from ledger import THING_MARK, Certificate, CertificateState, State
+from pki.issuers import KMS
 from tests.support.fleet.authority import csr, fingerprint, new_key
-from tests.support.fleet.deployment import deploy, enroll, renew, status
+from tests.support.fleet.deployment import NO_PERMISSIONS, deploy, enroll, renew, status
 
 NOW = 1_800_000_000
 CERTIFICATE = Certificate(
@@ -292,3 +295,44 @@ def test_what_was_repaired_is_told_also_when_the_audit_ends_early(run, cloud, mo
     assert "The AWS session has expired." in answer.err
     answer = run("audit", "--fix", "--json")
     assert answer.json["error"] == NoCredentials("").kind, "one object, and no list before it"
+
+
+def test_the_command_holds_the_policy_against_what_the_deployment_declares(run, aws, monkeypatch):
+    declared = json.dumps({"policy": digest_of(NO_PERMISSIONS, prefix="arn:"), "authorities": []})
+    cloud = deploy(aws, monkeypatch, KMS, Declared=declared)
+    assert run("audit").code == 0
+    wide = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}'
+    cloud.iot.create_policy_version(policyName=cloud.policy, policyDocument=wide, setAsDefault=True)
+    answer = run("audit", "--json")
+    assert answer.code == 1
+    assert answer.json == [
+        {
+            "kind": "policy-drifted",
+            "device": None,
+            "certificateId": None,
+            "detail": f"{cloud.policy}, version 2",
+            "fixed": False,
+        }
+    ]
+
+
+def test_what_is_only_told_is_no_failure_of_the_command(run, aws, monkeypatch):
+    declared = json.dumps({"policy": digest_of(NO_PERMISSIONS, prefix="arn:"), "authorities": []})
+    cloud = deploy(aws, monkeypatch, KMS, Declared=declared)
+    name = f"left-{cloud.fleet}"
+    cloud.iot.create_thing(thingName=name, attributePayload={"attributes": {THING_MARK: cloud.fleet}})
+    answer = run("audit")
+    assert (answer.code, answer.out.splitlines()[1].split()[:2]) == (0, ["thing-left", name])
+
+
+def test_a_certificate_that_should_be_gone_is_deleted_by_fix(run, aws, monkeypatch):
+    cloud = deploy(aws, monkeypatch, KMS, DeleteAfterDays="30")
+    key = new_key()
+    old = enroll(cloud, "pi-1", key)
+    renew(cloud, "pi-1", key)
+    cloud.iot.update_certificate(certificateId=old.certificate_id, newStatus="INACTIVE")
+    cloud.ledger.deactivated("pi-1", old.certificate_id, by="sweep", now=int(time.time()) - 38 * DAY)
+    assert audit(run) == (1, [("should-be-gone", "pi-1", old.certificate_id, False)])
+    assert audit(run, "--fix") == (0, [("should-be-gone", "pi-1", old.certificate_id, True)])
+    assert audit(run) == (0, [])
+    assert cloud.ledger.certificate("pi-1", old.certificate_id).deleted_at

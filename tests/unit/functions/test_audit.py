@@ -3,23 +3,23 @@
 import io
 import json
 import time
-import uuid
 
 import pytest
 
+from audit.examination import Examination
 from audit.judgement import DAY, Kind
-from functions import audit_run, deletion
+from functions import deletion
 from functions.audit_run import AuditIncomplete
 from functions.log import log
 from functions.superseded import sweep
 from ledger import CertificateState
 from pki.fingerprint import certificate_id
+from tests.support.audited import GRACE_DAYS, audited, deploy_alone, findings
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate
 from tests.support.aws_functions import issued
-from tests.support.role import AUDIT, SWEEP
+from tests.support.role import SWEEP
 
-GRACE_DAYS, KEPT_DAYS = 7, 30
 EIGHT_MONTHS = 245 * DAY
 # When the old certificate of a device that has renewed after eight months is switched off.
 SWITCHED_OFF = EIGHT_MONTHS + GRACE_DAYS * DAY
@@ -32,10 +32,7 @@ def no_pace(monkeypatch):
 
 @pytest.fixture
 def fleet(deploy, aws):
-    """One that is alone with its policy and its mark: an audit sees what every test has left in the account."""
-    name = f"audit-{uuid.uuid4().hex[:12]}"
-    aws("iot").create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
-    return deploy("kms", fleet=name, iot_policy=name)
+    return deploy_alone(deploy, aws)
 
 
 @pytest.fixture
@@ -47,22 +44,6 @@ def renewed(fleet):
     now = int(time.time()) + SWITCHED_OFF
     sweep(grace_days=GRACE_DAYS, now=now, deployment=fleet.deployment(handler=SWEEP), reports=False)
     return candidate.name, certificate_id(old), certificate_id(new)
-
-
-def audited(fleet, later=0, faults=None, **options):
-    """Audit, so many seconds from now."""
-    return audit_run.audit(
-        grace_days=GRACE_DAYS,
-        delete_after_days=KEPT_DAYS,
-        now=int(time.time()) + later,
-        deployment=fleet.deployment(faults, handler=AUDIT),
-        **options,
-    )
-
-
-def findings(fleet):
-    record = fleet.ledger.last_audit()
-    return [(each["kind"], each["device"], each["certificateId"]) for each in fleet.ledger.audit_findings(record)]
 
 
 def test_a_certificate_out_of_use_for_a_month_is_gone_and_the_ledger_keeps_it(fleet, renewed):
@@ -111,7 +92,7 @@ def test_one_that_is_active_although_the_ledger_says_it_is_off_is_a_finding_and_
     fleet.iot.update_certificate(certificateId=old, newStatus="ACTIVE")
     record = audited(fleet, SWITCHED_OFF + 31 * DAY)
     assert (record.counts, record.deleted) == ({Kind.SHOULD_BE_OFF: 1}, 0)
-    assert findings(fleet) == [("should-be-off", name, old)]
+    assert findings(fleet) == [("should-be-off", name, "")]
     assert old in fleet.certificates_of(name)
 
 
@@ -128,9 +109,9 @@ def test_one_that_becomes_active_during_the_run_keeps_its_thing(fleet, renewed):
 
 
 def test_one_that_should_be_gone_for_a_week_is_a_finding(fleet, renewed):
-    name, old, _ = renewed
+    name, _, _ = renewed
     record = audited(fleet, SWITCHED_OFF + 38 * DAY)
-    assert findings(fleet) == [("should-be-gone", name, old)], "and it has deleted it now"
+    assert findings(fleet) == [("should-be-gone", name, "")], "and it has deleted it now"
     assert record.deleted == 1
     assert audited(fleet, SWITCHED_OFF + 39 * DAY).counts == {}
 
@@ -158,7 +139,7 @@ def test_a_run_without_time_keeps_what_it_has_and_says_so_in_record_metric_and_e
 
 
 def test_a_run_whose_time_is_up_while_it_deletes_leaves_the_rest_to_the_next(fleet, renewed):
-    survey = audit_run.Survey.findings
+    survey = Examination.findings
     time_is_up = []
 
     def looked(self):
@@ -166,7 +147,7 @@ def test_a_run_whose_time_is_up_while_it_deletes_leaves_the_rest_to_the_next(fle
         time_is_up.append(True)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_run.Survey, "findings", looked)
+        patch.setattr(Examination, "findings", looked)
         record = audited(fleet, SWITCHED_OFF + 31 * DAY, remaining=lambda: 50.0 if time_is_up else 900.0)
     assert (record.complete, record.deleted, record.left_to_delete) == (True, 0, 1)
 
@@ -185,7 +166,7 @@ def test_nobody_reads_half_a_run(fleet, renewed):
     with pytest.raises(fleet.iot.exceptions.ClientError):
         audited(fleet, 60, Faults(operation="TransactWriteItems"))
     assert fleet.ledger.last_audit() == before
-    assert findings(fleet) == [("switched-off", name, new)]
+    assert findings(fleet) == [("switched-off", name, "")]
 
 
 def test_a_race_with_an_enrollment_is_no_finding(fleet):
