@@ -253,8 +253,12 @@ READ = READ_LEDGER | {
     *((f"iot:{action}", "*") for action in ("GetRegistrationCode", "ListAttachedPolicies")),
     *((f"iot:{action}", "*") for action in ("ListCACertificates", "ListCertificates")),
     *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DescribeCertificate", "ListPrincipalThings")),
-    ("iot:DescribeCACertificate", f"{IOT}:cacert/*"),
-    ("iot:ListTargetsForPolicy", f"{IOT}:policy/<iot policy>"),
+    *((f"iot:{action}", f"{IOT}:cacert/*") for action in ("DescribeCACertificate", "ListTagsForResource")),
+    # An audit compares policy, CAs and things with what is declared.
+    *((f"iot:{action}", f"{IOT}:policy/<iot policy>") for action in ("GetPolicy", "ListTargetsForPolicy")),
+    *((f"iot:{action}", f"{IOT}:thing/*") for action in ("DescribeThing", "ListThingGroupsForThing")),
+    ("iot:ListCertificatesByCA", "*"),
+    ("kms:DescribeKey", "arn:<Partition>:kms:<Region>:<AccountId>:key/*"),
 }
 REMOVE = {
     *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy", "DetachThingPrincipal")),
@@ -275,7 +279,7 @@ WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem
             | WRITE
             | {("dynamodb:ConditionCheckItem", "<table>")}
             | {("iot:UpdateCACertificate", f"{IOT}:cacert/*")}
-            | {(f"iot:{action}Thing", f"{IOT}:thing/*") for action in ("Describe", "Update")},
+            | {("iot:UpdateThing", f"{IOT}:thing/*"), ("iot:Publish", f"{IOT}:topic/zymkey/zymkey/renew/*")},
         ),
         (
             "PeopleVerifier",
