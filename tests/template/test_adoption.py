@@ -87,7 +87,8 @@ def test_another_ca_can_be_added_to_an_adopted_one() -> None:
 
 def test_an_adopted_ca_elsewhere_meets_devices_at_their_first_connection() -> None:
     templates = synthesize(issuer="external", adopt=ADOPT["external"])
-    (rule,) = templates.enrollment.resources("AWS::IoT::TopicRule").values()
+    rules = templates.enrollment.resources("AWS::IoT::TopicRule").items()
+    (rule,) = (rule for name, rule in rules if name.startswith("FirstConnection"))
     identifier = ADOPT["external"]["externalCertificateAuthority"]
     assert f"$aws/events/certificates/registered/{identifier}" in json.dumps(rule)
 
