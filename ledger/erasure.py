@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ledger.changes import Changes
 from ledger.dynamodb import MAX_WRITES, ConditionFailed, Item, Write
 from ledger.errors import Busy
 from ledger.items import device_key, erased_key, key_key
+from ledger.signatures import Signatures
 
 # Of one transaction: each CA takes a write of its own beside the certificates, and one device rarely has had two.
 _ROOM_FOR_COUNTS = 5
 
 
-class Erasure(Changes):
+class Erasure(Signatures):
     """For ``verify``'s devices. Any other device is removed, and its certificates and its history stay on record."""
 
     def erase(self, name: str) -> None:
         """Forget all about a device, its certificates and its history as well. Doing it twice is doing it once.
 
-        The certificates are counted as they go, in the same write (``SignatureCount.erased``): the CA has signed them,
-        and they are not on record any more.
+        The certificates of a CA whose signatures are counted are counted as they go, in the same write
+        (``SignatureCount.erased``): it has signed them, and they are not on record any more.
 
         Raises:
             Busy: somebody else erases it at the same time.
@@ -41,6 +41,7 @@ class Erasure(Changes):
     def _forgetting(self, items: list[Item]) -> list[Write]:
         """The deletion of these items, with the counts of their certificates."""
         erased = Counter(each["issued_by"] for each in items if _is_certificate(each))
+        signed = self.signatures(erased)
         return [
             # What another run has forgotten already must not be counted twice.
             *(
@@ -52,6 +53,7 @@ class Erasure(Changes):
             *(
                 self._table.update(*erased_key(ca_id), add={"erased": number}, condition="")
                 for ca_id, number in erased.items()
+                if signed[ca_id].made
             ),
         ]
 

@@ -59,7 +59,6 @@ from ledger.issuance import Issuance
 from ledger.operators import Operators
 from ledger.removal import Removal
 from ledger.replacement import Replacement
-from ledger.signatures import Signatures
 from ledger.survey import Surveying
 from ledger.turns import TurnCounter
 from ledger.waiting_keys import WaitingKeys
@@ -72,7 +71,6 @@ class Ledger(
     WaitingKeys,
     Issuance,
     TurnCounter,
-    Signatures,
     Certificates,
     Erasure,
     Authorities,

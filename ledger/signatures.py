@@ -21,7 +21,8 @@ class SignatureCount:
         made: were asked for. A count whose reply was lost is repeated by the SDK, and a signature that failed was
             counted all the same: it is never less than what was signed, and may be a few more. Signatures of releases
             that did not count yet are not in it, so an audit compares increases.
-        erased: certificates that the ledger has forgotten on purpose: those of ``verify``'s throw-away devices.
+        erased: certificates that the ledger has forgotten on purpose since it counts: those of ``verify``'s throw-away
+            devices. A ``verify`` of an earlier release does not count them.
     """
 
     made: int = 0

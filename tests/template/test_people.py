@@ -5,7 +5,7 @@ The emulator's own judgement of policies is asked here; when it serves a request
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
@@ -31,6 +31,12 @@ Transaction = list[tuple[str, str]]
 class Recorder:
     """A DynamoDB client that has one enrolled device of each name, and keeps what it is asked to write."""
 
+    _SORT_KEYS: ClassVar = {
+        "device": ["device", f"certificate#{CERTIFICATE}"],
+        "requests": [KEY],
+        "signatures": ["signatures"],
+    }
+
     def __init__(self, state: str) -> None:
         self._state = state
         self.transactions: list[Transaction] = []
@@ -44,7 +50,7 @@ class Recorder:
 
     def paginate(self, *, ExpressionAttributeValues: dict[str, Any], **_: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
         pk = ExpressionAttributeValues.get(":pk", {}).get("S", "")
-        sks = {"device": ["device", f"certificate#{CERTIFICATE}"], "requests": [KEY]}.get(pk.split("#")[0], [])
+        sks = self._SORT_KEYS.get(pk.split("#")[0], [])
         wanted = ExpressionAttributeValues.get(":sk", {}).get("S", "")
         yield {"Items": [item for sk in sks if sk.startswith(wanted) and (item := self._item(pk, sk))]}
 
@@ -55,6 +61,8 @@ class Recorder:
         kind, _, name = pk.partition("#")
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
         number = {"N": "1"}
+        if kind == "signatures":
+            return key | {"made": number}
         if kind == "requests":
             times = {"requested_at": number, "expires_at": number}
             return key | times | {"fingerprint": {"S": KEY}, "suggested_name": {"S": ""}}

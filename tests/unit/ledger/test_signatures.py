@@ -45,6 +45,8 @@ def erasable(ledger):
     begun = replace(certificate(2), issued_by=OTHER_CA)
     ledger.acquire_lease("pi-1", fingerprint=KEY, lease="mine", lease_until=NOW + 25, now=NOW)
     ledger.record_certificate(begun, lease="mine", now=NOW)
+    for ca in (CA, OTHER_CA):
+        ledger.count_signature(ca)
 
 
 def test_an_erased_device_leaves_its_certificates_count_alone_whatever_its_state_and_however_long_its_history(
@@ -53,7 +55,7 @@ def test_an_erased_device_leaves_its_certificates_count_alone_whatever_its_state
     invite(ledger, "pi-2")
     monkeypatch.setattr("ledger.erasure.MAX_WRITES", 8)
     ledger.erase("pi-1")
-    counts = {CA: SignatureCount(erased=1), OTHER_CA: SignatureCount(erased=1)}
+    counts = {CA: SignatureCount(made=1, erased=1), OTHER_CA: SignatureCount(made=1, erased=1)}
     assert ledger.signatures([CA, OTHER_CA]) == counts
     left = {each["pk"]["S"] for each in items()}
     assert left == {"device#pi-2", f"signatures#{CA}", f"signatures#{OTHER_CA}"}
@@ -63,18 +65,21 @@ def test_an_erased_device_leaves_its_certificates_count_alone_whatever_its_state
 
 
 @pytest.mark.parametrize("kind", ["refused", "killed"])
-@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize("position", range(5))
 def test_an_erasure_that_is_interrupted_and_repeated_counts_each_certificate_once(
     breakable_aws, ledger, table, erasable, monkeypatch, position, kind
 ):
     monkeypatch.setattr("ledger.erasure.MAX_WRITES", 8)
     client = breakable_aws("dynamodb")
-    faults = Faults(position=2 + position, kind=kind)  # after the two reads
+    faults = Faults(position=2 + position, kind=kind)  # after the two reads that nothing depends on
     faults.watch(client)
     with pytest.raises((ClientError, Killed)):
         Ledger(client=client, table=table).erase("pi-1")
     ledger.erase("pi-1")
-    assert ledger.signatures([CA, OTHER_CA]) == {CA: SignatureCount(erased=1), OTHER_CA: SignatureCount(erased=1)}
+    assert ledger.signatures([CA, OTHER_CA]) == {
+        CA: SignatureCount(made=1, erased=1),
+        OTHER_CA: SignatureCount(made=1, erased=1),
+    }
 
 
 def test_of_two_erasures_at_once_one_is_told_so_and_nothing_is_counted_twice(ledger, erasable, monkeypatch):
@@ -86,3 +91,11 @@ def test_of_two_erasures_at_once_one_is_told_so_and_nothing_is_counted_twice(led
         ledger.erase("pi-1")
     monkeypatch.undo()
     assert ledger.signatures([CA])[CA].erased == 1
+
+
+def test_of_a_ca_whose_signatures_nobody_counts_nothing_is_counted_and_nothing_stays(ledger, items):
+    """Amazon's, and those outside AWS."""
+    ledger.allow("pi-1", fingerprint=KEY, by="alice", now=NOW)
+    enroll(ledger)
+    ledger.erase("pi-1")
+    assert items() == []
