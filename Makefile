@@ -106,11 +106,13 @@ coverage: test-setup ## Branch coverage of functions and device by their unit te
 	test -z "$$lacking" || { echo "Below 95 %:$$lacking"; exit 1; }
 
 .PHONY: test-slow
-test-slow: test-setup ## What proves thoroughness alone, some minutes: every position of a fault, thousands of random examples, 500 devices
+test-slow: test-setup ## What proves thoroughness alone, some minutes: every position of a fault, thousands of random examples, 500 devices, two deployments
 	$(call say,Slow unit and template tests$(comma) and random examples in their thousands)
 	@$(PYTEST) --numprocesses 2 -m 'slow or hypothesis' --hypothesis-profile thorough tests/unit tests/template
 	$(call say,A fleet of 500 devices)
 	@FLEET_DEVICES=500 $(PYTEST) --capture=no tests/end_to_end/test_fleet_of_hundreds.py
+	$(call say,Two deployments of one CA$(comma) and devices that move between them)
+	@$(PYTEST) -m slow tests/end_to_end/test_two_deployments.py
 
 .PHONY: mutants
 SAMPLE ?= 30

@@ -20,6 +20,7 @@ DOCUMENTS = [
     "docs/device.md",
     "docs/operator.md",
     "docs/permissions.md",
+    "docs/regions.md",
     "docs/runbook.md",
     "docs/scale.md",
     "docs/settings.md",
