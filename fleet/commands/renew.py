@@ -38,8 +38,8 @@ than the setting expiredGraceDays allows. The old one stays in use until the new
 every renewal. A device asks once a day by itself; one whose program subscribes to the renewal topic (docs/device.md)
 hears of it at once, and `sudo zymkey-iot renew` on the device asks now. A device of an earlier release asks when its
 certificate is due, at two thirds of its life.
-JSON: name, state, renewalAskedAt, published (whether it was told so on its topic); of several devices a list,
-with reason (null, or why not); with --dry-run a list of name, state, would, reason."""
+JSON: name, state, renewalAskedAt, published (whether it was told so on its topic); of several devices a list, with
+reason (null, or why not); with --dry-run a list of name, state, would, reason."""
     add_examples(
         parser,
         "zymkey-fleet renew pi-1",

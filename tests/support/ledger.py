@@ -8,6 +8,8 @@ NOW = 1_800_000_000
 KEY, OTHER_KEY = "SHA256:" + "a" * 43, "SHA256:" + "b" * 43
 CA = "c" * 64
 TOKEN_HASH = "d" * 64
+# That do something at the same moment.
+THREADS = 8
 
 
 def create_table(dynamodb, name=None):

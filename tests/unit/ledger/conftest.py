@@ -6,9 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger import Ledger, LedgerError
-from tests.support.ledger import create_table
-
-THREADS = 8
+from tests.support.ledger import THREADS, create_table
 
 
 @pytest.fixture(scope="session")

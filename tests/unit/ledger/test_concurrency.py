@@ -5,8 +5,7 @@ from collections import Counter
 import pytest
 
 from ledger import Busy, CertificateState, KeyTaken, State, TokenSpent, WrongState
-from tests.support.ledger import KEY, NOW, begin, certificate, claim, invite
-from tests.unit.ledger.conftest import THREADS
+from tests.support.ledger import KEY, NOW, THREADS, begin, certificate, claim, invite
 
 ROUNDS = range(3)
 
