@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.bundled_function import BundledFunction, FunctionDefaults
 from infra.daily_audit import DailyAudit
+from infra.device_defender import DeviceDefender
 from infra.domain import check_region
 from infra.enrollment_api import CONFIGURATION_ROUTE, EST_ROUTES, UPLOAD_ROUTE, EnrollmentApi
 from infra.enrollment_domain import EnrollmentDomain
@@ -138,6 +139,8 @@ class EnrollmentStack(Stack):
         )
         if settings.iot_logging != "off":
             IotLogging(self, "IotLogging", level=settings.iot_logging)
+        if settings.device_defender is not None:
+            DeviceDefender(self, "DeviceDefender", settings=settings.device_defender)
 
         for name, value in {
             "EnrollmentUrl": api.url if settings.domain is None else settings.domain.url,

@@ -22,6 +22,7 @@ from infra.alarm_settings import (
     refuse_two_receivers,
 )
 from infra.credential_settings import CredentialSettings, read_credentials, role_alias
+from infra.device_defender_settings import DeviceDefenderSettings, read_device_defender
 from infra.domain import Domain, a_domain, check_names, former_domains
 from infra.policy_document import ALLOW, MAX_LENGTH, MQTT_WITHOUT_THING, longest_length
 from infra.setting_readers import (
@@ -115,6 +116,7 @@ class Settings:
     alarm_thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
     runbook_url: str = "docs/runbook.md"
     iot_logging: str = "off"
+    device_defender: DeviceDefenderSettings | None = None
     credentials: CredentialSettings | None = None
     mqtt_without_thing: str = ALLOW
     things: ThingSettings | None = None
@@ -207,6 +209,7 @@ def _read(values: dict[str, Any]) -> Settings:
                 "alarmThresholds": ("alarm_thresholds", alarm_thresholds),
                 "runbookUrl": ("runbook_url", a_runbook_url),
                 "iotLogging": ("iot_logging", a_choice(*IOT_LOG_LEVELS)),
+                "deviceDefender": ("device_defender", read_device_defender),
                 "credentials": ("credentials", read_credentials),
                 "things": ("things", read_things),
                 "mqttWithoutThing": ("mqtt_without_thing", a_choice(*MQTT_WITHOUT_THING)),

@@ -15,6 +15,7 @@ OPTIONAL: dict[str, Any] = {
     },
     "alarmEmail": "ops@example.com",
     "iotLogging": "ERROR",
+    "deviceDefender": {"frequency": "WEEKLY", "dayOfWeek": "SUN"},
     "things": {"groups": ["every"], "allowedGroups": ["plant"], "billingGroup": "research"},
 }
 

@@ -17,6 +17,7 @@ TAGS = {"team": "plant", "cost-centre": "4711 / a"}
 EVERYTHING: dict[str, Any] = {
     "credentials": {"managedPolicyArns": ["arn:aws:iam::123456789012:policy/devices"]},
     "iotLogging": "ERROR",
+    "deviceDefender": {"frequency": "WEEKLY", "dayOfWeek": "SUN"},
 }
 
 

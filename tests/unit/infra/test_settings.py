@@ -37,6 +37,7 @@ def test_cdk_json_spells_out_every_setting_with_its_default() -> None:
         *("terminationProtection", "adopt"),
         *("domain", "formerDomains"),
         *("alarmTopicArn", "alarmEmail", "alarmThresholds", "runbookUrl", "iotLogging"),
+        "deviceDefender",
         "credentials",
         *("mqttWithoutThing", "things"),
         *("tags", "permissionsBoundary", "accessLogGroup", "reservedConcurrency", "registrationsPerSecond"),
@@ -236,6 +237,16 @@ WRONG = [
     ({"alarmThresholds": 5}, "alarmThresholds is 5, but must be an object with clientErrors, requests."),
     ({"runbookUrl": "https://x/y#z"}, "but must be the address of docs/runbook.md, without # and without spaces."),
     ({"runbookUrl": ""}, 'zymkey-fleet.runbookUrl is "", but must be the address of docs/runbook.md,'),
+    (
+        {"deviceDefender": {"frequency": "WEEKLY"}},
+        "zymkey-fleet.deviceDefender.dayOfWeek is missing, but zymkey-fleet.deviceDefender.frequency WEEKLY needs it.",
+    ),
+    (
+        {"deviceDefender": {"frequency": "DAILY", "dayOfMonth": "LAST"}},
+        'zymkey-fleet.deviceDefender.dayOfMonth is "LAST", but zymkey-fleet.deviceDefender.frequency DAILY has none: '
+        "leave it out.",
+    ),
+    ({"deviceDefender": {"frequency": "HOURLY"}}, "but must be one of DAILY, WEEKLY, BIWEEKLY, MONTHLY."),
     ({"iotLogging": "TRACE"}, "but must be one of off, ERROR, WARN, INFO, DEBUG."),
     ({"mqttWithoutThing": True}, "zymkey-fleet.mqttWithoutThing is true, but must be one of allow, try, deny."),
     (
