@@ -32,6 +32,8 @@ COMMANDS = {
     "import": "register certificates that your CA has signed with other tools",
     "audit": "find, and repair, what differs between the ledger and AWS IoT",
     "verify": "test the deployment with a throw-away device",
+    "backup": "write the whole ledger into a file",
+    "restore": "bring a ledger back from a backup, also when its table is gone",
     "adopt": "find what a destroyed deployment left, and write the setting that takes it over",
     "ca": "work with your own CA: create, prove, check, rotate and retire it",
 }

@@ -12,6 +12,7 @@ READER, OPERATOR, VERIFIER = "ReaderPolicyArn", "OperatorPolicyArn", "VerifierPo
 # By module of ``fleet.commands``; a command that is not here changes something, and is the operator's. The operator's
 # policy permits all of them.
 SMALLEST_POLICY = {
+    "backup": READER,
     "audit": READER,  # with --fix it is the operator's
     "ca_check": READER,
     "ca_rotate": READER,
@@ -25,7 +26,7 @@ SMALLEST_POLICY = {
 }
 
 # It looks for what a destroyed deployment left, when its policies may be gone.
-OF_ADMINISTRATORS = {"adopt"}
+OF_ADMINISTRATORS = {"adopt", "restore"}
 
 # What an operation changes shows that reading is not enough: ``audit --fix``.
 _READS = ("Describe", "Get", "List", "Query", "Scan", "Search")

@@ -14,6 +14,7 @@
 ``authorities``   CAs that were made in KMS.
 ``reading``       what is read.
 ``listing``       which devices of the index are meant.
+``copying``       the whole of it, out of one table and into another.
 ``survey``        the whole of it, read once.
 ``audits``        what the daily audit has found.
 ``merging``       sources that are read side by side.

@@ -156,6 +156,11 @@ class Table:
         for page in pages:
             yield [_unwrap(item) for item in page["Items"]]
 
+    def everything(self) -> Iterator[Item]:
+        """Every item of the table with all that it has, in no order."""
+        for page in self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True):
+            yield from (_unwrap(item) for item in page["Items"])
+
     def get_many(self, keys: Iterable[tuple[str, str]], *, attributes: Sequence[str]) -> Iterator[Item]:
         """The items that exist of these keys, in no order, by 100 a call: a moment old.
 

@@ -16,6 +16,7 @@ authority#KEY-ARN     authority
 signatures#CA-ID      signatures         how many certificates a CA in KMS was asked to sign (``ledger.signatures``)
 signatures#CA-ID      erased             how many certificates of a CA were forgotten on purpose (``ledger.erasure``)
 requests-counted      requests-counted   how many keys have ever asked: what keeps those apart that ask together
+restore               restore            which backup is being restored; until that is done (``ledger.copying``)
 turns                 turns              the moment of the next free turn (``ledger.turns``), in microseconds
 audit                 last               the last run of the daily audit (``ledger.audits``)
 audit                 findings#RUN#NUM   what a run has found, some hundreds an item; expires
@@ -54,6 +55,7 @@ up. Conditions are checked by DynamoDB, never by reading first; what is read aft
 from ledger.audits import Audits
 from ledger.authorities import Authorities
 from ledger.certificates import Certificates
+from ledger.copying import Copying
 from ledger.erasure import Erasure
 from ledger.issuance import Issuance
 from ledger.operators import Operators
@@ -76,6 +78,7 @@ class Ledger(
     Authorities,
     Surveying,
     Audits,
+    Copying,
 ):
     """The ledger of one deployment.
 
