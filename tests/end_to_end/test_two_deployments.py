@@ -19,6 +19,7 @@ from pki.certificates import ca_certificate
 from pki.fingerprint import certificate_id
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
+from sandbox.deployment import THING_GROUP
 from tests.support.cloud.commands import Command, RaspberryPi, operator
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.external_authority import Authority
@@ -37,6 +38,7 @@ class Place:
         settings = {"externalCertificateAuthority": json.dumps({"certificate": str(ca_file)})}
         self.sandbox = start_sandbox(addresses, "external", settings=settings)
         self.cloud = Cloud(self.sandbox)
+        self.cloud.iot.create_thing_group(thingGroupName=THING_GROUP)  # which the setting things names
         self.zymkey_fleet = operator(self.sandbox.env)
 
     def lets_in(self, pi: RaspberryPi) -> None:
