@@ -5,25 +5,47 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fleet.arguments import positive
 
-# Of the account in a Region (AWS General Reference, AWS IoT Core endpoints and quotas: control plane API throttling).
-UPDATE_CERTIFICATE_PER_SECOND = 10
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """What AWS IoT does in a second, for an account in a Region.
+
+    Source: AWS General Reference, AWS IoT Core endpoints and quotas, control plane API throttling.
+
+    Attributes:
+        operations: which have it, each its own.
+        what: is done by them, for ``--help``.
+    """
+
+    operations: Sequence[str]
+    what: str
+    per_second: int = 10
+
+
+UPDATE_CERTIFICATE = Quota(operations=["UpdateCertificate"], what="certificates that are switched")
+# Each certificate is described and deleted once, and each thing asked for its principals.
+DELETE_CERTIFICATE = Quota(
+    operations=["DeleteCertificate", "DescribeCertificate", "ListPrincipalThings", "ListThingPrincipals"],
+    what="certificates that are deleted",
+)
 # Half of the inbound publish requests that AWS IoT takes from an account in its smaller Regions (2,000; 20,000 in the
 # others; same source, message broker quotas): the rest is the devices' own.
 PUBLISH_PER_SECOND = 1_000
 
 
-def add_rate(parser: argparse.ArgumentParser) -> None:
+def add_rate(parser: argparse.ArgumentParser, quota: Quota = UPDATE_CERTIFICATE) -> None:
     parser.add_argument(
         "--rate",
         metavar="N",
         type=positive,
-        default=UPDATE_CERTIFICATE_PER_SECOND,
-        help="certificates that are switched in a second, at most: AWS's quota for iot:UpdateCertificate, of the "
+        default=quota.per_second,
+        help=f"{quota.what} in a second, at most: AWS's quota for iot:{quota.operations[0]}, of the "
         "account in this Region (default: %(default)s; more where AWS has raised it)",
     )
 

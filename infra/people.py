@@ -34,7 +34,7 @@ SIGNATURES = "signatures#*"
 VERIFY_DEVICES = f"device#{VERIFY_NAMES}"
 
 _REASONS = {
-    "thing/*": "Operators name things at any time; `set` changes those with the fleet's mark, which IAM cannot see.",
+    "thing/*": "Operators name things at any time; `set` and `remove` look for the fleet's mark, which IAM cannot see.",
     "cert/*": "Certificates get their ids when they are created.",
     "thinggroup/*": "`list --group` takes any group of the account, which other tools may have put things into.",
     "cacert/*": "The settings do not name a retired CA; the fleet's tag limits it.",
@@ -96,8 +96,14 @@ def _operator(device_policy: str, things: ThingSettings | None, renewal_topic: s
         iot=[
             *reader.iot,
             (["DeleteCertificate", "DetachPolicy", "DetachThingPrincipal", "UpdateCertificate"], ["cert/*"]),
-            (["DeleteThing", "DetachThingPrincipal"], [_VERIFY_THINGS]),
-            (["UpdateThing"], ["thing/*"]),
+            # ``remove`` takes a device's thing along, with its shadows; ``set`` changes it.
+            (
+                [
+                    *("DeleteThing", "DeleteThingShadow", "DetachThingPrincipal"),
+                    *("ListNamedShadowsForThing", "ListThingPrincipals", "UpdateThing"),
+                ],
+                ["thing/*"],
+            ),
             # ``renew`` tells a device at once, where the devices' policy has room for the topic.
             *([] if renewal_topic is None else [(["Publish"], [_TOPIC + renewal_topic.replace("{device}", "*")])]),
             # AWS IoT checks both the group and the thing.

@@ -14,7 +14,7 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
-from . import emulated_ca_resource, emulated_pages, emulated_role_aliases
+from . import emulated_ca_resource, emulated_pages, emulated_role_aliases, emulated_shadow_lists
 from .addresses import ACCOUNT, DATA_ENDPOINT_HOST, REGION, REPOSITORY, ROOT_ACCESS_KEY, ROOT_SECRET_KEY, Addresses
 from .background import BackgroundProcess, version_of
 from .certificates import ServerCertificates
@@ -29,11 +29,12 @@ FIRST_HANDSHAKE_SECONDS = 1.0
 _START = """\
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from sandbox import emulated_ca_resource, emulated_pages, emulated_role_aliases
+from sandbox import emulated_ca_resource, emulated_pages, emulated_role_aliases, emulated_shadow_lists
 sys.path.pop(0)
 emulated_ca_resource.install()
 emulated_role_aliases.install()
 emulated_pages.install()
+emulated_shadow_lists.install()
 from ministack.app import main
 main()
 """
@@ -49,6 +50,7 @@ def emulator_process(addresses: Addresses) -> BackgroundProcess:
             emulated_ca_resource.SOURCE,
             Path(emulated_role_aliases.__file__),
             Path(emulated_pages.__file__),
+            Path(emulated_shadow_lists.__file__),
         ),
     )
 

@@ -20,7 +20,7 @@ from fleet.arguments import add_deployment, add_examples, add_json, duration
 from fleet.deployment import Deployment, open_deployment, patient
 from fleet.last_audit import print_findings, show_last_audit
 from fleet.output import note, print_json, print_line
-from fleet.pace import UPDATE_CERTIFICATE_PER_SECOND, keep_pace
+from fleet.pace import UPDATE_CERTIFICATE, keep_pace
 from fleet.progress import Progress
 from fleet.repair import repair
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         return show_last_audit(deployment, as_json=arguments.json)
     deployment = patient(deployment)
     if arguments.fix:
-        keep_pace(deployment.iot, "UpdateCertificate", UPDATE_CERTIFICATE_PER_SECOND)
+        keep_pace(deployment.iot, "UpdateCertificate", UPDATE_CERTIFICATE.per_second)
     findings, fixed = [], []
     with Progress("records read", total=None, wanted=not arguments.json) as progress:
         before = deployment.ledger.last_audit()

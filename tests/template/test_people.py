@@ -140,6 +140,10 @@ def of_a_person(name: str) -> dict[str, list[Transaction]]:
         "block": transactions(lambda ledger: ledger.block(name, **by)),
         "unblock": transactions(lambda ledger: ledger.unblock(name, **by), state="blocked"),
         "remove": transactions(lambda ledger: ledger.remove(name, **by), state="blocked"),
+        "replace_by_token": transactions(
+            lambda ledger: ledger.replace_by_token(name, token_hash="0", token_expires=2, **by)
+        ),
+        "deleted": transactions(lambda ledger: ledger.deleted(name, CERTIFICATE, **by), state="blocked"),
         "erase": transactions(lambda ledger: ledger.erase(name)),
         "reject": transactions(lambda ledger: ledger.reject(KEY, now=1)),
         "reject_all": transactions(lambda ledger: ledger.reject_all([KEY], now=1)),

@@ -262,8 +262,12 @@ READ = READ_LEDGER | {
 }
 REMOVE = {
     *((f"iot:{action}", f"{IOT}:cert/*") for action in ("DeleteCertificate", "DetachPolicy", "DetachThingPrincipal")),
-    *((f"iot:{action}", f"{IOT}:{VERIFICATION}") for action in ("DeleteThing", "DetachThingPrincipal")),
     ("iot:UpdateCertificate", f"{IOT}:cert/*"),
+}
+REMOVE_VERIFICATION = {(f"iot:{action}", f"{IOT}:{VERIFICATION}") for action in ("DeleteThing", "DetachThingPrincipal")}
+REMOVE_THINGS = {
+    *((f"iot:{action}", f"{IOT}:thing/*") for action in ("DeleteThing", "DeleteThingShadow", "DetachThingPrincipal")),
+    *((f"iot:{action}", f"{IOT}:thing/*") for action in ("ListNamedShadowsForThing", "ListThingPrincipals")),
 }
 WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem", "UpdateItem")}
 
@@ -279,12 +283,14 @@ WRITE = {(f"dynamodb:{action}", "<table>") for action in ("DeleteItem", "PutItem
             | WRITE
             | {("dynamodb:ConditionCheckItem", "<table>")}
             | {("iot:UpdateCACertificate", f"{IOT}:cacert/*")}
+            | REMOVE_THINGS
             | {("iot:UpdateThing", f"{IOT}:thing/*"), ("iot:Publish", f"{IOT}:topic/zymkey/zymkey/renew/*")},
         ),
         (
             "PeopleVerifier",
             READ_LEDGER
             | REMOVE
+            | REMOVE_VERIFICATION
             | WRITE
             | {("iot:DescribeCertificate", f"{IOT}:cert/*"), ("iot:ListAttachedPolicies", "*")}
             | {("iot:DescribeCACertificate", f"{IOT}:cacert/*")},

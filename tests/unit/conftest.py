@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.request
 from functools import cache
+from pathlib import Path
 
 import boto3
 import pytest
@@ -14,8 +15,17 @@ from botocore.config import Config
 from tests.support.emulator import CREDENTIALS
 from tests.support.ports import free_ports
 
-SERVICES = "cloudformation,dynamodb,iot,kms,sts"
+SERVICES = "cloudformation,dynamodb,iot,iot-data,kms,sts"
 READY_SECONDS = 30
+ROOT = str(Path(__file__).parents[2])
+START = """\
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from sandbox import emulated_shadow_lists
+emulated_shadow_lists.install()
+from ministack.app import main
+main()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +47,7 @@ def aws_address(tmp_path_factory):
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-c", START, ROOT], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -5,10 +5,11 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from pki.issuers import KMS
 from tests.support.fleet.authority import CA, CA_KEY
+from tests.support.fleet.calls import calls, paces
 from tests.support.fleet.command import operator_environment, run, sdk_models_are_read_once
 from tests.support.fleet.deployment import deploy
 
-__all__ = ["operator_environment", "run", "sdk_models_are_read_once"]
+__all__ = ["calls", "operator_environment", "paces", "run", "sdk_models_are_read_once"]
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 import os
 import random
 import signal
-import threading
 import time
-from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from fleet.aws_session import AwsSession
 from ledger import CertificateState, State
 from ledger.items import certificate_item, device_item
 from tests.support.aws_faults import error_reply
@@ -19,34 +16,6 @@ from tests.support.fleet.deployment import enroll, renew, status
 from tests.support.ledger import certificate
 
 READS = {"DescribeStacks", "GetItem", "Query"}
-
-
-class Calls:
-    """What the commands' clients send to AWS, each try counted; `broken` is asked for another reply to it."""
-
-    def __init__(self):
-        self.tries = Counter()
-        self.broken = lambda operation, request: None
-        self._lock = threading.Lock()
-
-    def sent(self, request, event_name, **_):
-        operation = event_name.rsplit(".", 1)[1]
-        with self._lock:
-            self.tries[operation] += 1
-        return self.broken(operation, request)
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    calls, made = Calls(), AwsSession.client
-
-    def client(self, service):
-        client = made(self, service)
-        client.meta.events.register("before-send", calls.sent)
-        return client
-
-    monkeypatch.setattr(AwsSession, "client", client)
-    return calls
 
 
 def fill(cloud, aws, names):
@@ -73,24 +42,6 @@ def file_of(tmp_path):
         return path
 
     return file_of
-
-
-@pytest.fixture
-def paces(monkeypatch):
-    """What paces were kept: calls in a second, and how many were waited for."""
-    paces = []
-
-    class Counted:
-        def __init__(self, per_second):
-            self.per_second, self.waits, self._lock = per_second, 0, threading.Lock()
-            paces.append(self)
-
-        def wait(self):
-            with self._lock:
-                self.waits += 1
-
-    monkeypatch.setattr("fleet.pace.Pace", Counted)
-    return paces
 
 
 @pytest.fixture
@@ -185,6 +136,9 @@ def test_many_are_blocked_let_in_again_and_removed(run, cloud, three):
     assert refused.json[0] == {
         "name": "pi-1",
         "removed": None,
+        "certificatesDeleted": None,
+        "thing": None,
+        "kept": None,
         "reason": "Device 'pi-1' still has a certificate in use; block it first. "
         "Try: zymkey-fleet block pi-1 && zymkey-fleet remove pi-1",
     }
@@ -248,7 +202,14 @@ def test_what_a_renewal_was_asked_for_is_forgotten_when_the_new_certificate_is_c
         ("block", ["block it, switch off its certificates: 1", "switch off its certificates: 1", None, "block it"]),
         ("unblock", [None, "unblock it", "unblock it, switch on its certificate", None]),
         ("renew", ["ask for its renewal", "blocked: it gets no", "blocked: it gets no", "invited: it has no"]),
-        ("remove", ["in use; block it first", "in use; block it first", "remove it", "remove it"]),
+        (
+            "remove",
+            [
+                *("in use; block it first", "in use; block it first"),
+                "remove it, delete its certificates: 1, delete its thing, if it is the fleet's",
+                "remove it",
+            ],
+        ),
     ],
 )
 def test_a_dry_run_says_what_would_happen_to_each_and_changes_nothing(run, cloud, three, calls, command, would):
