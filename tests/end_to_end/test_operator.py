@@ -94,7 +94,7 @@ def test_a_device_s_life_from_invitation_to_removal(fleet: Command, cloud: Cloud
     assert fleet("show", candidate.name, "--json").json["state"] == "removed"
     history = [each["what"] for each in fleet("history", candidate.name, "--json").json]
     assert history[:4] == ["invited", "claimed", "certificate signed", "enrolled"]
-    assert history[-1] == "removed"
+    assert history[-3:] == ["removed", "certificate deleted", "thing deleted"]
 
 
 def test_a_key_that_was_allowed_enrolls_without_a_secret(fleet: Command, cloud: Cloud) -> None:

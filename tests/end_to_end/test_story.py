@@ -3,15 +3,19 @@
 The operator's command runs under the operator's policy, the device's with a simulated Zymkey.
 """
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from sandbox.deployment import THING_GROUP
 from tests.support.cloud.commands import Answer, Command, RaspberryPi, interrupt, operator
-from tests.support.cloud.enrollment import Cloud, new_name
+from tests.support.cloud.enrollment import Candidate, Cloud, new_name
 from tests.support.cloud.running_sandbox import RunningSandbox
 
 EACH_ISSUER = pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
@@ -176,7 +180,7 @@ def test_two_bootstraps_at_once_end_with_one_certificate(
 
 
 @EACH_ISSUER
-def test_a_blocked_device_is_out_until_it_is_unblocked_and_the_ledger_tells_it_all(
+def test_a_device_is_blocked_and_unblocked_then_its_board_breaks_and_at_last_it_leaves(
     sandbox: RunningSandbox, fleet: Command, pi: RaspberryPi, cloud: Cloud, sign: Callable[[RaspberryPi], None]
 ) -> None:
     enrolled(pi, sandbox, fleet, sign)
@@ -201,14 +205,66 @@ def test_a_blocked_device_is_out_until_it_is_unblocked_and_the_ledger_tells_it_a
     assert [(each["certificateId"], each["state"]) for each in shown["certificates"]] == [(pi.certificate_id, "active")]
     assert pi.fingerprint in fleet("list").out
 
-    # A device's end.
+    the_board_breaks(sandbox, fleet, pi, cloud, sign)
+
+    # A device's end: nothing of it is left in AWS IoT.
+    certificates = cloud.certificates_of(pi.name)
     fleet("block", pi.name)
-    fleet("remove", pi.name)
+    removed = fleet("remove", pi.name, "--json").json
+    assert (set(removed["certificatesDeleted"]), removed["thing"], removed["kept"]) == (
+        set(certificates),
+        "deleted",
+        [],
+    )
+    assert cloud.everything().isdisjoint({pi.name, *certificates})
+    data = sandbox.boto("iot-data")
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_thing_shadow(thingName=pi.name)
     assert pi.name not in {each["name"] for each in fleet("list", "--json").json}
+    told = ("invited", "claimed", "enrolled", "blocked", "unblocked", "replaced", "removed")
     happened = [each["what"] for each in fleet("history", pi.name, "--json").json]
-    kept = [what for what in happened if what in ("invited", "claimed", "enrolled", "blocked", "unblocked", "removed")]
-    assert kept == ["invited", "claimed", "enrolled", "blocked", "unblocked", "blocked", "removed"]
+    assert [what for what in happened if what in told] == [
+        *("invited", "claimed", "enrolled", "blocked", "unblocked"),
+        *("replaced", "invited", "claimed", "enrolled", "blocked", "removed"),
+    ]
     assert "the fleet does not know" in pi.beside("afterwards").zymkey_iot("bootstrap", code=6).err
+
+
+def the_board_breaks(
+    sandbox: RunningSandbox, fleet: Command, pi: RaspberryPi, cloud: Cloud, sign: Callable[[RaspberryPi], None]
+) -> None:
+    """Its SD card goes into another board, and the other Zymkey is the same device from then on."""
+    cloud.iot.create_thing_group(thingGroupName=THING_GROUP)
+    fleet("set", pi.name, "--attribute", "hall=7", "--group", THING_GROUP)
+    data = sandbox.boto("iot-data")
+    data.update_thing_shadow(thingName=pi.name, payload=b'{"state": {"reported": {"lamp": "on"}}}')
+    before = what_the_name_has(sandbox, cloud, pi.name)
+    old, old_key = pi.certificate_id, load_pem_private_key((pi.zymkey.state / "slot-0.pem").read_bytes(), None)
+    assert isinstance(old_key, ec.EllipticCurvePrivateKey)
+
+    token = fleet("replace", pi.name, "--json").json["token"]
+
+    assert cloud.certificates_of(pi.name) == {old: "INACTIVE"}
+    pi.zymkey.swap()
+    assert "zymkey-fleet replace NAME" in pi.zymkey_iot("renew", code=12).err
+    if sandbox.issuer == "external":
+        pi.zymkey_iot("bootstrap", "--give-up-after", "1s", code=7, ZYMKEY_IOT_TOKEN=token)
+        sign(pi)
+    pi.zymkey_iot("bootstrap", ZYMKEY_IOT_TOKEN=token)
+    assert cloud.certificates_of(pi.name) == {old: "INACTIVE", pi.certificate_id: "ACTIVE"}
+    assert what_the_name_has(sandbox, cloud, pi.name) == before
+    repaired = Candidate(name=pi.name, key=old_key, token=token)
+    for with_token in (True, False):
+        refused = cloud.enroll(repaired, with_token=with_token)
+        assert (refused.status_code, "is blocked" in refused.text) == (403, True)
+
+
+def what_the_name_has(sandbox: RunningSandbox, cloud: Cloud, name: str) -> list[object]:
+    """Its thing, with its attributes, its groups and its shadow."""
+    thing = cloud.iot.describe_thing(thingName=name)
+    groups = cloud.iot.list_thing_groups_for_thing(thingName=name)["thingGroups"]
+    shadow = sandbox.boto("iot-data").get_thing_shadow(thingName=name)["payload"].read()
+    return [thing["thingId"], thing["attributes"], groups, json.loads(shadow)["state"]]
 
 
 def state_in_list(fleet: Command, pi: RaspberryPi) -> str:

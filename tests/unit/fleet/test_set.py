@@ -224,12 +224,6 @@ def test_two_operators_at_once_the_slower_one_is_told_to_try_again(run, cloud, d
     assert cloud.ledger.device(device).profile == ThingProfile(attributes={"site": "paris"}, groups=("plant",))
 
 
-def test_the_help_of_remove_says_what_becomes_of_the_thing_and_to_detach_before_it_is_deleted(run):
-    said = " ".join(run("remove", "--help").out.split())
-    assert "Its thing stays in AWS IoT" in said
-    assert 0 < said.index("aws iot detach-thing-principal") < said.index("aws iot delete-thing")
-
-
 def test_set_alone_repairs_a_group_that_was_missing(run, cloud, device):
     run("set", device, "--group", "plant")
     cloud.iot.remove_thing_from_thing_group(thingName=device, thingGroupName="plant")

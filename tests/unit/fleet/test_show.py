@@ -38,6 +38,7 @@ def test_show_and_history_remember_a_removed_device(run, cloud):
     history = run("history", "pi-1", "--json").json
     assert [each["what"] for each in history] == [
         *("allowed", "certificate signed", "enrolled", "blocked", "certificate deactivated", "removed"),
+        "certificate deleted",
     ]
     assert history[2]["detail"] == certificate.certificate_id
     assert run("history", "pi-1").out.splitlines()[0].split() == ["TIME", "WHAT", "BY", "DETAIL"]
