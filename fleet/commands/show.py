@@ -24,14 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_deployment(parser)
     parser.epilog = """\
 States of a certificate: recorded (signed, registration not complete), active (in use), superseded (replaced by a
-renewal; it works for some days more), deactivated (switched off in AWS IoT), abandoned (never completed).
+renewal; it works for some days more), deactivated (switched off in AWS IoT, and after
+deleteAfterDays deleted there), abandoned (never completed).
 A removed device is shown with the certificates that it had.
 The connection is what the fleet index of AWS IoT knows, which does not see devices that use HTTPS alone.
 Attributes and groups are those that `invite`, `allow`, `approve` or `set` gave to its thing in AWS IoT.
 JSON: name, state (or "removed"), fingerprint, the times of the invitation, the CSR, the last enrollment and the last
 renewal, when a renewal was asked for, when another key was let in instead (replaced), turn (when the device may come
 again to be registered), attributes, groups, connection (connected and since; or unknown, which says why),
-certificates."""
+certificates (each also with deleted, when it left AWS IoT)."""
     add_examples(parser, "zymkey-fleet show pi-1")
 
 
@@ -56,9 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     if certificates:
         print_line("")
         print_table(
-            ["CERTIFICATE", "STATE", "NOT-BEFORE", "NOT-AFTER", "ISSUED-BY"],
+            ["CERTIFICATE", "STATE", "NOT-BEFORE", "NOT-AFTER", "ISSUED-BY", "DELETED"],
             [
-                [each.certificate_id, each.state, iso(each.not_before), iso(each.not_after), each.issued_by[:16]]
+                [
+                    *(each.certificate_id, each.state, iso(each.not_before), iso(each.not_after)),
+                    *(each.issued_by[:16], iso(each.deleted_at)),
+                ]
                 for each in certificates
             ],
         )
@@ -121,5 +125,6 @@ def _certificate(certificate: Certificate) -> dict[str, Any]:
         "issuedBy": certificate.issued_by,
         "fingerprint": certificate.fingerprint,
         "updated": iso(certificate.updated_at),
+        "deleted": iso(certificate.deleted_at),
         "pem": certificate.pem,
     }

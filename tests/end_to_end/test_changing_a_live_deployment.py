@@ -36,6 +36,7 @@ from tests.support.ports import free_ports
 OLD = {"name": "2026", "commonName": "the old CA", "organization": "Acme", "validityYears": 20}
 NEW = OLD | {"name": "2027", "commonName": "the new CA"}
 
+DAY = 86_400
 ACCESS_LOG = "/aws/vendedlogs/zymkey"
 
 
@@ -132,15 +133,24 @@ class Fleet:
             ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in times.items()},
         )
 
-    def sweep(self) -> None:
-        """What the schedule does every day."""
+    def run(self, entry: str) -> Any:
+        """What a schedule does: ``superseded`` every hour, ``audit`` every day. Returns what the function does."""
         functions = self.sandbox.boto("lambda")
         (name,) = (
             each["FunctionName"]
             for each in functions.list_functions()["Functions"]
-            if each["Handler"] == "functions.handlers.superseded.handler"
+            if each["Handler"] == f"functions.handlers.{entry}.handler"
         )
-        assert "FunctionError" not in functions.invoke(FunctionName=name, Payload=b"{}")
+        done = functions.invoke(FunctionName=name, Payload=b"{}")
+        answer = done["Payload"].read()
+        assert "FunctionError" not in done, answer
+        return json.loads(answer)
+
+    def last_audit(self, *, code: int = 1) -> tuple[int, list[tuple[str, str | None]]]:
+        """How many certificates the daily audit has deleted, and what it has found: kind and device."""
+        last = self.zymkey_fleet("audit", "--last", "--json", code=code).json
+        assert last["complete"]
+        return last["deleted"], [(each["kind"], each["device"]) for each in last["findings"]]
 
 
 def common_name(name: x509.Name) -> str:
@@ -173,6 +183,7 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     with fleet.watched(veteran, newcomer) as watcher:
         the_first_one_is_retired_once_no_device_stands_on_it(fleet, veteran, newcomer)
         devices = [veteran, newcomer, it_stays_retired_by_the_setting(fleet, veteran)]
+        what_drifts_is_found_by_the_daily_audit(fleet, newcomer)
         its_key_goes_and_nothing_is_left_of_the_rotation(fleet)
         assert_all_work(devices)
     assert (watcher.problems, watcher.looks > 5) == ([], True)
@@ -258,8 +269,9 @@ def the_first_one_is_retired_once_no_device_stands_on_it(
     assert "Renewed" in veteran.zymkey_iot("renew").out
     assert issuer_of(veteran) == "the new CA"
     until(lambda: fleet.cloud.certificates_of(veteran.name)[old_id] == "INACTIVE")
-    fleet.sweep()
+    fleet.run("superseded")
     assert fleet.cloud.certificates_of(veteran.name) == {old_id: "INACTIVE", veteran.certificate_id: "ACTIVE"}
+    a_month_later_it_is_gone(fleet, veteran, old_id)
 
     # Retired: AWS IoT takes nothing of it any more, and the fleet works on.
     the_next_step_is(fleet, "retire")
@@ -269,8 +281,45 @@ def the_first_one_is_retired_once_no_device_stands_on_it(
     assert fleet.registered()[old_ca] == "INACTIVE"
     assert the_next_step_is(fleet, "setting")["steps"][3]["setting"] == setting
     assert_all_work([veteran, newcomer, fleet.new_device()])
-    (finding,) = fleet.zymkey_fleet("audit", "--json", code=1).json
-    assert (finding["kind"], finding["certificateId"]) == ("ca-status", old_ca)
+    (undeclared,) = fleet.zymkey_fleet("audit", "--json", code=1).json
+    assert (undeclared["kind"], undeclared["certificateId"]) == ("ca-status", old_ca)
+
+
+def a_month_later_it_is_gone(fleet: Fleet, pi: RaspberryPi, old_id: str) -> None:
+    """From AWS IoT, by the daily audit; the ledger remembers it."""
+    fleet.age(pi, f"certificate#{old_id}", updated_at=int(time.time()) - 31 * DAY)
+    assert fleet.run("audit") == {}
+    assert fleet.last_audit(code=0) == (1, [])
+    assert fleet.cloud.certificates_of(pi.name) == {pi.certificate_id: "ACTIVE"}
+    shown = fleet.zymkey_fleet("show", pi.name, "--json").json["certificates"]
+    assert {each["certificateId"]: bool(each["deleted"]) for each in shown} == {old_id: True, pi.certificate_id: False}
+
+
+def what_drifts_is_found_by_the_daily_audit(fleet: Fleet, pi: RaspberryPi) -> None:
+    """Somebody works by hand on the policy, a thing, and (in KMS) with the CA's key; and takes it back."""
+    iot, policy = fleet.cloud.iot, fleet.cloud.outputs["IotPolicy"]
+    before = iot.get_policy(policyName=policy)
+    document = json.loads(before["policyDocument"])
+    document["Statement"][0]["Sid"] = "Changed"
+    changed = iot.create_policy_version(policyName=policy, policyDocument=json.dumps(document), setAsDefault=True)
+    mark = iot.describe_thing(thingName=pi.name)["attributes"]
+    another = {"attributes": dict.fromkeys(mark, "another"), "merge": True}
+    iot.update_thing(thingName=pi.name, attributePayload=another)
+    expected: dict[str, int] = {"policy-drifted": 1, "thing-foreign": 1}
+    in_kms = fleet.cloud.outputs["Issuer"] == "kms"
+    if in_kms:
+        fleet.cloud.ledger.count_signature(certificate_id(fleet.authorities()["the new CA"]))
+        expected["unrecorded-signatures"] = 1
+
+    assert fleet.run("audit") == expected
+    told = [("policy-drifted", None), ("thing-foreign", pi.name), *([("unrecorded-signatures", None)] * in_kms)]
+    assert fleet.last_audit() == (0, told)
+
+    iot.set_default_policy_version(policyName=policy, policyVersionId=before["defaultVersionId"])
+    iot.delete_policy_version(policyName=policy, policyVersionId=changed["policyVersionId"])
+    iot.update_thing(thingName=pi.name, attributePayload={"attributes": mark, "merge": True})
+    assert fleet.run("audit") == {}
+    assert fleet.zymkey_fleet("audit", "--json").json == []
 
 
 def it_stays_retired_by_the_setting(fleet: Fleet, veteran: RaspberryPi) -> RaspberryPi:
@@ -333,14 +382,14 @@ def what_the_fleet_did_is_counted_in_its_logs(fleet: Fleet) -> None:
     }
     counted = set()
     for name, group in groups.items():
-        if name.startswith(("Enroll", "Superseded")):  # as in docs/runbook.md
+        if name.startswith(("Audit", "Enroll", "Superseded")):  # as in docs/runbook.md
             pages = fleet.sandbox.boto("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
             lines = (event["message"] for page in pages for event in page["events"])
             for document in (json.loads(line) for line in lines if '"_aws"' in line):
                 assert document["Fleet"] == "zymkey"
                 (directive,) = document["_aws"]["CloudWatchMetrics"]
                 counted |= {each["Name"] for each in directive["Metrics"]}
-    assert counted >= {"Enrolled", "Renewed", "ExpiringWithin30Days", "Expired"}
+    assert counted >= {"Enrolled", "Renewed", "ExpiringWithin30Days", "Expired", "AuditFindings"}
 
 
 def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
@@ -364,7 +413,18 @@ def another_issuer_and_a_domain_change_nothing_for_devices_that_are_in(
     amazons = fleet.new_device()
     assert issuer_of(amazons) not in ("the old CA", "the new CA")
     assert_all_work([*devices, amazons])
+    what_amazon_s_ca_has_renewed_leaves_aws_iot_too(fleet, amazons)
     return amazons
+
+
+def what_amazon_s_ca_has_renewed_leaves_aws_iot_too(fleet: Fleet, pi: RaspberryPi) -> None:
+    old_id = pi.certificate_id
+    fleet.zymkey_fleet("renew", pi.name)
+    assert "Renewed" in pi.zymkey_iot("renew").out
+    until(lambda: fleet.cloud.certificates_of(pi.name)[old_id] == "INACTIVE")
+    a_month_later_it_is_gone(fleet, pi, old_id)
+    what_drifts_is_found_by_the_daily_audit(fleet, pi)
+    assert_all_work([pi])
 
 
 def takes_up_the_domain(pi: RaspberryPi) -> None:
