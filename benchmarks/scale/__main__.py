@@ -23,6 +23,7 @@ from benchmarks.scale.seeding import enrolled, name_of
 from benchmarks.wheel import REPOSITORY
 
 SHOW, AUDIT, BROKEN, SWEEP, BLOCK = "show", "audit", "audit, 1 % faults", "sweep", "block --from, 1,000"
+DAILY = "daily audit"
 AUDIT_SECONDS_AT_10_000 = 60.0
 DEVICES_A_CALL = 25
 AUDIT_BYTES_AT_100_000 = 200e6
@@ -80,6 +81,7 @@ def measured(folder: Path, devices: int) -> Iterator[Run]:
             "list --state blocked": ["list", "--state", "blocked"],
             SHOW: ["show", name_of(devices // 2)],
             AUDIT: ["audit"],
+            DAILY: ["daily-audit"],
             SWEEP: ["sweep"],
         }.items():
             yield run(folder, sound, what, devices, words)

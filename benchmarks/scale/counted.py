@@ -1,6 +1,6 @@
 """Runs one thing in this process, and writes down the AWS calls that it made: ``counted FILE WORD…``.
 
-The words are those of ``zymkey-fleet``, or ``sweep`` alone.
+The words are those of ``zymkey-fleet``, or ``sweep`` or ``daily-audit`` alone.
 """
 
 from __future__ import annotations
@@ -37,30 +37,48 @@ def run_command(words: list[str]) -> int:
     return main(words)
 
 
+ENVIRONMENT = {
+    "FLEET": FLEET,
+    "ISSUER": "aws",
+    "LEDGER_TABLE": TABLE,
+    "IOT_POLICY": POLICY,
+    "CA_CERTIFICATES": "",
+    "CERTIFICATE_SUBJECT": "{}",
+    "CERTIFICATE_VALIDITY_DAYS": "365",
+    "TOPICS": "{}",
+    "UNINVITED": "refuse",
+}
+
+
 def run_sweep() -> int:
     """As the function does, without its time limit."""
     from functions.deployment import Deployment
     from functions.superseded import sweep
 
-    environment = {
-        "FLEET": FLEET,
-        "ISSUER": "aws",
-        "LEDGER_TABLE": TABLE,
-        "IOT_POLICY": POLICY,
-        "CA_CERTIFICATES": "",
-        "CERTIFICATE_SUBJECT": "{}",
-        "CERTIFICATE_VALIDITY_DAYS": "365",
-        "TOPICS": "{}",
-        "UNINVITED": "refuse",
-    }
-    sweep(grace_days=7, now=int(time.time()), deployment=Deployment.connect(os.environ | environment))
+    sweep(grace_days=7, now=int(time.time()), deployment=Deployment.connect(os.environ | ENVIRONMENT))
+    return 0
+
+
+def run_daily_audit() -> int:
+    """As the function does, without its time limit; things are compared, and there is no CA."""
+    from functions.audit_run import audit
+    from functions.deployment import Deployment
+
+    audit(
+        grace_days=7,
+        delete_after_days=3650,
+        now=int(time.time()),
+        deployment=Deployment.connect(os.environ | ENVIRONMENT),
+        declared=json.dumps({"policy": "", "authorities": []}),
+    )
     return 0
 
 
 def main() -> int:
     result, *words = sys.argv[1:]
     count_calls()
-    code = run_sweep() if words == ["sweep"] else run_command(words)
+    functions = {"sweep": run_sweep, "daily-audit": run_daily_audit}
+    code = functions[words[0]]() if words[0] in functions else run_command(words)
     Path(result).write_text(json.dumps({"code": code, "calls": dict(calls)}))
     return 0
 

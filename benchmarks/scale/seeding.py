@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ledger import LISTED_ATTRIBUTES, Certificate, CertificateState, Device, Event, State
+from ledger import LISTED_ATTRIBUTES, THING_MARK, Certificate, CertificateState, Device, Event, State
 from ledger.dynamodb import _wrap
 from ledger.items import certificate_item, device_item, fields_of, key_key
 
@@ -48,6 +48,7 @@ def install(devices: int, *, with_faults: bool) -> None:
     items = dynamodb._tables[TABLE]["items"]
     targets: list[str] = []
     for number in range(devices):
+        iot._things[name_of(number)] = _thing(name_of(number))
         for each in put_device(number, now, items):
             if with_faults and number % 100 == 50 and each.certificate.state is CertificateState.ACTIVE:
                 each = _broken(each, number)
@@ -60,6 +61,12 @@ def install(devices: int, *, with_faults: bool) -> None:
     table, index = sizes(items)
     # What the arithmetic needs (``benchmarks.scale.cloud``).
     print(f"table {table} index {index}", file=sys.stdout, flush=True)
+
+
+def _thing(name: str) -> dict[str, Any]:
+    """As the emulator keeps one, with the fleet's mark. Removed and invited devices have theirs, too."""
+    arn = f"arn:aws:iot:us-east-1:000000000000:thing/{name}"
+    return {"thingName": name, "thingId": name, "thingArn": arn, "attributes": {THING_MARK: FLEET}, "version": 1}
 
 
 def name_of(number: int) -> str:
