@@ -76,6 +76,9 @@ def _device(leaf: ReceivedCertificate, *, admission: str, now: int, deployment: 
         names = [each.text for each in leaf.common_names]
         if len(names) != 1 or not is_device_name(names[0]):
             raise CertificateError(f"The certificate's common name must be the device's name: {DEVICE_NAME_RULE}.")
+        if ledger.certificate(names[0], leaf.certificate_id) is not None:
+            # Of a device that was removed. AWS IoT, which the daily audit has deleted it from, registers it once more.
+            raise Conflict("This certificate was switched off with the device that had it.")
         ledger.allow(names[0], fingerprint=fingerprint, by="first connection", now=now)
         device = ledger.device_of_key(fingerprint)
     if device is None:

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from cryptography import x509
 
+from audit.deletion import delete
 from functions.first_connection import admit
 from ledger import Busy
 from pki.fingerprint import certificate_id
@@ -30,16 +31,20 @@ def new_device(fleet, authority):
     def new_device(name=None, **changes):
         device = FactoryDevice(name=name or new_name("factory"))
         device.certificate = authority.sign(device, **changes)
-        reply = fleet.iot.register_certificate(
-            certificatePem=pem(device.certificate).decode(),
-            caCertificatePem=pem(authority.certificate).decode(),
-            status="INACTIVE",
-        )
-        # The state that only a first connection can make; UpdateCertificate has it for AWS IoT's own use.
-        fleet.iot.update_certificate(certificateId=reply["certificateId"], newStatus="PENDING_ACTIVATION")
+        register(fleet, device)
         return device
 
     return new_device
+
+
+def register(fleet, device):
+    """What AWS IoT does of itself, when it sees a certificate that it does not have."""
+    (ca,) = fleet.choices.ca_certificates
+    reply = fleet.iot.register_certificate(
+        certificatePem=pem(device.certificate).decode(), caCertificatePem=pem(ca).decode(), status="INACTIVE"
+    )
+    # The state that only a first connection can make; UpdateCertificate has it for AWS IoT's own use.
+    fleet.iot.update_certificate(certificateId=reply["certificateId"], newStatus="PENDING_ACTIVATION")
 
 
 def come(fleet, device, *, admission="known-keys", faults=None, later=0):
@@ -163,3 +168,22 @@ def test_a_certificate_that_cannot_be_read_is_left_inactive(fleet, pem, monkeypa
     monkeypatch.setattr(deployment.iot, "describe_certificate", lambda **_: description)
     outcome = admit({"certificateId": "0" * 64}, admission="any", now=int(time.time()), deployment=deployment)
     assert "certificate" in outcome
+
+
+def test_a_removed_device_whose_certificate_has_left_aws_iot_stays_out_when_it_comes_again(fleet, new_device):
+    """AWS IoT registers what is presented to it, also what the daily audit has deleted: the ledger remembers it."""
+    device = new_device()
+    assert come(fleet, device, admission="any") == "admitted"
+    now, identifier = int(time.time()), certificate_id(device.certificate)
+    fleet.ledger.block(device.name, by="alice", now=now)
+    fleet.iot.update_certificate(certificateId=identifier, newStatus="INACTIVE")
+    fleet.ledger.deactivated(device.name, identifier, by="alice", now=now)
+    fleet.ledger.remove(device.name, by="alice", now=now)
+    delete(identifier, iot=fleet.iot)
+    fleet.ledger.deleted(device.name, identifier, by="audit", now=now)
+    register(fleet, device)
+    for admission in ("any", "known-keys"):
+        assert come(fleet, device, admission=admission) != "admitted"
+        assert fleet.ledger.device(device.name) is None
+        assert fleet.status_of(device.certificate) == "PENDING_ACTIVATION"
+        assert fleet.policies_of(identifier) == []
