@@ -13,9 +13,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
 
+from functions.audit_run import AuditIncomplete, audit
 from functions.seen import seen
 from functions.superseded import SweepIncomplete, sweep
-from ledger import LedgerError
+from ledger import AuditRecord, LedgerError
 from pki.fingerprint import certificate_id
 from tests.support.answer import Answer
 from tests.support.aws_faults import Faults, Killed
@@ -23,7 +24,7 @@ from tests.support.aws_functions import ENROLL, FunctionsInProcess, Reply, issue
 from tests.support.lifetime.clock import DAY, Clock
 from tests.support.lifetime.device import Device
 from tests.support.lifetime.watch import Watch
-from tests.support.role import SEEN, SWEEP
+from tests.support.role import AUDIT, SEEN, SWEEP
 
 HOUR = 3_600
 # Of a request: an AWS call of it breaks; the reply to the device is lost; so is a confirmation.
@@ -33,7 +34,7 @@ KINDS = ("refused", "throttled", "lost", "killed", "outage")
 _LAST_CALL = 13
 # Of a function that is called by an event (AWS Lambda Developer Guide, asynchronous invocation).
 _TRIES_OF_LAMBDA = 3
-GRACE_DAYS = 7
+GRACE_DAYS, DELETE_AFTER_DAYS = 7, 30
 
 
 class World:
@@ -93,17 +94,21 @@ class World:
         self._has_new_board(name, self.operator("invite", name)["token"])
 
     def block(self, name: str) -> None:
-        self.devices[name].may_work = False
-        self.operator("block", name)
+        if name in self.devices:
+            self.devices[name].may_work = False
+            self.operator("block", name)
 
     def unblock(self, name: str) -> None:
+        if name not in self.devices:
+            return
         self.operator("unblock", name)
         self.devices[name].may_work = True
         self._comes_again(self.devices[name])
 
     def replace(self, name: str) -> None:
-        """Its board is broken: another one takes the name over."""
+        """Its board is broken: another one takes the name over, and the old one asks all the same, later."""
         old = self.devices[name]
+        self.at(self.clock.now + self.chance.random() * 30 * DAY, lambda: self._ask(old))
         old.may_work = False
         self.replaced.append(old)
         self._has_new_board(name, self.operator("replace", name)["token"])
@@ -115,7 +120,8 @@ class World:
 
     def renew(self, name: str) -> None:
         """Ask for a renewal, of a device that has a certificate; it learns of it when its timer asks next."""
-        if not self.devices[name].may_work or self.devices[name].in_use is None:
+        device = self.devices.get(name)
+        if device is None or not device.may_work or device.in_use is None:
             return
         self.operator("renew", name)
         self._comes_again(self.devices[name], within=DAY)
@@ -210,17 +216,60 @@ class World:
 
     # The functions that run by themselves
 
-    def sweep(self) -> None:
+    def sweep(self, *, breaks: bool = True) -> None:
+        faults = self._faults() if breaks else None
         try:
             sweep(
                 grace_days=GRACE_DAYS,
                 now=int(self.clock.now),
-                deployment=self.functions.deployment(self._faults(), handler=SWEEP),
+                deployment=self.functions.deployment(faults, handler=SWEEP),
             )
         except (SweepIncomplete, ClientError, BotoCoreError, Killed):
             self.broken += 1
 
+    def audit(self, *, breaks: bool = True) -> AuditRecord | None:
+        """The daily audit, which also deletes what has been out of use for long; None when it broke off."""
+        faults = self._faults() if breaks else None
+        try:
+            return audit(
+                grace_days=GRACE_DAYS,
+                delete_after_days=DELETE_AFTER_DAYS,
+                now=int(self.clock.now),
+                deployment=self.functions.deployment(faults, handler=AUDIT),
+            )
+        except (AuditIncomplete, LedgerError, ClientError, BotoCoreError, Killed):
+            self.broken += 1
+            return None
+
     # What has to hold
+
+    def wind_down(self) -> None:
+        """Let the last renewals be seen and superseded, what they left be switched off, and that be deleted."""
+        for _ in range(3):
+            self.run(until=self.clock.day + DELETE_AFTER_DAYS + 1)
+            self.sweep(breaks=False)
+            self.audit(breaks=False)
+
+    def check_that_nothing_is_left(self) -> None:
+        """The ledger and AWS IoT agree, and AWS IoT has the devices' certificates and things, and none besides."""
+        record = self.audit(breaks=False)
+        assert record is not None
+        assert record.counts == {}, record
+        iot, boards = self.functions.iot, [*self.devices.values(), *self.replaced]
+        registered = {
+            each["certificateId"]
+            for page in iot.get_paginator("list_certificates").paginate()
+            for each in page["certificates"]
+        }
+        things = {each["thingName"] for page in iot.get_paginator("list_things").paginate() for each in page["things"]}
+        for name in {each.name for each in boards}:
+            of_name = {each.certificate_id: each for each in self.functions.ledger.certificates(name)}
+            board = self.devices.get(name)
+            current = set() if board is None or board.in_use_id is None else {board.in_use_id}
+            lately = self.clock.now - (DELETE_AFTER_DAYS + 1) * DAY
+            kept = {identifier for identifier, each in of_name.items() if each.updated_at > lately}
+            assert current <= registered & of_name.keys() <= current | kept, name
+            assert (name in things) == bool(current), name
 
     def _is_needed(self, what: str) -> bool:
         return what in self._needed()

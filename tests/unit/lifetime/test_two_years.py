@@ -45,6 +45,11 @@ def test_two_years(world, issuer, devices, aws):
         world.on_day(day + chance.random() * 60, lambda name=name: world.unblock(name))
     for name in chance.choices(names, k=devices):  # some of them twice, and some of those in a row
         world.on_day(30 + chance.random() * 650, lambda name=name: world.renew(name))
+    *broken, gone = chance.sample(names, devices // 4)
+    for name in broken:
+        world.on_day(60 + chance.random() * 600, lambda name=name: world.replace(name))
+    world.on_day(300 + chance.random() * 300, lambda: world.remove(gone))
+    world.every(30, world.audit, until=DAYS)
     if issuer == "kms":
         world.on_day(240, lambda: world.rotate(*new_kms_authority(aws)))
         world.on_day(620, world.retire)
@@ -52,5 +57,8 @@ def test_two_years(world, issuer, devices, aws):
     world.every(90, world.check, until=DAYS)
     world.run(until=DAYS)
     world.check()
+    world.wind_down()
+    world.check()
+    world.check_that_nothing_is_left()
     assert world.broken, "nothing went wrong: nothing was tried"
     assert world.watch.looks
