@@ -32,6 +32,8 @@ BREAKS, LOST = 0.15, 0.1
 KINDS = ("refused", "throttled", "lost", "killed", "outage")
 # An enrollment makes about a dozen calls.
 _LAST_CALL = 13
+# A device that meets one fault after another needs more than a day.
+_FOR_A_WEEK = ("--expires", "7d")
 # Of a function that is called by an event (AWS Lambda Developer Guide, asynchronous invocation).
 _TRIES_OF_LAMBDA = 3
 GRACE_DAYS, DELETE_AFTER_DAYS = 7, 30
@@ -91,7 +93,7 @@ class World:
 
     def invite(self, name: str) -> None:
         """Let a new board in; it is switched on within a day."""
-        self._has_new_board(name, self.operator("invite", name)["token"])
+        self._has_new_board(name, self.operator("invite", name, *_FOR_A_WEEK)["token"])
 
     def block(self, name: str) -> None:
         if name in self.devices:
@@ -111,7 +113,7 @@ class World:
         self.at(self.clock.now + self.chance.random() * 30 * DAY, lambda: self._ask(old))
         old.may_work = False
         self.replaced.append(old)
-        self._has_new_board(name, self.operator("replace", name)["token"])
+        self._has_new_board(name, self.operator("replace", name, *_FOR_A_WEEK)["token"])
 
     def remove(self, name: str) -> None:
         self.block(name)
@@ -241,6 +243,11 @@ class World:
             self.broken += 1
             return None
 
+    def repair(self) -> None:
+        """What an operator does about what the audit has found: what Amazon has made and nobody has heard of goes."""
+        answer = self._operator("audit", "--fix", "--json")
+        assert all(each["fixed"] for each in json.loads(answer.out)), answer.out
+
     # What has to hold
 
     def wind_down(self) -> None:
@@ -249,6 +256,7 @@ class World:
             self.run(until=self.clock.day + DELETE_AFTER_DAYS + 1)
             self.sweep(breaks=False)
             self.audit(breaks=False)
+        self.repair()
 
     def check_that_nothing_is_left(self) -> None:
         """The ledger and AWS IoT agree, and AWS IoT has the devices' certificates and things, and none besides."""
