@@ -135,8 +135,10 @@ def test_a_reader_sees_everything_and_changes_nothing(fleet: Command, cloud: Clo
     issued(cloud.enroll(device))
     assert device.name in fleet("list", **reader).out
     assert fleet("show", device.name, "--json", **reader).json["state"] == "enrolled"
-    for command in (["history", device.name], ["pending"], ["audit"]):
-        fleet(*command, code=None if command == ["audit"] else 0, **reader)
+    for command in (["history", device.name], ["pending"]):
+        fleet(*command, **reader)
+    for command in (["audit"], ["audit", "--last"]):  # other tests may have left what it finds, or no run
+        assert fleet(*command, code=None, **reader).code in (0, 1)
     before = cloud.everything(), ledger_items(sandbox)
     for command in (["invite", new_name()], ["block", device.name]):
         answer = fleet(*command, code=5, **reader)

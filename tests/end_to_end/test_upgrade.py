@@ -17,7 +17,7 @@ from ledger import Turns
 from sandbox import lifecycle
 from sandbox.addresses import Addresses
 from sandbox.errors import SandboxError
-from tests.support.cloud.commands import Command, RaspberryPi, operator
+from tests.support.cloud.commands import Command, RaspberryPi, operator, until
 from tests.support.cloud.enrollment import Cloud, new_name
 from tests.support.cloud.running_sandbox import RunningSandbox, start_sandbox
 from tests.support.ports import free_ports
@@ -87,13 +87,18 @@ def key_denies_an_administrator(sandbox: RunningSandbox) -> bool:
     return False
 
 
-def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox) -> None:
+def renewed(pi: RaspberryPi, cloud: Cloud, sandbox: RunningSandbox, *, confirms: bool = True) -> None:
+    """``confirms`` is whether the device says that its new certificate works: those of the first release do not."""
     old = pi.certificate_id
     make_due(cloud, pi, sandbox)
     assert "Renewed" in pi.zymkey_iot("renew").out
     assert pi.certificate_id != old
-    active = {name for name, status in cloud.certificates_of(pi.name).items() if status == "ACTIVE"}
-    assert {old, pi.certificate_id} <= active
+    if confirms:
+        until(lambda: cloud.certificates_of(pi.name)[old] == "INACTIVE")
+        assert cloud.certificates_of(pi.name)[pi.certificate_id] == "ACTIVE"
+    else:
+        active = {name for name, status in cloud.certificates_of(pi.name).items() if status == "ACTIVE"}
+        assert {old, pi.certificate_id} <= active
     pi.zymkey_iot("publish", "devices/{device}/t", "1")
     pi.zymkey_iot("publish", "--mqtt", "devices/{device}/t", "1")
 
@@ -142,7 +147,7 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     # The device of the first release notices nothing, and renews.
     pi.zymkey_iot("bootstrap", "--mqtt")
     assert pi.certificate_pem == certificate
-    renewed(pi, cloud, sandbox)
+    renewed(pi, cloud, sandbox, confirms=False)
     # A token that was given out before is good, and a device that knows of no turns waits for its own.
     cloud.ledger.take_turn(Turns(per_second=10), now=int((time.time() + 4) * 1_000))
     waited = invited.zymkey_iot("bootstrap", "--mqtt", ZYMKEY_IOT_TOKEN=token)
@@ -155,9 +160,11 @@ def test_a_deployment_of_the_first_release_is_updated_under_a_device_that_stays_
     files, known = updated.files(), json.loads((updated.state / "device.json").read_text())
     assert not updated.zymkey_iot("bootstrap", "--mqtt", "--json").json["enrolled"]
     now = updated.files()
-    # All that it writes is what this bootstrap was told besides, so that the timer knows it, too.
-    assert {name for name in now if now[name] != files.get(name)} == {"device.json"}
-    assert set(files) == set(now)
+    # All that it writes is what this bootstrap was told besides, so that the timer knows it, too; and that it has said
+    # that its certificate works, which the device of the first release could not.
+    assert {name for name in now if now[name] != files.get(name)} == {"device.json", "confirmed"}
+    assert set(now) - set(files) == {"confirmed"}
     assert known.items() <= json.loads((updated.state / "device.json").read_text()).items()
     renewed(updated, cloud, sandbox)
-    assert operator(sandbox.env)("audit", "--json").json == []
+    # The settings gained a thing group, which those that are in are not put into: that is told, and no failure.
+    assert {each["kind"] for each in operator(sandbox.env)("audit", "--json").json} <= {"thing-drifted"}
