@@ -11,6 +11,7 @@ from math import exp
 from benchmarks.scale.arithmetic import BYTES_A_UNIT, MILLION, PAGE_BYTES, USD_READ, USD_WRITE
 from device import question
 from device.renew import SPREAD
+from fleet.prices import BACKED_UP_GB, KEY, STORED_GB
 
 FLEETS = (1, 1_000, 1_000_000)
 ISSUERS = ("kms", "aws", "external")
@@ -22,8 +23,7 @@ RENEWED_AT = 2 / 3 + 1 / 3 / SPREAD / 2
 
 GB_SECOND = 0.0000133334
 LAMBDA_GB = 0.5
-METRIC, ALARM, KEY = 0.30, 0.10, 1.00
-STORED_GB, BACKED_UP_GB = 0.25, 0.20
+METRIC, ALARM = 0.30, 0.10
 
 ALARMS = {"kms": 20, "aws": 19, "external": 22}
 # A request that is told to wait for the signature: two reads, the HTTP API, the function, its log.

@@ -35,6 +35,7 @@ COMMANDS = {
     "backup": "write the whole ledger into a file",
     "restore": "bring a ledger back from a backup, also when its table is gone",
     "adopt": "find what a destroyed deployment left, and write the setting that takes it over",
+    "purge": "remove all that a destroyed deployment left, devices included",
     "ca": "work with your own CA: create, prove, check, rotate and retire it",
 }
 

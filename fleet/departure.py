@@ -20,6 +20,7 @@ from ledger import IN_USE, THING_MARK, Certificate
 
 if TYPE_CHECKING:
     from mypy_boto3_iot.type_defs import DescribeThingResponseTypeDef
+    from mypy_boto3_iot_data import IoTDataPlaneClient
 
     from fleet.deployment import Deployment
 
@@ -120,7 +121,7 @@ def _delete_thing(name: str, deployment: Deployment) -> str | None:
     _refuse_foreign(thing, deployment)
     if deployment.ledger.device(name) is not None:
         raise Kept("a new device has its name")
-    _delete_shadows(name, deployment)
+    delete_shadows(name, deployment.iot_data)
     try:
         # A device that was invited under the name meanwhile has changed it, or attaches its certificate first.
         iot.delete_thing(thingName=name, expectedVersion=thing["version"])
@@ -149,9 +150,11 @@ def _refuse_foreign(thing: DescribeThingResponseTypeDef, deployment: Deployment)
         raise Kept(f"{strangers[0]} is attached to it, which the ledger does not know")
 
 
-def _delete_shadows(name: str, deployment: Deployment) -> None:
-    """Before the thing: that AWS IoT deletes them with it is written nowhere, and a new thing would inherit them."""
-    data = deployment.iot_data
+def delete_shadows(name: str, data: IoTDataPlaneClient) -> None:
+    """Before the thing: that AWS IoT deletes them with it is written nowhere, and a new thing would inherit them.
+
+    Calls iot:ListNamedShadowsForThing and DeleteThingShadow.
+    """
     try:
         names = data.list_named_shadows_for_thing(thingName=name)["results"]
     except data.exceptions.ResourceNotFoundException:

@@ -26,7 +26,7 @@ SMALLEST_POLICY = {
 }
 
 # It looks for what a destroyed deployment left, when its policies may be gone.
-OF_ADMINISTRATORS = {"adopt", "restore"}
+OF_ADMINISTRATORS = {"adopt", "purge", "restore"}
 
 # What an operation changes shows that reading is not enough: ``audit --fix``.
 _READS = ("Describe", "Get", "List", "Query", "Scan", "Search")

@@ -15,7 +15,7 @@ from botocore.config import Config
 from tests.support.emulator import CREDENTIALS
 from tests.support.ports import free_ports
 
-SERVICES = "cloudformation,dynamodb,iot,iot-data,kms,sts"
+SERVICES = "cloudformation,dynamodb,iam,iot,iot-data,kms,sts"
 READY_SECONDS = 30
 ROOT = str(Path(__file__).parents[2])
 START = """\

@@ -13,15 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from functions.certificate_authority import answer
-from infra.fleet_tag import FLEET_TAG
 from infra.settings import Settings
-from ledger import Ledger
 from pki.certificates import verification_certificate
 from pki.fingerprint import certificate_id
 from tests.support.emulator import CREDENTIALS
 from tests.support.fleet.authority import CA, CA_KEY, fingerprint, new_key
-from tests.support.fleet.deployment import NO_PERMISSIONS, Cloud, enroll
-from tests.support.ledger import create_table
+from tests.support.fleet.deployment import NO_PERMISSIONS, enroll
+from tests.support.fleet.left import leave as leave_of
+from tests.support.fleet.left import make_ca
 from tests.support.release import FIRST_RELEASE, sources_of
 
 CA_2026 = {"name": "2026", "commonName": "fleet CA", "organization": "Acme", "validityYears": 20}
@@ -39,35 +38,9 @@ def leave(aws, operator_environment, fleet):
     """A function that leaves a ledger and an IoT policy behind, named as CloudFormation names them."""
 
     def leave(policy="DevicePolicyPolicy"):
-        suffix = uuid.uuid4().hex[:12].upper()
-        table = create_table(aws("dynamodb"), f"{fleet}-Trust-LedgerTable8AC9FF6B-{suffix}")
-        policy = f"{fleet}-Trust-{policy}-{suffix}"
-        aws("iot").create_policy(policyName=policy, policyDocument=NO_PERMISSIONS)
-        ledger = Ledger(client=aws("dynamodb"), table=table)
-        return Cloud(fleet=fleet, table=table, ledger=ledger, iot=aws("iot"), policy=policy)
+        return leave_of(aws, fleet, policy)
 
     return leave
-
-
-def make_ca(aws, left, name="2026", *, registered=True, tagged=True):
-    """A CA in KMS, as the custom resource makes it; returns its key's ARN and its id in AWS IoT."""
-    key = aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-    properties = {"Name": name, "KeyArn": key, "CommonName": "fleet CA", "Organization": "Acme", "ValidityYears": "20"}
-    made = answer(
-        {"RequestType": "Create", "ResourceProperties": properties},
-        ledger=left.ledger,
-        kms=aws("kms"),
-        iot=aws("iot"),
-        now=datetime.now(UTC),
-    )["Data"]
-    if not registered:
-        return key, None
-    return key, aws("iot").register_ca_certificate(
-        caCertificate=made["CertificatePem"],
-        verificationCertificate=made["VerificationCertificatePem"],
-        setAsActive=True,
-        tags=[{"Key": FLEET_TAG, "Value": left.fleet}] if tagged else [],
-    )["certificateId"]
 
 
 def write_cdk_json(folder, **settings):
