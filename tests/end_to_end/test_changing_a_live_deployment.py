@@ -195,6 +195,7 @@ def test_a_fleet_at_work_outlives_a_refused_change_a_rotated_ca_another_issuer_a
     destroying_takes_nothing_away(fleet, devices)
     adopt = another_deployment_takes_over_what_is_left(fleet, devices, tmp_path)
     with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(fleet, devices, adopt)
+    in_the_end_all_of_it_goes(fleet, tmp_path)
 
 
 def another_ca_under_the_same_name_is_refused_and_taken_back(fleet: Fleet, veteran: RaspberryPi) -> None:
@@ -515,6 +516,33 @@ def with_amazons_issuer_too_and_changed_topics_reach_the_adopted_policy(
         pi.zymkey_iot("publish", "plant/{device}/t", "1")
     assert {each["name"] for each in fleet.zymkey_fleet("list", "--json").json} >= {pi.name for pi in devices}
     assert fleet.zymkey_fleet("audit", "--json").json == []
+
+
+def in_the_end_all_of_it_goes(fleet: Fleet, folder: Path) -> None:
+    """The ledger is an adopted one, two CAs and Amazon have signed, and an operator still holds a policy."""
+    purge = Command("zymkey-fleet", fleet.sandbox.env)
+    dynamodb, iot, iam = (fleet.sandbox.boto(each) for each in ("dynamodb", "iot", "iam"))
+    stranger = iot.create_keys_and_certificate(setAsActive=True)["certificateId"]
+    assert "is deployed" in purge("purge", "--dry-run", code=1).err
+    fleet.destroy()
+    found = purge("purge", "--dry-run", "--json").json["found"]
+    assert (found["things"], found["table"]) == (len(fleet.listed) + 1, fleet.cloud.outputs["LedgerTable"])
+    # Users of the sandbox's operator, who is a person of this fleet.
+    held = [each["UserName"] for each in iam.list_users()["Users"]]
+    kept = purge("purge", "--confirm", "zymkey", "--backup", folder / "last.jsonl", "--json", code=1).json["kept"]
+    assert any(name in reason for name in held for reason in kept), kept
+
+    for user in held:
+        for each in iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]:
+            iam.detach_user_policy(UserName=user, PolicyArn=each["PolicyArn"])
+    purge("purge", "--confirm", "zymkey", "--no-backup")
+
+    assert dynamodb.list_tables()["TableNames"] == []
+    assert [each["certificateId"] for each in iot.list_certificates()["certificates"]] == [stranger]
+    assert iot.list_things()["things"] == []
+    assert iot.list_policies()["policies"] == []
+    assert iot.list_ca_certificates()["certificates"] == []
+    assert [each for each in iam.list_policies(Scope="Local")["Policies"] if "zymkey-Trust" in each["PolicyName"]] == []
 
 
 def written_by_adopt(fleet: Fleet, folder: Path) -> dict[str, Any]:
