@@ -11,13 +11,14 @@ from tests.support.cloud.running_sandbox import RunningSandbox
 
 @pytest.fixture
 def enroll_role(sandbox: RunningSandbox) -> str:
-    """The name of the one role of the Enrollment stack that may attach policies to certificates."""
+    """The name of the enroll function's role, which the sandbox has adapted."""
     iam = sandbox.boto("iam")
     stack = f"{sandbox.outputs['Fleet']}-Enrollment"
     resources = sandbox.boto("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     roles = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::IAM::Role"]
-    (adapted,) = [role for role in roles if POLICY_NAME in iam.list_role_policies(RoleName=role)["PolicyNames"]]
-    return str(adapted)
+    (enrolls,) = [each for each in roles if "-Enroll" in each.removeprefix(f"{stack}")]
+    assert POLICY_NAME in iam.list_role_policies(RoleName=enrolls)["PolicyNames"]
+    return str(enrolls)
 
 
 def refusal(call: ClientError) -> str:
