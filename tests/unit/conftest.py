@@ -76,6 +76,12 @@ def breakable_aws(aws_address):
     return _clients(aws_address)
 
 
+@pytest.fixture(scope="session")
+def breakable_aws_in(aws_address):
+    """A function that gives ``breakable_aws`` of a Region."""
+    return cache(lambda region: _clients(aws_address, region))
+
+
 def _clients(address, region="us-east-1"):
     session = boto3.session.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],

@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 class Clock:
-    """Until its block ends, ``time.time()`` is ``now``. What waits, and what the SDK signs with, is not moved."""
+    """Until its block ends, ``time.time()`` is ``now``, and who sleeps moves it. The SDK signs with the real time."""
 
     def __init__(self) -> None:
         self.began = self.now = time.time()
@@ -21,10 +21,14 @@ class Clock:
 
     def __enter__(self) -> Self:
         self._patch.setattr(time, "time", lambda: self.now)
+        self._patch.setattr(time, "sleep", self._sleep)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._patch.undo()
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
 
     @property
     def day(self) -> float:

@@ -19,7 +19,7 @@ DAYS = 730
 
 
 @pytest.fixture
-def world(deploy, run, issuer, devices, aws, breakable_aws, monkeypatch):
+def world(deploy, region, run, issuer, devices, aws, breakable_aws, monkeypatch):
     cloud = deploy_for_the_command(aws, monkeypatch, issuer)
     functions = deploy(issuer, fleet=cloud.fleet, ledger_table=cloud.table, iot_policy=cloud.policy)
     clients = aws("iot"), breakable_aws("iot")
