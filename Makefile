@@ -113,8 +113,8 @@ test-slow: test-setup ## What proves thoroughness alone, some minutes: every pos
 	@FLEET_DEVICES=500 $(PYTEST) --capture=no tests/end_to_end/test_fleet_of_hundreds.py
 	$(call say,Two deployments of one CA$(comma) and devices that move between them)
 	@$(PYTEST) -m slow tests/end_to_end/test_two_deployments.py
-	$(call say,An AWS service that answers late: the alarm Slow)
-	@$(PYTEST) -m slow tests/end_to_end/test_runbook.py
+	$(call say,The demonstration$(comma) and an AWS service that answers late: the alarm Slow)
+	@$(PYTEST) -m slow tests/end_to_end/test_runbook.py tests/end_to_end/test_demo.py
 
 .PHONY: mutants
 SAMPLE ?= 30

@@ -24,7 +24,8 @@ def written(sandbox: RunningSandbox) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
+# That of kms is what a newcomer runs, and so does the gate, beside this suite.
+@pytest.mark.parametrize("issuer", [pytest.param("kms", marks=pytest.mark.slow), "aws", "external"], indirect=True)
 def test_from_nothing_and_without_roots_rights_every_step_goes_as_it_must_with_the_hsm(
     issuer: str, unstarted: Addresses, request: pytest.FixtureRequest
 ) -> None:

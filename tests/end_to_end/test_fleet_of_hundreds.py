@@ -1,6 +1,6 @@
 """A fleet from a file to its end: invited, enrolled many at a time, listed, renewed, a tenth blocked and removed.
 
-60 devices, of which 6 at a time enroll: what the whole suite has time for. `make test-slow` takes 500, 20 at a time,
+40 devices, of which 6 at a time enroll: what the whole suite has time for. `make test-slow` takes 500, 20 at a time,
 and so does FLEET_DEVICES=500 in the environment; `-s` shows how long each step took. Devices run in this process, with
 the device's own code and software keys; a few are the real command with a simulated Zymkey.
 """
@@ -22,7 +22,7 @@ from tests.support.cloud.enrollment import Cloud
 from tests.support.cloud.running_sandbox import RunningSandbox
 from tests.support.cloud.watcher import Watcher
 
-DEVICES = int(os.environ.get("FLEET_DEVICES", "60"))
+DEVICES = int(os.environ.get("FLEET_DEVICES", "40"))
 # Of the emulator's functions each that works at the same time costs a process of its own, and a second to begin.
 AT_A_TIME = 20 if DEVICES >= 200 else 6
 QUEUED, BY_COMMAND = 5, 2
