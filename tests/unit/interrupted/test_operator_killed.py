@@ -197,6 +197,29 @@ def test_a_block_is_finished_and_the_devices_publish_no_more(operator: Operator,
     tell(operator.kill("block", prepare=prepare, finish=finish))
 
 
+def test_a_replacement_is_finished_and_the_old_key_publishes_no_more(operator: Operator, tell: Tell) -> None:
+    whole = operator.whole
+    devices: list[Enrolled] = []
+
+    def prepare() -> None:
+        devices[:] = [Enrolled(operator)]
+        operator.words = ("replace", devices[0].name, "--json")
+
+    def finish() -> None:
+        (replaced,) = devices
+        code, out, err = operator.again()
+        assert code == 0, err
+        assert replaced.powers() == [False, False]
+        assert replaced.statuses() == ["INACTIVE", "INACTIVE"]
+        assert whole.enroll(replaced.name, replaced.key) == 403
+        assert whole.findings() == []
+        known = whole.cloud.ledger.device_of_token(replaced.name, token_hash(json.loads(out)["token"]))
+        assert known is not None
+        assert known.waits_for_another_key
+
+    tell(operator.kill("replace", prepare=prepare, finish=finish))
+
+
 def test_a_removal_is_finished_and_names_and_keys_are_free(operator: Operator, tell: Tell) -> None:
     whole = operator.whole
     devices: list[Enrolled] = []
@@ -215,6 +238,7 @@ def test_a_removal_is_finished_and_names_and_keys_are_free(operator: Operator, t
 
     def assert_free(removed: Enrolled) -> None:
         assert removed.powers() == [False, False]
+        assert removed.statuses() == [None, None]
         assert whole.enroll(removed.name, removed.key) == 401
         assert operator.new_certificates() == set()
         assert whole.findings() == []
