@@ -167,6 +167,7 @@ def bundles(root: Path) -> set[str]:
     return {path.name for path in (root / "build/bundle").iterdir()}
 
 
+@pytest.mark.slow
 def test_it_is_built_once_without_network_and_again_only_when_an_input_changes(copy_of_the_sources: Path) -> None:
     root = copy_of_the_sources
     first = build(root)

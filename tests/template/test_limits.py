@@ -58,6 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.slow
 def test_cloudformation_takes_the_longest_settings(folders: dict[str, Path]) -> None:
     """cfn-lint knows, by the providers' schemas, how long each name and description may be."""
     templates = [path for folder in folders.values() for path in sorted(folder.glob("*.template.json"))]

@@ -56,7 +56,7 @@ def states(cloud, names):
 def test_many_are_blocked_although_aws_throttles_and_one_is_unknown(
     run, cloud, aws, calls, paces, file_of, quick_retries
 ):
-    names = [f"pi-{number}" for number in range(100)]
+    names = [f"pi-{number}" for number in range(60)]
     fill(cloud, aws, names)
     dice = random.Random(7)  # noqa: S311 - the same each time
     calls.broken = lambda operation, request: (
@@ -64,25 +64,25 @@ def test_many_are_blocked_although_aws_throttles_and_one_is_unknown(
         if operation != "DescribeStacks" and dice.random() < 0.1
         else None
     )
-    file = file_of([*names[:50], "unknown", *names[50:]])
+    file = file_of([*names[:30], "unknown", *names[30:]])
     answer = run("block", "--from", file, "--json")
     assert answer.code == 1
-    assert [each["name"] for each in answer.json] == [*names[:50], "unknown", *names[50:]]
+    assert [each["name"] for each in answer.json] == [*names[:30], "unknown", *names[30:]]
     assert [each["name"] for each in answer.json if each["reason"]] == ["unknown"]
     assert answer.err == (
         "unknown: There is no device 'unknown'. Try: zymkey-fleet list, which shows every device\n"
-        "Of 101 devices: blocked 100, refused 1.\n"
+        "Of 61 devices: blocked 60, refused 1.\n"
     )
     assert set(states(cloud, names).values()) == {State.BLOCKED}
     (pace,) = paces
     assert (pace.per_second, pace.waits) == (10, calls.tries["UpdateCertificate"])
-    assert pace.waits > 100, "throttled calls were tried again, and waited for their moment again"
+    assert pace.waits > 60, "throttled calls were tried again, and waited for their moment again"
 
     # All of it once more costs two reads a device, and no write.
     calls.tries.clear()
     calls.broken = lambda operation, request: None
     assert run("block", "--from", file).code == 1
-    assert calls.tries == {"DescribeStacks": 1, "GetCallerIdentity": 1, "GetItem": 101, "Query": 100}
+    assert calls.tries == {"DescribeStacks": 1, "GetCallerIdentity": 1, "GetItem": 61, "Query": 60}
 
 
 def test_ctrl_c_leaves_the_rest_to_the_same_command(run, cloud, aws, calls, file_of):

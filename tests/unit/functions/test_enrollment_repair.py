@@ -82,7 +82,9 @@ def break_each_call(fleet, kind, *, by="invite"):
 
 
 # Throttling differs from another refusal in its answer alone, which test_http_api holds.
-@pytest.mark.parametrize("kind", ["refused", "lost", pytest.param("throttled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["lost", *(pytest.param(each, marks=pytest.mark.slow) for each in ("refused", "throttled"))]
+)
 def test_a_call_that_fails_is_repaired_by_the_next_request_at_once(fleet, kind):
     for candidate, reply, where in break_each_call(fleet, kind):
         assert reply.status == 503, where

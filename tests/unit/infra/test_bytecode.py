@@ -48,6 +48,7 @@ def test_pyodide_is_the_python_of_the_functions_runtime_and_pinned() -> None:
     assert locked["integrity"].startswith("sha512-")
 
 
+@pytest.mark.slow
 def test_pyodide_compiles_as_lambda_takes_it_and_always_the_same(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
