@@ -26,7 +26,8 @@ from fleet.output import iso, note, print_json, print_line, print_table
 from fleet.progress import Progress
 from fleet.purge import inventory as stock
 from fleet.purge.inventory import Inventory
-from fleet.purge.removal import Purge, Removed, ledger_of
+from fleet.purge.removal import Purge, Removed
+from ledger import Ledger
 
 STAYS = (
     "What stays: what `cdk bootstrap` made, with the functions' code in its bucket (some 40 MB for each release, less "
@@ -106,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_while_deployed(session: AwsSession, fleet: str) -> None:
-    stack = stock.refuse_while_deployed(session, fleet)
+    stack = stock.stack_in_the_way(session, fleet)
     if stack is not None:
         raise Refused(
             f"The stack {stack} is there: the fleet {fleet!r} is deployed.",
@@ -151,7 +152,8 @@ def _back_up(session: AwsSession, inventory: Inventory, file: Path) -> None:
         table=inventory.table,
         at=iso(int(time.time())) or "",
     )
-    backup_file.write(file, header, ledger_of(session, inventory).copied(), wrote=lambda _: None)
+    ledger = Ledger(client=session.client("dynamodb"), table=inventory.table)
+    backup_file.write(file, header, ledger.copied(), wrote=lambda _: None)
     backup_file.read(file)
 
 

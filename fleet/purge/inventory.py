@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -37,7 +37,6 @@ class Inventory:
     keys: list[str]
     people: dict[str, str]
     table_bytes: int
-    notes: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """For ``--json``: how many of each kind, or which."""
@@ -86,7 +85,7 @@ def take(session: AwsSession, fleet: str, left: LeftLedger) -> Inventory:
 _GOING = ("PendingDeletion", "PendingReplicaDeletion", "deleted")
 
 
-def refuse_while_deployed(session: AwsSession, fleet: str) -> str | None:
+def stack_in_the_way(session: AwsSession, fleet: str) -> str | None:
     """The name of a stack that is still there; None when both are gone. Calls cloudformation:DescribeStacks."""
     client = session.client("cloudformation")
     for stack in (f"{fleet}-Enrollment", f"{fleet}-Trust"):

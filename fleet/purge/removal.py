@@ -13,7 +13,7 @@ from fleet.aws_session import AwsSession
 from fleet.departure import delete_shadows
 from fleet.left_behind import Registration
 from fleet.purge.inventory import Inventory
-from ledger import THING_MARK, Certificate, Ledger
+from ledger import THING_MARK, Certificate
 
 # Seconds before AWS IoT is asked again whether it has noticed that something was detached: seconds for a certificate,
 # up to five minutes for a policy (AWS IoT API reference, DetachPolicy; developer guide, "Delete a policy").
@@ -170,8 +170,3 @@ class Purge:
     @property
     def _iot(self) -> Any:
         return self.session.client("iot")
-
-
-def ledger_of(session: AwsSession, inventory: Inventory) -> Ledger:
-    """The ledger that goes last."""
-    return Ledger(client=session.client("dynamodb"), table=inventory.table)
