@@ -11,7 +11,7 @@ from ledger import Ledger, Turns
 from tests.support.fleet.deployment import deploy, enroll
 from tests.support.ledger import NOW, TOKEN_HASH, invite
 
-DEVICES = 130  # more than a transaction takes
+DEVICES = 40  # each is three items: more than a transaction takes
 
 
 @pytest.fixture
@@ -152,6 +152,24 @@ def test_a_restore_that_breaks_off_is_finished_by_the_same_command_and_by_no_oth
     assert (answer.code, "100 were there already" in answer.err) == (0, True), answer.err
     full.ledger.erase("since")
     assert items(aws, full.table) == before
+
+
+def test_no_write_of_a_restore_is_larger_than_a_transaction(cloud, aws, monkeypatch):
+    """DynamoDB takes 4 MB. What an audit with ten thousand findings has found is 2 MB, and there is one every day."""
+    client, sizes = aws("dynamodb"), []
+    real = client.transact_write_items
+
+    def written(TransactItems):  # noqa: N803
+        sizes.append(len(json.dumps(TransactItems)))
+        return real(TransactItems=TransactItems)
+
+    monkeypatch.setattr(client, "transact_write_items", written)
+    found = [{"pk": "audit", "sk": f"findings#{each:03}", "findings": "x" * 100_000} for each in range(60)]
+
+    assert sum(Ledger(client=client, table=cloud.table).put_back(found)) == len(found)
+
+    assert 1 < len(sizes) < 10
+    assert max(sizes) < 4_000_000
 
 
 def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):

@@ -48,7 +48,7 @@ def connected(cloud, index, monkeypatch):
         )
     # A thing of the same account, but of another fleet; and a device without a thing, whose token waits.
     cloud.iot.create_thing(thingName=f"{cloud.fleet}-x-on", attributePayload={"attributes": {THING_MARK: "another"}})
-    cloud.ledger.invite(f"{cloud.fleet}-x-on", token_hash="x", token_expires=NOW + 900, by="alice", now=NOW)
+    cloud.ledger.invite(f"{cloud.fleet}-x-on", token_hash="x", token_expires=NOW + 86_400, by="alice", now=NOW)
 
     def answer(parsed, **_):
         for thing in parsed.get("things", []):

@@ -24,7 +24,7 @@ def fleet(cloud):
         enroll(cloud, name, registered=False)
     cloud.ledger.block("cam-2", by="alice", now=NOW)
     cloud.ledger.invite("pi-1", token_hash="x", token_expires=NOW - 1, by="alice", now=NOW)
-    cloud.ledger.invite("pi-2", token_hash="x", token_expires=NOW + 900, by="alice", now=NOW)
+    cloud.ledger.invite("pi-2", token_hash="x", token_expires=NOW + 86_400, by="alice", now=NOW)
     return cloud
 
 

@@ -43,13 +43,19 @@ def same_name_other_key(authority):
     return ca_certificate(signer=OTHER_KEY, common_name="our CA", organization="Example", validity_years=1, now=NOW)
 
 
+def a_day_too_early(authority):
+    """A day before the CA's second minute: what is valid for a day from then on ends soon after the CA's own life began,
+    which was some minutes ago."""
+    return authority.certificate.not_valid_before_utc + dt.timedelta(minutes=1) - dt.timedelta(days=1)
+
+
 WRONG = {
     "another name": (lambda a, c: pem(a.sign(c, device="somebody-else")), "common name"),
     "another CA of the same name": (
         lambda a, c: pem(a.sign(c, signer=OTHER_KEY, ca=same_name_other_key(a))),
         "another key's",
     ),
-    "expired": (lambda a, c: pem(a.sign(c, validity_days=1, now=NOW - dt.timedelta(days=1))), "expired"),
+    "expired": (lambda a, c: pem(a.sign(c, validity_days=1, now=a_day_too_early(a))), "expired"),
     "a CA": (lambda a, c: pem(a.certificate), "only CA certificates"),
     "no PEM": (lambda a, c: b"hello", "not a certificate in PEM"),
     "nothing": (lambda a, c: b"", "empty"),
