@@ -44,7 +44,7 @@ def same_name_other_key(authority):
 
 
 def a_day_too_early(authority):
-    """A day before the CA's second minute: what is valid for a day from then on ends soon after the CA's own life began,
+    """A day before the CA's second minute: what is valid for a day from then on ends soon after the CA's life began,
     which was some minutes ago."""
     return authority.certificate.not_valid_before_utc + dt.timedelta(minutes=1) - dt.timedelta(days=1)
 
