@@ -1,5 +1,7 @@
 """End-to-end tests: the deployed app, the simulated Zymkey, the real commands."""
 
+import pytest
+
 from tests.support.cloud.running_sandbox import (
     _stopped_afterwards,
     device_env,
@@ -23,3 +25,6 @@ __all__ = [
     "unstarted",
     "zymkey",
 ]
+
+# So that a step that fails there shows what it compared, as it does in a file of tests.
+pytest.register_assert_rewrite("tests.end_to_end.live_deployment")

@@ -1,7 +1,8 @@
 """Two deployments of one external CA (SNI_ONLY): a device moves from one to the other and back with one certificate.
 
 Each in a sandbox of its own, as in another Region or account. Two deployments take long: `make test-slow` has this;
-what needs no deployment of it runs always (tests/unit/functions/test_two_regions.py, tests/unit/device/test_move.py).
+what needs no deployment of it runs always (tests/unit/functions/test_two_regions.py,
+tests/unit/device/test_move_with_same_certificate.py).
 """
 
 import json

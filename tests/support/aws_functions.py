@@ -27,6 +27,9 @@ from tests.support.role import HTTP_API, OfRole, granted
 ENROLL = "/.well-known/est/simpleenroll"
 UPLOAD = "/certificates"
 
+each_issuer = pytest.mark.parametrize("issuer", ["kms", "aws", "external"], indirect=True)
+each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:

@@ -7,7 +7,7 @@ import pytest
 from ledger import Turns
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate
-from tests.support.aws_functions import ENROLL, issued, life_of
+from tests.support.aws_functions import ENROLL, each_issuer_that_signs, issued, life_of
 
 # The ledger: who has the key, and what is known of the device; a turn; the lease; the certificate; the end.
 _WHO = ["GetItem", "GetItem"]
@@ -20,8 +20,6 @@ _CERTIFICATE = {
     # And no DescribeCertificate, of which AWS IoT answers fewer in a second than it makes certificates.
     "aws": ["CreateCertificateFromCsr", *_RECORD],
 }
-
-each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
 
 
 @pytest.fixture

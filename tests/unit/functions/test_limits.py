@@ -9,9 +9,8 @@ from ledger import DAY
 from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults
 from tests.support.aws_fleet import Candidate, assert_enrolled
-from tests.support.aws_functions import UPLOAD, issued, life_of, pem
+from tests.support.aws_functions import UPLOAD, each_issuer_that_signs, issued, life_of, pem
 
-each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
 SIGNS = {"kms": "Sign", "aws": "CreateCertificateFromCsr"}
 
 

@@ -10,23 +10,15 @@ from contextlib import suppress
 import pytest
 
 from functions.lease import LEASE_SECONDS
-from ledger import THING_MARK, ThingProfile
+from ledger import THING_MARK
 from pki.fingerprint import certificate_id
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled
-from tests.support.aws_functions import UPLOAD, issued, life_of, pem
-
-EVERY_ISSUER = pytest.mark.parametrize("issuer", ["aws", "external", "kms"], indirect=True)
-BOTH = pytest.mark.parametrize("issuer", ["aws", "kms"], indirect=True)
+from tests.support.aws_functions import UPLOAD, each_issuer, each_issuer_that_signs, issued, life_of, pem
 
 
 def attributes_of(fleet, name):
     return fleet.iot.describe_thing(thingName=name).get("attributes", {})
-
-
-def groups_of(fleet, name):
-    groups = fleet.iot.list_thing_groups_for_thing(thingName=name)["thingGroups"]
-    return {each["groupName"] for each in groups}
 
 
 def unmark(fleet, name):
@@ -69,7 +61,7 @@ def finish(fleet, authority, candidate):
     return issued(reply)
 
 
-@EVERY_ISSUER
+@each_issuer
 def test_a_new_device_s_thing_has_the_mark_and_a_second_fleet_is_refused_the_name(fleet, other_fleet, authority):
     candidate = fleet.invite(Candidate())
     certificate = finish(fleet, authority, candidate)
@@ -110,7 +102,7 @@ def test_a_certificate_that_is_brought_for_a_name_of_another_fleet_is_refused_an
     assert other_fleet.status_of(certificate) is None
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_thing_of_another_application_is_refused_and_marked_by_the_operator_it_is_used(fleet):
     candidate = fleet.invite(Candidate())
     fleet.iot.create_thing(thingName=candidate.name)
@@ -123,7 +115,7 @@ def test_a_thing_of_another_application_is_refused_and_marked_by_the_operator_it
     assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
 
 
-@BOTH
+@each_issuer_that_signs
 def test_two_fleets_that_create_the_same_thing_at_once_one_gets_it(fleet, other_fleet):
     first = fleet.invite(Candidate())
     second = other_fleet.invite(take_another_key(first))
@@ -133,7 +125,7 @@ def test_two_fleets_that_create_the_same_thing_at_once_one_gets_it(fleet, other_
     assert_enrolled(other_fleet, second, issued(won[0]))
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_thing_with_other_attributes_stays_as_it_is_and_a_renewal_asks_once(fleet):
     candidate = fleet.invite(Candidate())
     first = issued(fleet.enroll(candidate))
@@ -145,7 +137,7 @@ def test_a_thing_with_other_attributes_stays_as_it_is_and_a_renewal_asks_once(fl
     assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey", "room": "7"}
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_thing_that_somebody_has_deleted_is_made_again(fleet):
     candidate = fleet.invite(Candidate())
     first = issued(fleet.enroll(candidate))
@@ -162,7 +154,7 @@ def test_a_thing_that_somebody_has_deleted_is_made_again(fleet):
 # What the first release left
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_device_of_the_first_release_renews_and_its_thing_gets_the_mark_unless_it_changed_meanwhile(
     fleet, monkeypatch
 ):
@@ -185,7 +177,7 @@ def test_a_device_of_the_first_release_renews_and_its_thing_gets_the_mark_unless
     assert request["expectedVersion"] >= 1
 
 
-@BOTH
+@each_issuer_that_signs
 def test_two_fleets_of_the_first_release_with_one_thing_both_renew_as_before(fleet, other_fleet):
     devices = []
     for each in (fleet, other_fleet):
@@ -201,7 +193,7 @@ def test_two_fleets_of_the_first_release_with_one_thing_both_renew_as_before(fle
     assert attributes_of(fleet, devices[0][1].name) == {THING_MARK: "zymkey"}
 
 
-@BOTH
+@each_issuer_that_signs
 @pytest.mark.parametrize("operation", ["AttachThingPrincipal", "AttachPolicy", "TransactWriteItems"])
 def test_an_enrollment_that_was_interrupted_in_the_first_release_goes_on(fleet, operation):
     """It recorded the certificate, registered it, and made the thing, without a mark."""
@@ -220,7 +212,7 @@ def test_an_enrollment_that_was_interrupted_in_the_first_release_goes_on(fleet, 
         assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
 
 
-@BOTH
+@each_issuer_that_signs
 def test_an_interrupted_enrollment_does_not_take_a_thing_that_somebody_uses(fleet, other_fleet):
     candidate = fleet.invite(Candidate())
     faults = Faults(operation="AttachThingPrincipal", kind="refused")
@@ -235,7 +227,7 @@ def test_an_interrupted_enrollment_does_not_take_a_thing_that_somebody_uses(flee
     assert set(fleet.certificates_of(candidate.name)) == {certificate_id(stranger)}
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_name_that_was_removed_in_the_first_release_can_be_invited_again(fleet):
     candidate = fleet.invite(Candidate())
     first = certificate_id(issued(fleet.enroll(candidate)))
@@ -250,7 +242,7 @@ def test_a_name_that_was_removed_in_the_first_release_can_be_invited_again(fleet
     assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_thing_without_a_place_for_the_mark_keeps_no_device_from_its_renewal(fleet, monkeypatch):
     candidate = fleet.invite(Candidate())
     first = issued(fleet.enroll(candidate))
@@ -269,7 +261,7 @@ def test_a_thing_without_a_place_for_the_mark_keeps_no_device_from_its_renewal(f
 # The attachment
 
 
-@BOTH
+@each_issuer_that_signs
 def test_a_certificate_is_attached_to_its_thing_alone_and_as_before_where_aws_iot_has_it_attached(fleet, monkeypatch):
     asked = []
     attach = fleet.iot.attach_thing_principal
@@ -285,132 +277,6 @@ def test_a_certificate_is_attached_to_its_thing_alone_and_as_before_where_aws_io
         patch.setattr(fleet.iot, "attach_thing_principal", is_attached_already)
         assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
     assert asked == ["EXCLUSIVE_THING", None]
-
-
-# What every new thing gets
-
-
-@EVERY_ISSUER
-def test_a_new_thing_gets_the_type_attributes_and_groups_of_the_settings(deploy, issuer, authority, aws):
-    aws("iot").create_thing_type(thingTypeName="sensor")
-    for group in ("plant", "hall-7"):
-        aws("iot").create_thing_group(thingGroupName=group)
-    things = {"type": "sensor", "attributes": {"site": "berlin"}, "groups": ["plant", "hall-7"], "billingGroup": "b"}
-    fleet = deploy(issuer, things=things)
-    candidate = fleet.invite(Candidate())
-    finish(fleet, authority, candidate)
-    thing = fleet.iot.describe_thing(thingName=candidate.name)
-    assert (thing["thingTypeName"], thing["attributes"]) == ("sensor", {"site": "berlin", THING_MARK: "zymkey"})
-    assert groups_of(fleet, candidate.name) == {"plant", "hall-7"}
-
-
-@EVERY_ISSUER
-def test_a_type_and_a_group_that_are_gone_keep_no_device_from_its_certificate(deploy, issuer, authority):
-    fleet = deploy(issuer, things={"type": "gone", "attributes": {"site": "berlin"}, "groups": ["nowhere"]})
-    candidate = fleet.invite(Candidate())
-    certificate = finish(fleet, authority, candidate)
-    assert_enrolled(fleet, candidate, certificate)
-    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
-    said = {each.what for each in fleet.ledger.history(candidate.name)}
-    assert {"thing without type, attributes and billing group", "thing not in its group nowhere"} <= said
-
-
-@BOTH
-def test_an_enrollment_into_a_group_that_breaks_is_repaired_and_a_renewal_calls_no_group(deploy, issuer, aws):
-    aws("iot").create_thing_group(thingGroupName="plant")
-    fleet = deploy(issuer, things={"groups": ["plant"]})
-    for kind in ("refused", "lost"):
-        candidate = fleet.invite(Candidate())
-        assert fleet.enroll(candidate, Faults(operation="AddThingToThingGroup", kind=kind)).status == 503
-        certificate = issued(fleet.enroll(candidate))
-        assert_enrolled(fleet, candidate, certificate)
-    faults = Faults()
-    issued(renew(fleet, candidate, certificate, faults))
-    assert "AddThingToThingGroup" not in faults.calls
-
-
-# What the operator gave to one device
-
-
-@EVERY_ISSUER
-def test_a_device_s_own_attributes_and_groups_come_on_top_of_the_settings(deploy, issuer, authority, aws):
-    for group in ("every", "plant", "hall-7"):
-        aws("iot").create_thing_group(thingGroupName=group)
-    things = {"attributes": {"site": "berlin"}, "groups": ["every"], "allowedGroups": ["plant", "hall-7"]}
-    fleet = deploy(issuer, things=things)
-    own = ThingProfile(attributes={"site": "paris", "hall": "7"}, groups=("plant",))
-    candidate = fleet.invite(Candidate(), profile=own)
-    other = fleet.invite(Candidate())
-    for each in (candidate, other):
-        finish(fleet, authority, each)
-    assert attributes_of(fleet, candidate.name) == {"site": "paris", "hall": "7", THING_MARK: "zymkey"}
-    assert groups_of(fleet, candidate.name) == {"every", "plant"}
-    assert attributes_of(fleet, other.name) == {"site": "berlin", THING_MARK: "zymkey"}
-    assert groups_of(fleet, other.name) == {"every"}
-
-
-@EVERY_ISSUER
-def test_a_thing_that_a_removed_device_left_gets_the_next_one_s_attributes_too(fleet, authority):
-    fleet.iot.create_thing(
-        thingName=(candidate := Candidate()).name,
-        attributePayload={"attributes": {THING_MARK: "zymkey", "site": "berlin", "room": "3"}},
-    )
-    fleet.invite(candidate, profile=ThingProfile(attributes={"site": "paris"}))
-    certificate = finish(fleet, authority, candidate)
-    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey", "site": "paris", "room": "3"}
-    assert_enrolled(fleet, candidate, certificate)
-
-
-@BOTH
-def test_attributes_that_a_thing_has_no_room_for_keep_no_device_from_its_certificate(fleet, monkeypatch):
-    candidate = fleet.invite(Candidate(), profile=ThingProfile(attributes={"site": "paris"}))
-    fleet.iot.create_thing(thingName=candidate.name, attributePayload={"attributes": {THING_MARK: "zymkey"}})
-
-    def refuse(**_):
-        raise fleet.iot.exceptions.InvalidRequestException({"Error": {}}, "UpdateThing")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fleet.iot, "update_thing", refuse)
-        assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate)))
-    assert "thing without its own attributes" in {each.what for each in fleet.ledger.history(candidate.name)}
-
-
-@BOTH
-def test_a_group_that_the_settings_list_no_more_or_that_is_gone_keeps_no_device_from_its_certificate(deploy, issuer):
-    """The role may use the groups of the settings alone: another one is not even asked for."""
-    fleet = deploy(issuer, things={"allowedGroups": ["gone"]})
-    candidate = fleet.invite(Candidate(), profile=ThingProfile(groups=("not-listed", "gone")))
-    faults = Faults()
-    assert_enrolled(fleet, candidate, issued(fleet.enroll(candidate, faults)))
-    assert faults.calls.count("AddThingToThingGroup") == 1
-    said = {each.what: each.detail for each in fleet.ledger.history(candidate.name)}
-    assert said["thing not in its group not-listed"] == "things.allowedGroups does not list it"
-    assert "thing not in its group gone" in said
-
-
-@BOTH
-def test_no_profile_can_take_the_place_of_the_mark(fleet):
-    candidate = fleet.invite(Candidate(), profile=ThingProfile(attributes={THING_MARK: "another"}))
-    issued(fleet.enroll(candidate))
-    assert attributes_of(fleet, candidate.name) == {THING_MARK: "zymkey"}
-
-
-@BOTH
-def test_the_billing_group_of_the_settings_is_sent(deploy, issuer, monkeypatch):
-    fleet = deploy(issuer, things={"billingGroup": "research"})
-    sent = []
-    create = fleet.iot.create_thing
-
-    def watched(**request):
-        sent.append(request)
-        return create(**request)
-
-    candidate = fleet.invite(Candidate())
-    with monkeypatch.context() as patch:
-        patch.setattr(fleet.iot, "create_thing", watched)
-        issued(fleet.enroll(candidate))
-    (request,) = sent
-    assert request["billingGroupName"] == "research"
 
 
 # While a CSR waits for a CA elsewhere

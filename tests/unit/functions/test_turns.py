@@ -11,7 +11,7 @@ from functions.lease import LEASE_SECONDS
 from ledger import Turns
 from tests.support.aws_faults import Faults, Killed
 from tests.support.aws_fleet import Candidate, assert_enrolled, csr_body
-from tests.support.aws_functions import ENROLL, UPLOAD, issued, life_of, pem
+from tests.support.aws_functions import ENROLL, UPLOAD, each_issuer_that_signs, issued, life_of, pem
 
 TEN = Turns(per_second=10)
 WAIT = 600
@@ -20,9 +20,6 @@ WAIT = 600
 @pytest.fixture
 def fleet(deploy, issuer):
     return deploy(issuer, registrations_per_second=None)
-
-
-each_issuer_that_signs = pytest.mark.parametrize("issuer", ["kms", "aws"], indirect=True)
 
 
 def fill(fleet, *, later=0, wait=WAIT):
